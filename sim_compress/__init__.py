@@ -1,0 +1,40 @@
+"""sim-compress: turn a pretrained network into a sparse, certified implicit model.
+
+`load` needs numpy, scipy and safetensors alone; what compression needs is imported when first used.
+"""
+
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sim_compress.artifact import read
+from sim_compress.runtime import Session
+
+if TYPE_CHECKING:
+    from sim_compress.compression import Compressed, Settings, compress
+    from sim_compress.frontend import Teacher, load_teacher
+
+_LAZY = {
+    "Compressed": "sim_compress.compression",
+    "Settings": "sim_compress.compression",
+    "compress": "sim_compress.compression",
+    "Teacher": "sim_compress.frontend",
+    "load_teacher": "sim_compress.frontend",
+}
+
+__all__ = ["Compressed", "Session", "Settings", "Teacher", "compress", "load", "load_teacher"]
+
+
+def load(path: str | Path) -> Session:
+    """A callable model from an artifact: `load(path)(inputs)` gives outputs of shape (samples, ...).
+
+    Raises:
+        ArtifactError: the file breaks a rule of docs/format.md, or its certificate does not hold.
+    """
+    return Session(read(path).model)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module 'sim_compress' has no attribute {name!r}")
+    return getattr(import_module(_LAZY[name]), name)

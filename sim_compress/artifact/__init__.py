@@ -1,0 +1,9 @@
+"""The artifact: one .safetensors file that holds an implicit model (docs/format.md)."""
+
+from sim_compress.artifact.decoder import Artifact
+from sim_compress.artifact.encoder import encode
+from sim_compress.artifact.fields import JSON
+from sim_compress.artifact.reader import read
+from sim_compress.artifact.writer import write
+
+__all__ = ["JSON", "Artifact", "encode", "read", "write"]

@@ -1,0 +1,154 @@
+"""Fixed maps and phi as JSON: a name and the fields of its class; constants become tensors."""
+
+import math
+import operator
+from collections.abc import Callable, Mapping
+from dataclasses import fields
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sim_compress.activations import KINDS, Activation
+from sim_compress.artifact.fields import JSON, Field, shown
+from sim_compress.artifact.limits import MAX_ELEMENTS, MAX_RANK
+from sim_compress.artifact.tensors import Tensors
+from sim_compress.errors import ArtifactError, InputError
+from sim_compress.model import MAPS, LinearMap
+
+Floats = NDArray[Any]
+INFINITIES = {"inf": math.inf, "-inf": -math.inf}
+
+
+def _numbers(low: int) -> Callable[[Field, Tensors], tuple[int, ...]]:
+    def decode(field: Field, _: Tensors) -> tuple[int, ...]:
+        numbers = field.integers(low, MAX_ELEMENTS)
+        if len(numbers) > MAX_RANK:
+            raise field.wrong(f"at most {MAX_RANK} numbers")
+        return numbers
+
+    return decode
+
+
+def _constant(field: Field, tensors: Tensors) -> Floats:
+    """A scalar stands inline; an array is the tensor whose name stands here."""
+    if not isinstance(field.value, str):
+        return _narrowed(np.asarray(field.real(), np.float64))
+    if not field.value.startswith("maps."):
+        raise field.wrong("a number or the name of a tensor maps.<n>")
+    return tensors.take(field.value, ("F32", "F64"))
+
+
+def _real(field: Field, _: Tensors) -> float:
+    return field.real()
+
+
+def _bound(field: Field, _: Tensors) -> float:
+    if isinstance(field.value, str):
+        return INFINITIES[field.choice(INFINITIES)]
+    return field.real()
+
+
+_sizes, _places, _signed = _numbers(1), _numbers(0), _numbers(-MAX_ELEMENTS)
+
+# One entry for each field name of a map and each attribute of a phi.
+DECODERS: Mapping[str, Callable[[Field, Tensors], Any]] = {
+    "shape": _sizes,
+    "counts": _sizes,
+    "kernel": _sizes,
+    "strides": _sizes,
+    "dilations": _sizes,
+    "axes": _places,
+    "starts": _places,
+    "before": _places,
+    "after": _places,
+    "pads_begin": _places,
+    "pads_end": _places,
+    "steps": _signed,
+    "slope": _real,
+    "low": _bound,
+    "high": _bound,
+    "factor": _constant,
+    "offset": _constant,
+}
+
+
+def _narrowed(values: Floats) -> Floats:
+    """float32 where that holds the same values, float64 otherwise."""
+    wide = values.astype("<f8")
+    with np.errstate(over="ignore"):
+        narrow = wide.astype("<f4")
+    return narrow if np.array_equal(narrow, wide) else wide
+
+
+def _encoded(value: Any, tensors: dict[str, Floats]) -> JSON:
+    """One field's value; an array with axes is put among the tensors and gives its name."""
+    if isinstance(value, np.ndarray) and value.ndim:
+        name = f"maps.{sum(known.startswith('maps.') for known in tensors)}"
+        tensors[name] = np.ascontiguousarray(_narrowed(value))
+        return name
+    try:
+        if isinstance(value, tuple | list):
+            return [operator.index(number) for number in value]
+        number = float(value)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"expected whole numbers, a number or an array, found {shown(value)}") from error
+    return number if math.isfinite(number) else str(number)
+
+
+def encode_maps(maps: tuple[LinearMap, ...], tensors: dict[str, Floats]) -> list[JSON]:
+    """A chain as JSON; its constant arrays are added to `tensors` as maps.<n>.
+
+    Raises:
+        InputError: a map is not one of `model.MAPS`, or a field of it holds no numbers.
+    """
+    names = {kind: name for name, kind in MAPS.items()}
+    chain: list[JSON] = []
+    for step in maps:
+        if type(step) not in names:
+            raise InputError(
+                f"a map of type {type(step).__name__} has no place in the format: {sorted(MAPS)}"
+            )
+        values = {f.name: _encoded(getattr(step, f.name), tensors) for f in fields(MAPS[names[type(step)]])}
+        chain.append({"map": names[type(step)], **values})
+    return chain
+
+
+def decode_maps(field: Field, tensors: Tensors) -> tuple[LinearMap, ...]:
+    """The chain behind a JSON array.
+
+    Raises:
+        ArtifactError: a map is unknown or a field of it is missing, unknown or of the wrong type.
+    """
+    return tuple(_decode_map(item, tensors) for item in field.items())
+
+
+def _decode_map(field: Field, tensors: Tensors) -> LinearMap:
+    kind = MAPS[_name(field, "map").choice(MAPS)]
+    names = [f.name for f in fields(kind)]
+    entries = field.entries(("map", *names))
+    return kind(**{name: DECODERS[name](entries[name], tensors) for name in names})
+
+
+def encode_phi(phi: Activation) -> dict[str, JSON]:
+    """phi as its name and attributes."""
+    return {"name": phi.name, **{key: _encoded(value, {}) for key, value in phi.attributes.items()}}
+
+
+def decode_phi(field: Field, tensors: Tensors) -> Activation:
+    """The phi behind a JSON object.
+
+    Raises:
+        ArtifactError: its name is unknown or an attribute is missing, unknown or of the wrong type.
+    """
+    name = _name(field, "name").choice(KINDS)
+    attributes = KINDS[name].attributes
+    entries = field.entries(("name", *attributes))
+    return Activation(name, {key: DECODERS[key](entries[key], tensors) for key in attributes})
+
+
+def _name(field: Field, key: str) -> Field:
+    """The entry that says which other keys there are."""
+    if not isinstance(field.value, dict) or key not in field.value:
+        raise ArtifactError(f"{field.place}: expected an object with the key {key!r}")
+    return Field(field.value[key], f"{field.place}.{key}")

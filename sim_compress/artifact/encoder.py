@@ -1,0 +1,107 @@
+"""Model to bytes: canonical metadata and the tensors it refers to."""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from safetensors.numpy import save
+
+from sim_compress.artifact.certificates import encode_certificate
+from sim_compress.artifact.chains import Floats, encode_maps, encode_phi
+from sim_compress.artifact.fields import JSON, MAX_DEPTH, shown
+from sim_compress.artifact.layouts import Size, encode_matrix
+from sim_compress.artifact.spec import KEY, VERSION, Part, block_part, output_part
+from sim_compress.certificate import Certificate, verify
+from sim_compress.errors import InputError
+from sim_compress.model import Affine, ImplicitModel, Term, chain_shape
+
+
+@dataclass(frozen=True)
+class _Context:
+    """What every part of the encoding shares: sources by number, and the tensors put aside so far."""
+
+    model: ImplicitModel
+    numbers: Mapping[str, int]
+    tensors: dict[str, Floats] = field(default_factory=dict)
+
+
+def encode(model: ImplicitModel, certificate: Certificate, provenance: Mapping[str, JSON]) -> bytes:
+    """The bytes of an artifact; the same for the same model, certificate and provenance.
+
+    Raises:
+        CertificateError: the certificate does not hold for the model.
+        InputError: a weight, map, certificate or provenance value has no place in the format.
+    """
+    verify(model, certificate)
+    # `shapes` lists the inputs first, then the blocks.
+    context = _Context(model, {name: number for number, name in enumerate(model.shapes)})
+    metadata = {
+        "version": VERSION,
+        "inputs": [{"name": i.name, "shape": list(i.shape), "dtype": i.dtype} for i in model.inputs],
+        "blocks": [
+            {"name": b.name, "phi": encode_phi(b.phi), **_affine(b.name, b.affine, block_part(i), context)}
+            for i, b in enumerate(model.blocks)
+        ],
+        "outputs": [
+            {"name": o.name, **_affine(o.name, o.affine, output_part(i), context)}
+            for i, o in enumerate(model.outputs)
+        ],
+        "certificate": encode_certificate(certificate, model, context.tensors),
+        "provenance": _plain(provenance, "provenance", 1),
+    }
+    try:
+        text = json.dumps(metadata, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"the model's metadata cannot be stored as JSON: {error}") from error
+    # safetensors keeps its metadata in a hash map: with one key the order cannot vary.
+    return save(context.tensors, {KEY: text})
+
+
+def _affine(name: str, affine: Affine, part: Part, context: _Context) -> dict[str, JSON]:
+    """Terms and bias of one block or output; entries that have their default are left out."""
+    entry: dict[str, JSON] = {"shape": list(affine.shape)}
+    if affine.row_axis:
+        entry["row_axis"] = affine.row_axis
+    if affine.bias is not None:
+        if affine.bias.dtype != np.float32:
+            raise InputError(f"block {name!r}: expected a float32 bias, found {affine.bias.dtype}: cast it")
+        context.tensors[part.bias] = np.ascontiguousarray(affine.bias, "<f4")
+        entry["bias"] = True
+    try:
+        entry["terms"] = [_term(term, i, affine.rows, part, context) for i, term in enumerate(affine.terms)]
+    except InputError as error:
+        raise InputError(f"block {name!r}: {error}") from error
+    return entry
+
+
+def _term(term: Term, index: int, rows: int, part: Part, context: _Context) -> dict[str, JSON]:
+    """One term; `groups` is there exactly where a matrix is."""
+    entry: dict[str, JSON] = {"source": context.numbers[term.source]}
+    if term.maps:
+        entry["maps"] = encode_maps(term.maps, context.tensors)
+    if term.weight is not None:
+        entry["groups"] = term.groups
+        name = part.matrix(index, context.model.is_input(term.source))
+        features = chain_shape(term.maps, context.model.shapes[term.source])
+        for suffix, values in encode_matrix(term.weight, Size(rows, features[0], term.groups)).items():
+            context.tensors[f"{name}.{suffix}"] = values
+    return entry
+
+
+def _plain(value: object, place: str, depth: int) -> JSON:
+    """The value as JSON holds it; InputError names the entry that JSON does not hold."""
+    if depth >= MAX_DEPTH:
+        raise InputError(f"{place}: expected at most {MAX_DEPTH} levels of nesting")
+    if isinstance(value, Mapping):
+        if wrong := [key for key in value if not isinstance(key, str)]:
+            raise InputError(f"{place}: expected text as keys, found {shown(wrong[0])}")
+        return {str(key): _plain(v, f"{place}.{key}", depth + 1) for key, v in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, str | bytes | bytearray):
+        return [_plain(v, f"{place}[{i}]", depth + 1) for i, v in enumerate(value)]
+    if isinstance(value, float) and math.isfinite(value):
+        return float(value)
+    if value is None or isinstance(value, str | bool | int):
+        return value
+    raise InputError(f"{place}: expected text, a finite number, a list or a mapping, found {shown(value)}")

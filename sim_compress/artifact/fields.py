@@ -1,0 +1,133 @@
+"""Strict JSON: values that know their place, so that every refusal names it."""
+
+import json
+import math
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from reprlib import Repr
+from typing import NoReturn, TypeAlias
+
+from sim_compress.errors import ArtifactError
+
+JSON: TypeAlias = "bool | int | float | str | Sequence[JSON] | Mapping[str, JSON] | None"
+
+MAX_DEPTH = 32
+_SHORT = Repr()
+_SHORT.maxstring = _SHORT.maxother = 80
+
+
+def shown(value: object) -> str:
+    """A value for a message: escaped and of bounded length."""
+    return _SHORT.repr(value)
+
+
+@dataclass(frozen=True)
+class Field:
+    """A JSON value and where it stands, for example `blocks[2].terms[0].groups`.
+
+    Every method raises ArtifactError where the value is not what it asks for.
+    """
+
+    value: object
+    place: str
+
+    def wrong(self, expected: str) -> ArtifactError:
+        """The error to raise for this value."""
+        return ArtifactError(f"{self.place}: expected {expected}, found {shown(self.value)}")
+
+    def entries(self, required: Collection[str], optional: Collection[str] = ()) -> dict[str, "Field"]:
+        """An object with all required keys and no other than the optional ones."""
+        if not isinstance(self.value, dict):
+            raise self.wrong("an object")
+        found = set(self.value)
+        if missing := sorted(set(required) - found):
+            raise ArtifactError(
+                f"{self.place}: expected the key {missing[0]!r}, found {shown(sorted(found))}"
+            )
+        if unknown := sorted(found - {*required, *optional}):
+            raise ArtifactError(f"{self.place}: unknown key {shown(unknown[0])}")
+        return {key: Field(value, f"{self.place}.{key}") for key, value in self.value.items()}
+
+    def items(self) -> list["Field"]:
+        """The elements of an array."""
+        if not isinstance(self.value, list):
+            raise self.wrong("an array")
+        return [Field(value, f"{self.place}[{i}]") for i, value in enumerate(self.value)]
+
+    def integer(self, low: int, high: int) -> int:
+        """A whole number in low..high; true and 1.0 are none."""
+        if not isinstance(self.value, int) or isinstance(self.value, bool) or not low <= self.value <= high:
+            raise self.wrong(f"a whole number in {low}..{high}")
+        return self.value
+
+    def integers(self, low: int, high: int) -> tuple[int, ...]:
+        """An array of whole numbers in low..high."""
+        return tuple(item.integer(low, high) for item in self.items())
+
+    def real(self) -> float:
+        """A number that fits a float."""
+        if not isinstance(self.value, int | float) or isinstance(self.value, bool):
+            raise self.wrong("a number")
+        try:
+            return float(self.value)
+        except OverflowError as error:
+            raise self.wrong("a number that fits a float") from error
+
+    def boolean(self) -> bool:
+        """true or false."""
+        if not isinstance(self.value, bool):
+            raise self.wrong("true or false")
+        return self.value
+
+    def text(self) -> str:
+        """A string that UTF-8 can hold."""
+        if not isinstance(self.value, str) or any("\ud800" <= c <= "\udfff" for c in self.value):
+            raise self.wrong("a string of Unicode text")
+        return self.value
+
+    def choice(self, known: Collection[str]) -> str:
+        """One of the known strings."""
+        if not isinstance(self.value, str) or self.value not in known:
+            raise self.wrong(f"one of {', '.join(sorted(known))}")
+        return self.value
+
+
+def parse(text: str, place: str) -> Field:
+    """Strict JSON: unique keys, finite numbers, at most MAX_DEPTH levels.
+
+    Raises:
+        ArtifactError: the text is anything else.
+    """
+
+    def unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
+        keys: set[str] = set()
+        for key, _ in pairs:
+            if key in keys:
+                raise ArtifactError(f"{place}: expected unique keys, found {shown(key)} twice")
+            keys.add(key)
+        return dict(pairs)
+
+    def refuse(constant: str) -> NoReturn:
+        raise ArtifactError(f"{place}: expected finite numbers, found {shown(constant)}")
+
+    def finite(digits: str) -> float:
+        number = float(digits)
+        return number if math.isfinite(number) else refuse(digits)
+
+    try:
+        value = json.loads(text, object_pairs_hook=unique, parse_constant=refuse, parse_float=finite)
+    except RecursionError as error:
+        raise ArtifactError(f"{place}: nested deeper than {MAX_DEPTH} levels") from error
+    except ValueError as error:
+        raise ArtifactError(f"{place}: expected JSON, found an error: {error}") from error
+    _check_depth(value, place)
+    return Field(value, place)
+
+
+def _check_depth(value: object, place: str) -> None:
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        containers = [v for v in level if isinstance(v, dict | list)]
+        level = [child for v in containers for child in (v.values() if isinstance(v, dict) else v)]
+    if level:
+        raise ArtifactError(f"{place}: nested deeper than {MAX_DEPTH} levels")

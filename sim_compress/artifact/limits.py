@@ -1,0 +1,73 @@
+"""Size limits: what a file may claim before anything of that size is made."""
+
+import math
+from collections.abc import Iterable, Sequence
+
+from sim_compress.activations import Activation
+from sim_compress.model import ImplicitModel, LinearMap, Pad, Patches, Shape
+
+MAX_RANK = 8
+MAX_ELEMENTS = 2**31 - 1
+MAX_TOTAL = 2**33
+# A norm certificate is recomputed on arrays of the claimed shapes: these two keep it near the file's size.
+PROOF_ELEMENTS = 2**24
+PROOF_ELEMENTS_PER_BYTE = 256
+
+
+def sane(shape: Shape) -> Shape:
+    """The shape itself; ValueError where its rank, an axis or its size is out of bounds."""
+    if len(shape) > MAX_RANK or min(shape, default=1) < 1 or math.prod(shape) > MAX_ELEMENTS:
+        raise ValueError(
+            f"shape {shape} is not of at most {MAX_RANK} axes of 1 or more and {MAX_ELEMENTS} elements in all"
+        )
+    return shape
+
+
+def chain_shapes(maps: Sequence[LinearMap], shape: Shape) -> list[Shape]:
+    """Shapes of all arrays from the source to the features; ValueError where one is not sane."""
+    shapes = [sane(shape)]
+    for step in maps:
+        if isinstance(step, Patches | Pad):
+            shapes.append(padded(shape, step.before, step.after))
+        if isinstance(step, Patches) and not step.kernel:
+            raise ValueError("patches of no axes")
+        shape = sane(step.out_shape(shape))
+        shapes.append(shape)
+    return shapes
+
+
+def state_shape(phi: Activation, shape: Shape) -> Shape:
+    """Shape of phi(z); ValueError where it does not fit or an array on the way is not sane."""
+    if "pads_begin" in phi.attributes:
+        padded(shape, phi.attributes["pads_begin"], phi.attributes["pads_end"])
+    return sane(phi.state_shape(sane(shape)))
+
+
+def padded(shape: Shape, before: Shape, after: Shape) -> Shape:
+    """Shape with the last axes padded; ValueError where it is not sane."""
+    if not len(before) == len(after) <= len(shape):
+        raise ValueError(f"padding {before}, {after} does not fit {shape}")
+    lead = len(shape) - len(before)
+    grown = (s + b + a for s, b, a in zip(shape[lead:], before, after, strict=True))
+    return sane((*shape[:lead], *grown))
+
+
+def check_total(shapes: Iterable[Shape]) -> None:
+    """ValueError where the states of one sample together are out of bounds."""
+    total = sum(math.prod(shape) for shape in shapes)
+    if total > MAX_TOTAL:
+        raise ValueError(f"expected at most {MAX_TOTAL} elements a sample in all, found {total}")
+
+
+def check_proof(model: ImplicitModel, size: int) -> None:
+    """ValueError where recomputing a norm certificate takes far more memory than the file's `size` bytes."""
+    states = {b.name for b in model.blocks}
+    elements = sum(math.prod(b.affine.shape) + math.prod(b.shape) for b in model.blocks)
+    for block in model.blocks:
+        for term in block.affine.terms:
+            if term.source in states:
+                chain = chain_shapes(term.maps, model.shapes[term.source])
+                elements += sum(math.prod(shape) for shape in chain)
+    most = PROOF_ELEMENTS + PROOF_ELEMENTS_PER_BYTE * size
+    if elements > most:
+        raise ValueError(f"expected at most {most} elements to recompute the norm of A, found {elements}")

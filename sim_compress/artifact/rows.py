@@ -1,0 +1,84 @@
+"""The rows of M that one block or output owns, from its metadata and tensors."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from sim_compress.artifact.chains import decode_maps
+from sim_compress.artifact.fields import Field
+from sim_compress.artifact.layouts import Size, decode_matrix
+from sim_compress.artifact.limits import MAX_ELEMENTS, chain_shapes, sane
+from sim_compress.artifact.spec import Part
+from sim_compress.artifact.tensors import Tensors
+from sim_compress.errors import ArtifactError
+from sim_compress.model import Affine, Shape, Term
+
+AFFINE_KEYS = ("name", "shape", "terms")
+AFFINE_OPTIONS = ("row_axis", "bias")
+
+
+@dataclass(frozen=True)
+class Source:
+    """What a term may read: an input or the state of a block."""
+
+    name: str
+    shape: Shape
+    is_input: bool
+
+
+@dataclass(frozen=True)
+class Opened:
+    """What every part of the decoding shares; sources stand in the order of their numbers."""
+
+    tensors: Tensors
+    sources: tuple[Source, ...]
+
+
+@contextmanager
+def refusing(place: str) -> Iterator[None]:
+    """Turn the ValueError of a shape that does not fit into an ArtifactError that names the place."""
+    try:
+        yield
+    except ValueError as error:
+        raise ArtifactError(f"{place}: {error}") from error
+
+
+def decode_shape(field: Field) -> Shape:
+    """A per-sample shape within the limits."""
+    shape = field.integers(1, MAX_ELEMENTS)
+    with refusing(field.place):
+        return sane(shape)
+
+
+def decode_affine(entries: Mapping[str, Field], part: Part, opened: Opened) -> Affine:
+    """Terms and bias of one block or output.
+
+    Raises:
+        ArtifactError: an entry or tensor is missing, or does not fit the shapes.
+    """
+    shape = decode_shape(entries["shape"])
+    last = max(len(shape) - 1, 0)
+    row_axis = entries["row_axis"].integer(0, last) if "row_axis" in entries else 0
+    rows = Affine(shape, (), row_axis=row_axis).rows
+    has_bias = "bias" in entries and entries["bias"].boolean()
+    bias = opened.tensors.take(part.bias, ("F32",), (rows,)) if has_bias else None
+    terms = (_term(item, i, rows, part, opened) for i, item in enumerate(entries["terms"].items()))
+    return Affine(shape, tuple(terms), bias, row_axis)
+
+
+def _term(item: Field, index: int, rows: int, part: Part, opened: Opened) -> Term:
+    entries = item.entries(("source",), ("maps", "groups"))
+    source = opened.sources[entries["source"].integer(0, len(opened.sources) - 1)]
+    maps = decode_maps(entries["maps"], opened.tensors) if "maps" in entries else ()
+    with refusing(item.place):
+        features = chain_shapes(maps, source.shape)[-1]
+    if "groups" not in entries:
+        return Term(source.name, maps)
+    if not features:
+        raise ArtifactError(f"{item.place}: expected features with an axis for the matrix, found a scalar")
+    groups = entries["groups"].integer(1, rows)
+    if rows % groups or features[0] % groups:
+        raise entries["groups"].wrong(f"a divisor of {rows} rows and {features[0]} columns")
+    size = Size(rows, features[0], groups)
+    weight = decode_matrix(opened.tensors, part.matrix(index, source.is_input), size)
+    return Term(source.name, maps, weight, groups)

@@ -1,0 +1,17 @@
+"""Compression of a teacher: settings, checks and the pipeline that sees every stage."""
+
+from sim_compress.compression.checks import check_calibration, check_exact, weights_to_keep
+from sim_compress.compression.pipeline import STAGES, Compressed, Progress, compress
+from sim_compress.compression.settings import OBJECTIVES, Settings
+
+__all__ = [
+    "OBJECTIVES",
+    "STAGES",
+    "Compressed",
+    "Progress",
+    "Settings",
+    "check_calibration",
+    "check_exact",
+    "compress",
+    "weights_to_keep",
+]

@@ -1,0 +1,74 @@
+"""What must hold before any row is solved: calibration inputs that say something, an exact state model."""
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from sim_compress.errors import DataError, InputError, UnsupportedError
+from sim_compress.frontend import Teacher
+from sim_compress.model import ImplicitModel
+from sim_compress.model.maps import Array
+from sim_compress.runtime import Session, check_inputs
+from sim_compress.states import Reader
+
+# Outputs of the exact model and of onnxruntime differ by float32 rounding, far below this.
+EXACTNESS = 1e-3
+
+
+def check_calibration(teacher: Teacher, inputs: ArrayLike | Mapping[str, ArrayLike]) -> dict[str, Array]:
+    """Calibration inputs, name -> (samples, ...), in the network's own shapes and dtypes.
+
+    Raises:
+        DataError: names, shapes or dtypes do not fit, there are no samples, a value is not finite, or
+            all samples are the same, which says nothing of any state.
+    """
+    checked = check_inputs(teacher.model.inputs, inputs)
+    for name, array in checked.items():
+        if len(array) == 0:
+            raise DataError(f"calibration input {name!r} holds no samples")
+        finite = np.isfinite(array).reshape(len(array), -1).all(axis=1)
+        if not finite.all():
+            raise DataError(
+                f"calibration input {name!r}: sample {int(np.argmin(finite))} holds NaN or infinity"
+            )
+    if all((array == array[:1]).all() for array in checked.values()):
+        raise DataError("all calibration samples are the same: give inputs as the network would see them")
+    return checked
+
+
+def check_exact(teacher: Teacher, inputs: Mapping[str, Array]) -> None:
+    """The state model must give onnxruntime's outputs before anything is taken out of it.
+
+    Raises:
+        UnsupportedError: it does not, with the output and the size of the difference.
+    """
+    few = {name: array[:2] for name, array in inputs.items()}
+    ours = Session(teacher.model).predict(few)
+    reader = Reader(teacher.graph, list(teacher.outputs.values()))
+    read = reader({name: np.moveaxis(array, 0, -1) for name, array in few.items()})
+    for name, tensor in teacher.outputs.items():
+        theirs = np.moveaxis(read[tensor], -1, 0)
+        scale = max(float(np.abs(theirs).max(initial=0.0)), np.finfo(np.float32).tiny)
+        difference = float(np.abs(ours[name] - theirs).max(initial=0.0)) / scale
+        if not difference <= EXACTNESS:
+            raise UnsupportedError(
+                f"output {name!r} of the state model differs from onnxruntime's by {difference:.2g} of its "
+                f"size (rounding stays below {EXACTNESS:g}): please report this network"
+            )
+
+
+def weights_to_keep(model: ImplicitModel, target_sparsity: float) -> int:
+    """Weights that may stay nonzero, after one bias for every regressed row.
+
+    Raises:
+        InputError: the biases alone exceed the target; the message gives the highest sparsity to ask.
+    """
+    biases = sum(a.rows for _, a in model.affines() if a.weighted or a.bias is not None)
+    count = round((1 - target_sparsity) * model.nnz) - biases
+    if count < 1:
+        raise InputError(
+            f"a sparsity of {100 * target_sparsity:g} % keeps {count + biases} of {model.nnz} parameters, "
+            f"not more than the {biases} biases: ask for less than {100 * (1 - biases / model.nnz):.1f} %"
+        )
+    return count

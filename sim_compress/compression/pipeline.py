@@ -1,0 +1,137 @@
+"""The pipeline: teacher and calibration inputs in, sparse implicit model out."""
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from sim_compress.artifact import JSON, write
+from sim_compress.certificate import Certificate, Scaling, certify, substituted_scaling
+from sim_compress.compression.checks import check_calibration, check_exact, weights_to_keep
+from sim_compress.compression.rows import HEADROOM, row_problems, with_rows
+from sim_compress.compression.settings import Settings
+from sim_compress.core import Block, Solution, allocate, polish, refit
+from sim_compress.core.gram import Matrix
+from sim_compress.frontend import Teacher, load_teacher
+from sim_compress.model import Affine, ImplicitModel
+from sim_compress.model.maps import Array
+from sim_compress.states import Store, Visit, baseline_grams, regenerate, row_groups
+
+# progress(stage, finished part in [0, 1])
+Progress = Callable[[str, float], None]
+STAGES = ("states", "allocation", "rows")
+
+
+@dataclass(frozen=True)
+class Compressed:
+    """A sparse model with its proof and where it came from.
+
+    Attributes:
+        model: sparse A, B, C, D.
+        certificate: proof that the equilibrium exists and is unique.
+        provenance: teacher and calibration hashes, settings, achieved sparsity; JSON values only.
+    """
+
+    model: ImplicitModel
+    certificate: Certificate
+    provenance: Mapping[str, JSON]
+
+    def save(self, path: str | Path) -> int:
+        """Write the artifact and return its size in bytes; on failure an existing file stays whole."""
+        return write(path, self.model, self.certificate, self.provenance)
+
+
+def compress(
+    network: Teacher | str | Path,
+    inputs: ArrayLike | Mapping[str, ArrayLike],
+    settings: Settings,
+    progress: Progress = lambda _stage, _part: None,
+) -> Compressed:
+    """Sparse rows of M whose states and outputs match the network's.
+
+    Args:
+        network: an ONNX file, or a teacher loaded from one.
+        inputs: unlabelled calibration inputs, name -> (samples, ...), or the array where there is one input.
+        settings: sparsity, objective, kappa.
+        progress: called with a stage of STAGES and its finished part.
+
+    Raises:
+        InputError: the file, the inputs or the settings cannot be used.
+    """
+    teacher = network if isinstance(network, Teacher) else load_teacher(network)
+    calibration = check_calibration(teacher, inputs)
+    check_exact(teacher, calibration)
+    plan = _plan(teacher, calibration, settings, progress)
+    with Store() as store:
+        model = regenerate(
+            teacher,
+            calibration,
+            lambda visit: _regress(visit, plan, settings),
+            store,
+            lambda part: progress("rows", part),
+        )
+    return Compressed(model, certify(model), _provenance(teacher, model, calibration, settings, plan.alpha))
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What the baseline states decide: one alpha, and for each row group a support and a count."""
+
+    alpha: float
+    groups: Mapping[tuple[str, int], tuple[Solution, int]]
+    scaling: Scaling
+
+
+def _plan(teacher: Teacher, inputs: Mapping[str, Array], settings: Settings, progress: Progress) -> _Plan:
+    count = weights_to_keep(teacher.model, settings.target_sparsity)
+    scaling = substituted_scaling(teacher.model, settings.kappa / HEADROOM)
+    grams = baseline_grams(teacher, inputs, lambda part: progress("states", part))
+    blocks: dict[tuple[str, int], Block] = {}
+    for name, affine in teacher.model.affines():
+        for number, (group, gram) in enumerate(zip(row_groups(affine), grams[name], strict=True)):
+            blocks[name, number] = row_problems(name, affine, group, gram, settings, scaling)
+    allocation = allocate(tuple(blocks.values()), count, progress=lambda part: progress("allocation", part))
+    decided = zip(allocation.solutions, allocation.counts, strict=True)
+    return _Plan(allocation.alpha, dict(zip(blocks, decided, strict=True)), scaling)
+
+
+def _regress(visit: Visit, plan: _Plan, settings: Settings) -> Affine:
+    """New rows of one block on its turn: polish the planned support on regenerated states, then refit."""
+    parts: list[tuple[Matrix, Matrix]] = []
+    for number, (group, gram) in enumerate(zip(row_groups(visit.affine), visit.grams, strict=True)):
+        solution, count = plan.groups[visit.name, number]
+        block = row_problems(visit.name, visit.affine, group, gram, settings, plan.scaling)
+        start = refit(block.problems, solution.support)
+        support = polish(block.problems, start, count)
+        parts.append(block.problems.to_network(refit(block.problems, support, block.ball)))
+    return with_rows(visit.affine, parts)
+
+
+def _provenance(
+    teacher: Teacher, model: ImplicitModel, inputs: Mapping[str, Array], settings: Settings, alpha: float
+) -> dict[str, JSON]:
+    return {
+        "teacher": {
+            "file": Path(teacher.path).name,
+            "sha256": teacher.sha256,
+            "parameters": teacher.model.nnz,
+        },
+        "calibration": {"sha256": _digest(inputs), "samples": len(next(iter(inputs.values())))},
+        "settings": asdict(settings),
+        "alpha": alpha,
+        "nonzeros": model.nnz,
+        "sparsity": 1 - model.nnz / teacher.model.nnz,
+    }
+
+
+def _digest(inputs: Mapping[str, Array]) -> str:
+    """sha256 over names, shapes, dtypes and values."""
+    digest = hashlib.sha256()
+    for name in sorted(inputs):
+        array = np.ascontiguousarray(inputs[name])
+        digest.update(f"{name} {array.dtype.str} {array.shape} ".encode())
+        digest.update(array.data)
+    return digest.hexdigest()

@@ -1,0 +1,91 @@
+"""Between the state model and the numerical core: rows of a block as problems, and solutions as rows."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from scipy import sparse
+
+from sim_compress.certificate import Scaling, absolute_features
+from sim_compress.compression.settings import Settings
+from sim_compress.core import L1, Ball, Block, Gram, Penalty, RowProblems, standardise
+from sim_compress.core.gram import Matrix
+from sim_compress.model import Affine, Term
+from sim_compress.states import RowGroup, row_groups, teacher_rows
+
+# Strength of the pull towards the teacher's row, times features per data point.
+DAMPING = 1.0
+# Rows may grow to this multiple of the teacher's largest row norm before kappa binds.
+HEADROOM = 2.0
+
+
+def row_problems(
+    name: str, affine: Affine, group: RowGroup, gram: Gram, settings: Settings, scaling: Scaling
+) -> Block:
+    """The row problems of one row group, with its penalty and its kappa constraint.
+
+    Args:
+        name: the block's name; its scaling bounds its rows. Outputs have none and are not bounded.
+        affine: the teacher's rows.
+        group: which of them.
+        gram: moments of their design and target.
+        settings: objective and kappa.
+        scaling: s of theorem 2.4 for every block.
+    """
+    problems = standardise(gram, teacher_rows(affine, group), DAMPING * group.width / gram.points)
+    penalty = L1 if settings.objective == "l1" else Penalty(_typical_size(problems.prior))
+    ball = None
+    if name in scaling:
+        ball = _ball(affine, group, problems, settings.kappa * float(scaling[name].min()), scaling)
+    return Block(problems, penalty, ball)
+
+
+def _typical_size(prior: Matrix) -> float:
+    """The knee: the median size of the teacher's scaled weights."""
+    sizes = np.abs(prior[prior != 0])
+    return float(np.median(sizes)) if sizes.size else np.inf
+
+
+def _ball(
+    affine: Affine, group: RowGroup, problems: RowProblems, bound: float, scaling: Scaling
+) -> Ball | None:
+    """sum_j |a_ij| s_j <= bound less what the fixed terms use of it; None where no state is read."""
+    s = np.concatenate(
+        [_reach(t, scaling)[part] for t, part in zip(affine.weighted, group.features, strict=True)]
+    )
+    if not s.any():
+        return None
+    taken = sum(float(_reach(t, scaling).max()) for t in affine.terms if t.weight is None)
+    d = problems.feature_scale
+    per_feature = np.divide(s, d, out=np.zeros_like(s), where=d > 0)
+    return Ball(np.outer(problems.row_scale, per_feature), np.full(problems.rows, bound - taken))
+
+
+def _reach(term: Term, scaling: Scaling) -> Matrix:
+    """Largest |L| s over the positions for each feature of a term; zero where it reads an input."""
+    if term.source not in scaling:
+        return np.zeros(1 if term.weight is None else term.weight.shape[1])
+    s = absolute_features(term.maps, scaling[term.source])
+    return s.reshape(len(s), -1).max(axis=1)
+
+
+def with_rows(affine: Affine, parts: Sequence[tuple[Matrix, Matrix]]) -> Affine:
+    """The block with new weights and biases, one pair for each row group.
+
+    Values are cast to float32 here, the precision that artifact and runtime hold.
+    """
+    if not parts:
+        return affine
+    dense = [np.zeros(w.shape, np.float32) for w in affine.weights]
+    bias = np.zeros(affine.rows, np.float32)
+    for group, (W, b) in zip(row_groups(affine), parts, strict=True):
+        bias[group.rows] = b
+        start = 0
+        for weight, part in zip(dense, group.features, strict=True):
+            weight[group.rows, part] = W[:, start : start + part.stop - part.start]
+            start += part.stop - part.start
+    fresh = iter(dense)
+    new = tuple(
+        t if t.weight is None else replace(t, weight=sparse.csr_array(next(fresh))) for t in affine.terms
+    )
+    return replace(affine, terms=new, bias=bias)

@@ -1,0 +1,33 @@
+"""What the user asks of a compression."""
+
+from dataclasses import dataclass
+
+from sim_compress.errors import InputError
+
+OBJECTIVES = ("perspective", "l1")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the user asks for.
+
+    Attributes:
+        target_sparsity: 1 - nnz(M) / nnz(teacher's M), in (0, 1).
+        objective: `perspective` (paper eq. 4) or `l1` (eq. 6).
+        kappa: bound on the inf-norm of A in scaled coordinates, in (0, 1).
+
+    Raises:
+        InputError: a value lies outside its range.
+    """
+
+    target_sparsity: float
+    objective: str = "perspective"
+    kappa: float = 0.99
+
+    def __post_init__(self) -> None:
+        if not 0 < self.target_sparsity < 1:
+            raise InputError(f"target sparsity must lie strictly between 0 and 1, got {self.target_sparsity}")
+        if self.objective not in OBJECTIVES:
+            raise InputError(f"unknown objective {self.objective!r}; choose one of {', '.join(OBJECTIVES)}")
+        if not 0 < self.kappa < 1:
+            raise InputError(f"kappa must lie strictly between 0 and 1, got {self.kappa}")

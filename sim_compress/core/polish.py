@@ -1,0 +1,56 @@
+"""l0 search from the convex support: ADMM in the Gram's metric with a growing penalty parameter.
+
+    minimise over V:  datafit(V)    s.t.  nnz(V) <= count
+
+splits into a ridge step (one eigendecomposition of H serves all of them) and keeping the largest
+entries of the whole block. rho grows until the support rests (Meng et al. 2024, ALPS, section 3).
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import linalg
+
+from sim_compress.core.gram import Matrix
+from sim_compress.core.problems import RowProblems
+
+FIRST_RHO = 0.03
+GROWTH = 1.1
+ROUNDS = 100
+# The support counts as settled when it has not changed for so many rounds.
+SETTLED = 5
+
+
+def polish(problems: RowProblems, start: Matrix, count: int) -> NDArray[np.bool_]:
+    """A support of `count` entries with a lower least-squares error than the start's.
+
+    Args:
+        problems: the rows of one block.
+        start: rows to start from, (rows, features), usually the convex solution refitted.
+        count: entries to keep over all rows.
+
+    Returns:
+        The support, (rows, features), with exactly min(count, size) entries.
+    """
+    eigenvalues, Q = linalg.eigh(problems.H, check_finite=False)
+    gQ = problems.g @ Q
+    Z, U, rho = start, np.zeros_like(start), FIRST_RHO
+    support, rest = largest(start, count), 0
+    for _ in range(ROUNDS):
+        V = ((gQ + rho * ((Z - U) @ Q)) / (np.maximum(eigenvalues, 0.0) + rho)) @ Q.T
+        moved = largest(V + U, count)
+        Z = np.where(moved, V + U, 0.0)
+        U = (U + V - Z) / GROWTH
+        rho *= GROWTH
+        rest = rest + 1 if np.array_equal(moved, support) else 0
+        support = moved
+        if rest == SETTLED:
+            break
+    return support
+
+
+def largest(V: Matrix, count: int) -> NDArray[np.bool_]:
+    """Mask of the entries of largest size, ties to the earliest."""
+    order = np.argsort(-np.abs(V), axis=None, kind="stable")[:count]
+    mask = np.zeros(V.size, bool)
+    mask[order] = True
+    return mask.reshape(V.shape)

@@ -1,0 +1,51 @@
+"""What a solver returns: rows, how far they may be from optimal, and one status per row."""
+
+from dataclasses import dataclass
+from enum import Enum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sim_compress.core.gram import Matrix
+
+
+class Status(Enum):
+    """Outcome of one row problem; the value is the sentence the user reads."""
+
+    OPTIMAL = "Solved to the asked duality gap."
+    SWEEPS = "Stopped at the sweep limit above the asked gap: allow more sweeps or raise the damping."
+
+
+@dataclass(frozen=True)
+class Ball:
+    """The kappa constraint of each row: sum_j weights_ij |v_ij| <= radius_i.
+
+    Attributes:
+        weights: (rows, features), not negative; zero for features that read inputs.
+        radius: (rows,), positive.
+    """
+
+    weights: Matrix
+    radius: Matrix
+
+
+@dataclass(frozen=True)
+class Solution:
+    """Rows with their certificates of optimality.
+
+    Attributes:
+        rows: v in standard coordinates, (rows, features), with true zeros.
+        multiplier: dual variable of each row's ball, (rows,); zero where it is inactive.
+        gap: duality gap of each row relative to c, (rows,).
+        status: outcome per row.
+    """
+
+    rows: Matrix
+    multiplier: Matrix
+    gap: Matrix
+    status: tuple[Status, ...]
+
+    @property
+    def support(self) -> NDArray[np.bool_]:
+        """Where the rows are not zero."""
+        return self.rows != 0

@@ -1,0 +1,57 @@
+"""Clean-up of a graph by onnxruntime: batch norms, constants and shape arithmetic are folded away."""
+
+import tempfile
+from pathlib import Path
+
+import onnx
+from onnx.utils import Extractor
+
+from sim_compress.errors import ModelFileError
+from sim_compress.frontend.quiet import open_session
+
+# Initialisers need not be inputs from version 4 on; onnxruntime may lag behind the newest version.
+OLDEST_IR, NEWEST_IR = 4, 10
+MAX_BYTES = 2**31 - 1
+
+
+def normalise(model: onnx.ModelProto) -> onnx.ModelProto:
+    """A copy whose inputs are the true inputs only, of a version that onnxruntime reads.
+
+    Raises:
+        ModelFileError: the network is larger than one protobuf message may be.
+    """
+    copy = onnx.ModelProto()
+    copy.CopyFrom(model)
+    copy.ir_version = min(max(copy.ir_version, OLDEST_IR), NEWEST_IR)
+    # An initialiser that is also an input could be overridden, so nothing would be folded into it.
+    constants = {i.name for i in copy.graph.initializer}
+    inputs = [i for i in copy.graph.input if i.name not in constants]
+    del copy.graph.input[:]
+    copy.graph.input.extend(inputs)
+    if copy.ByteSize() > MAX_BYTES:
+        raise ModelFileError("networks over 2 GiB are not supported; cut the network into parts")
+    return copy
+
+
+def optimised(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The graph after onnxruntime's basic optimisation, without nodes that no output needs.
+
+    Raises:
+        ModelFileError: onnxruntime refuses the network.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        target = Path(folder) / "optimised.onnx"
+        open_session(model, target)
+        written = onnx.load(target)
+    graph = written.graph
+    if graph.sparse_initializer:
+        raise ModelFileError(
+            "weights stored as sparse tensors are not supported; export them as dense tensors"
+        )
+    needed = Extractor(written).extract_model([i.name for i in graph.input], [o.name for o in graph.output])
+    # onnxruntime lists every operator set it knows.
+    used = {n.domain for n in needed.graph.node} | {""}
+    opsets = [o for o in needed.opset_import if o.domain in used]
+    del needed.opset_import[:]
+    needed.opset_import.extend(opsets)
+    return needed

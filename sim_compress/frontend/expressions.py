@@ -1,0 +1,156 @@
+"""Affine expressions: what a tensor is, in terms of the sources, before it becomes a state block.
+
+An expression is an `Affine`. It is weighted where it holds parameters; an unweighted one is a sum of
+rearranged sources and may be used any number of times.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from sim_compress.frontend.registry import RefusalError
+from sim_compress.model import Affine, LinearMap, Offset, Reshape, Scale, Shape, Term
+from sim_compress.model.maps import Array, chain_shape
+
+
+def reference(source: str, shape: Shape) -> Affine:
+    """The expression that is one source."""
+    return Affine(shape, (Term(source),))
+
+
+def is_weighted(x: Affine) -> bool:
+    """Whether the expression holds parameters."""
+    return bool(x.weighted)
+
+
+def mapped(x: Affine, *maps: LinearMap) -> Affine:
+    """An unweighted expression behind further maps.
+
+    Raises:
+        RefusalError: a map does not fit the shape.
+    """
+    try:
+        shape = chain_shape(maps, x.shape)
+    except ValueError as error:
+        raise RefusalError(str(error)) from error
+    if all(isinstance(m, Reshape) for m in maps) and shape == x.shape:
+        return x
+    return Affine(shape, tuple(replace(t, maps=(*t.maps, *maps)) for t in x.terms))
+
+
+def summed(parts: Sequence[Affine]) -> Affine:
+    """The sum of expressions of one shape; weighted ones need one row axis.
+
+    Raises:
+        RefusalError: shapes differ.
+    """
+    shapes = {p.shape for p in parts}
+    if len(shapes) > 1:
+        raise RefusalError(f"adds activations of different shapes {sorted(shapes)}, which would stretch one")
+    weighted = [p for p in parts if is_weighted(p)]
+    biases = [p.bias for p in weighted if p.bias is not None]
+    bias = np.stack(biases).sum(axis=0) if biases else None
+    row_axis = weighted[0].row_axis if weighted else 0
+    return Affine(parts[0].shape, tuple(t for p in parts for t in p.terms), bias, row_axis)
+
+
+def aligned(constant: Array, shape: Shape) -> Array:
+    """A constant of the graph without its batch axis, ready to broadcast to a per-sample shape.
+
+    Raises:
+        RefusalError: the constant would change the shape.
+    """
+    if constant.ndim == len(shape) + 1 and len(constant) == 1:
+        constant = constant[0]
+    try:
+        fits = np.broadcast_shapes(constant.shape, shape) == shape
+    except ValueError:
+        fits = False
+    if not fits:
+        raise RefusalError(
+            f"combines an activation of shape {('batch', *shape)} with a constant of shape "
+            f"{constant.shape}, which would stretch it"
+        )
+    return finite(constant)
+
+
+def finite(values: Array) -> NDArray[np.float32]:
+    """Parameters of the file as float32.
+
+    Raises:
+        RefusalError: one is infinite or not a number.
+    """
+    with np.errstate(over="ignore"):
+        single = values.astype(np.float32)
+    if not np.isfinite(single).all():
+        raise RefusalError("its parameters are not all finite numbers; train or export the network again")
+    return single
+
+
+def per_row(x: Affine, constant: Array) -> NDArray[np.float32] | None:
+    """One value per tied row, None where the constant also varies along positions."""
+    full = np.moveaxis(np.broadcast_to(constant, x.shape), x.row_axis, 0).reshape(x.rows, -1)
+    return full[:, 0].copy() if (full == full[:, :1]).all() else None
+
+
+def can_scale(x: Affine, constant: Array) -> bool:
+    """Whether `scaled` keeps the rows tied."""
+    return not is_weighted(x) or per_row(x, constant) is not None
+
+
+def can_shift(x: Affine, constant: Array) -> bool:
+    """Whether `shifted` has a place for the constant."""
+    return len(x.weighted) < len(x.terms) or per_row(x, constant) is not None
+
+
+def scaled(x: Affine, constant: Array) -> Affine:
+    """The product with a constant: weights and bias take it per row, other terms as a map."""
+    if (constant == 1).all():
+        return x
+    rows = per_row(x, constant) if is_weighted(x) else None
+    terms = tuple(
+        replace(t, maps=(*t.maps, Scale(constant)))
+        if t.weight is None or rows is None
+        else replace(t, weight=_scaled_rows(t.weight, rows))
+        for t in x.terms
+    )
+    bias = x.bias if x.bias is None or rows is None else x.bias * rows
+    return replace(x, terms=terms, bias=bias)
+
+
+def _scaled_rows(weight: sparse.csr_array, rows: NDArray[np.float32]) -> sparse.csr_array:
+    product = weight.copy()
+    product.data *= np.repeat(rows, np.diff(product.indptr))
+    product.eliminate_zeros()
+    return product
+
+
+def shifted(x: Affine, constant: Array) -> Affine:
+    """The sum with a constant: the bias of a weighted expression takes it, else one term's offset."""
+    rows = per_row(x, constant) if is_weighted(x) else None
+    if rows is not None:
+        return replace(x, bias=rows if x.bias is None else x.bias + rows)
+    carrier = next(i for i, t in enumerate(x.terms) if t.weight is None)
+    terms = list(x.terms)
+    terms[carrier] = replace(terms[carrier], maps=(*terms[carrier].maps, Offset(constant)))
+    return replace(x, terms=tuple(terms))
+
+
+def tied_rows(weight: Array, groups: int = 1) -> sparse.csr_array:
+    """Dense rows (rows, k) as float32 CSR over groups * k features; rows of group i use the i-th k.
+
+    Raises:
+        RefusalError: a weight is infinite or not a number.
+    """
+    rows, width = weight.shape
+    group = np.arange(rows) // (rows // groups)
+    columns = group[:, None] * width + np.arange(width)
+    tied = sparse.csr_array(
+        (finite(weight).ravel(), columns.ravel(), np.arange(rows + 1) * width),
+        shape=(rows, groups * width),
+    )
+    tied.eliminate_zeros()
+    return tied

@@ -1,0 +1,105 @@
+"""The network's file: read, hashed and checked before anything is made of it."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import onnx
+from google.protobuf.message import DecodeError
+from onnx.external_data_helper import load_external_data_for_model
+from onnx.inliner import inline_local_functions
+
+from sim_compress.errors import ModelFileError, UnsupportedError
+
+# Operators of older files broadcast by other rules, and onnxruntime promises nothing for them.
+OLDEST_OPSET = 7
+
+
+@dataclass(frozen=True, eq=False)
+class NetworkFile:
+    """A readable ONNX network; size and sha256 cover the file and its external data."""
+
+    path: Path
+    model: onnx.ModelProto
+    size: int
+    sha256: str
+
+
+def read_network(path: Path) -> NetworkFile:
+    """Parse the file, load its external data and inline its local functions.
+
+    Raises:
+        ModelFileError: the file is missing, a folder, empty, truncated, not ONNX, without its external
+            data, or without inputs or outputs.
+        UnsupportedError: the file was made for an operator set older than this package reads.
+    """
+    data = _bytes(path)
+    model = _parsed(path, data)
+    parts = [data, *(_bytes(p) for p in _external_files(path, model))]
+    _load_external_data(path, model)
+    if not model.graph.input:
+        raise ModelFileError(f"{path}: the network has no inputs; export it with at least one graph input")
+    if not model.graph.output:
+        raise ModelFileError(f"{path}: the network has no outputs; the file may be cut off, export it again")
+    _check_opset(path, model)
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(part)
+    inlined = inline_local_functions(model) if model.functions else model
+    return NetworkFile(path, inlined, sum(len(p) for p in parts), digest.hexdigest())
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError as error:
+        raise ModelFileError(f"{path}: no such file; expected an ONNX network") from error
+    except IsADirectoryError as error:
+        raise ModelFileError(f"{path}: is a folder; expected the .onnx file inside it") from error
+    except OSError as error:
+        raise ModelFileError(f"{path}: cannot be read ({error.strerror}); check its permissions") from error
+
+
+def _parsed(path: Path, data: bytes) -> onnx.ModelProto:
+    if not data:
+        raise ModelFileError(f"{path}: is empty; expected an ONNX network")
+    try:
+        model = onnx.load_model_from_string(data)
+    except DecodeError as error:
+        raise ModelFileError(
+            f"{path}: is not an ONNX network, or is cut off ({len(data)} bytes do not parse); "
+            "download or export it again"
+        ) from error
+    if not model.opset_import or not model.HasField("graph"):
+        raise ModelFileError(f"{path}: is not an ONNX network (no graph, or no operator set, in it)")
+    return model
+
+
+def _external_files(path: Path, model: onnx.ModelProto) -> list[Path]:
+    """The files that hold weights beside the network, sorted by name."""
+    external = (t for t in model.graph.initializer if t.data_location == onnx.TensorProto.EXTERNAL)
+    names = {entry.value for t in external for entry in t.external_data if entry.key == "location"}
+    missing = sorted(n for n in names if not (path.parent / n).is_file())
+    if missing:
+        raise ModelFileError(
+            f"{path}: its weights are in {missing[0]!r}, which is missing; put that file into {path.parent}"
+        )
+    return [path.parent / n for n in sorted(names)]
+
+
+def _load_external_data(path: Path, model: onnx.ModelProto) -> None:
+    try:
+        load_external_data_for_model(model, str(path.parent))
+    except (onnx.checker.ValidationError, OSError, ValueError) as error:
+        raise ModelFileError(
+            f"{path}: its external weights cannot be loaded ({error}); export the network again"
+        ) from error
+
+
+def _check_opset(path: Path, model: onnx.ModelProto) -> None:
+    opset = next((o.version for o in model.opset_import if o.domain in ("", "ai.onnx")), None)
+    if opset is not None and opset < OLDEST_OPSET:
+        raise UnsupportedError(
+            f"{path}: operator set {opset} is older than {OLDEST_OPSET}; "
+            "convert the file with onnx.version_converter"
+        )

@@ -1,0 +1,123 @@
+"""Elementwise affine operators: sums, and products with constants."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from sim_compress.frontend.expressions import (
+    aligned,
+    can_scale,
+    can_shift,
+    finite,
+    is_weighted,
+    scaled,
+    shifted,
+    summed,
+)
+from sim_compress.frontend.registry import Call, RefusalError, operator
+from sim_compress.model import Affine
+from sim_compress.model.maps import Array
+
+NO_STRETCHING = "only constants broadcast"
+MINUS = np.asarray(-1, np.float32)
+
+
+@operator("Add", becomes="sum of terms; a constant becomes the bias or an offset", limits=NO_STRETCHING)
+@operator("Sum", becomes="sum of terms", limits=NO_STRETCHING)
+def add(call: Call) -> Affine:
+    activations = [i for i in call.positions if not call.is_constant(i)]
+    constants = [call.constant(i) for i in call.positions if call.is_constant(i)]
+    if not activations:
+        raise RefusalError("adds constants only")
+    total = summed(_joinable(call, activations))
+    if not constants:
+        return total
+    offset = aligned(np.asarray(sum(constants)), total.shape)
+    if not can_shift(total, offset):
+        # An identity block gives the offset a term to sit on.
+        parts = [call.unweighted(activations[0]), *(call.affine(i) for i in activations[1:])]
+        total = summed(parts)
+    return shifted(total, offset)
+
+
+def _joinable(call: Call, positions: list[int]) -> list[Affine]:
+    """Expressions whose weighted terms have one row axis; others are materialised."""
+    axes = [call.affine(i).row_axis for i in positions if is_weighted(call.affine(i))]
+    return [call.affine(i) if call.affine(i).row_axis in axes[:1] else call.unweighted(i) for i in positions]
+
+
+@operator(
+    "Sub", becomes="difference of terms; a constant becomes the bias or an offset", limits=NO_STRETCHING
+)
+def sub(call: Call) -> Affine:
+    if call.is_constant(1):
+        return _with_constant(call, 0, -call.constant(1), can_shift, shifted)
+    if call.is_constant(0):
+        return scaled(_with_constant(call, 1, -call.constant(0), can_shift, shifted), MINUS)
+    left, right = _joinable(call, [0, 1])
+    return summed([left, scaled(right, MINUS)])
+
+
+@operator("Neg", becomes="a scale, folded into weights where there are any")
+def neg(call: Call) -> Affine:
+    return scaled(call.affine(0), MINUS)
+
+
+@operator(
+    "Mul",
+    becomes="a scale, folded into weights where there are any",
+    limits="one factor is a constant; a product of two activations is refused",
+)
+def mul(call: Call) -> Affine:
+    if not (call.is_constant(0) or call.is_constant(1)):
+        raise RefusalError("is a product of two activations")
+    position = 1 if call.is_constant(0) else 0
+    return _with_constant(call, position, call.constant(1 - position), can_scale, scaled)
+
+
+@operator(
+    "Div",
+    becomes="a scale, folded into weights where there are any",
+    limits="the divisor is a constant without zeros",
+)
+def div(call: Call) -> Affine:
+    if not call.is_constant(1):
+        raise RefusalError("divides by an activation")
+    divisor = call.constant(1).astype(np.float64)
+    if not divisor.all():
+        raise RefusalError("divides by zero")
+    return _with_constant(call, 0, 1 / divisor, can_scale, scaled)
+
+
+def _with_constant(
+    call: Call,
+    position: int,
+    constant: Array,
+    fits: Callable[[Affine, Array], bool],
+    combine: Callable[[Affine, Array], Affine],
+) -> Affine:
+    """One activation combined with a constant, materialised first where its rows would not stay tied."""
+    x = call.affine(position)
+    constant = aligned(constant, x.shape)
+    return combine(x if fits(x, constant) else call.unweighted(position), constant)
+
+
+@operator(
+    "BatchNormalization",
+    becomes="scale and shift, folded into the rows before it where there are any",
+    limits="inference mode",
+)
+def batch_normalization(call: Call) -> Affine:
+    if call.attribute("training_mode", 0) or not call.attribute("spatial", 1):
+        raise RefusalError("is not in per-channel inference mode")
+    x = call.affine(0)
+    if not x.shape:
+        raise RefusalError("has no channel axis")
+    gamma, beta, mean, variance = (call.constant(i).astype(np.float64) for i in range(1, 5))
+    scale = gamma / np.sqrt(variance + call.attribute("epsilon", 1e-5))
+    column = (-1, *(1,) * (len(x.shape) - 1))
+    factor = finite(scale.reshape(column))
+    offset = finite((beta - mean * scale).reshape(column))
+    if not (can_scale(x, factor) and can_shift(x, offset)):
+        x = call.unweighted(0)
+    return shifted(scaled(x, factor), offset)

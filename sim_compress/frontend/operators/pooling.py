@@ -1,0 +1,94 @@
+"""Average pooling and reductions as fixed maps; max pooling as a phi on groups of pre-activations."""
+
+from math import prod
+
+import numpy as np
+
+from sim_compress.activations import Activation
+from sim_compress.frontend.expressions import mapped
+from sim_compress.frontend.operators.windows import Windows, windows_of
+from sim_compress.frontend.registry import Activated, Call, RefusalError, feature_axis, operator
+from sim_compress.model import Affine, Patches, Reshape, Scale, Shape, Sum, apply_chain
+from sim_compress.model.maps import Array
+
+
+@operator("AveragePool", becomes="patches, sum, scale")
+def average_pool(call: Call) -> Affine:
+    x = call.unweighted(0)
+    windows = windows_of(call, x.shape, tuple(call.attribute("kernel_shape")))
+    counts = _counts(windows, x.shape[1:], bool(call.attribute("count_include_pad", 0)))
+    channels, size = x.shape[0], prod(windows.kernel)
+    split = Reshape((channels, size, *counts.shape[1:]))
+    return mapped(x, windows.patches, split, Sum((1,)), Scale((1 / counts).astype(np.float32)))
+
+
+def _counts(windows: Windows, spatial: Shape, include_pad: bool) -> Array:
+    """Elements in every window, (1, *out); padding counts when asked, what ceil_mode adds never."""
+    inside = np.ones((1, *spatial, 1))
+    pads = [(0, 0), *zip(windows.before, windows.after, strict=True), (0, 0)]
+    padded = np.pad(inside, pads, constant_values=float(include_pad))
+    none = (0,) * len(spatial)
+    patches = Patches(windows.kernel, windows.strides, windows.dilations, none, windows.excess)
+    # A window that holds padding alone averages to zero whatever it is divided by.
+    return np.maximum(apply_chain((patches,), padded).sum(axis=0)[None, ..., 0], 1)
+
+
+@operator("GlobalAveragePool", becomes="sum, scale")
+def global_average_pool(call: Call) -> Affine:
+    x = call.unweighted(0)
+    return _reduced(x, tuple(range(1, len(x.shape))), 1 / prod(x.shape[1:]), True)
+
+
+@operator("ReduceMean", becomes="sum, scale", limits="not along the batch axis")
+def reduce_mean(call: Call) -> Affine:
+    x = call.unweighted(0)
+    axes = _axes(call, x.shape)
+    return _reduced(x, axes, 1 / prod(x.shape[a] for a in axes), bool(call.attribute("keepdims", 1)))
+
+
+@operator("ReduceSum", becomes="sum", limits="not along the batch axis")
+def reduce_sum(call: Call) -> Affine:
+    x = call.unweighted(0)
+    return _reduced(x, _axes(call, x.shape), 1.0, bool(call.attribute("keepdims", 1)))
+
+
+def _axes(call: Call, shape: Shape) -> tuple[int, ...]:
+    axes = call.numbers("axes", 1)
+    if not axes:
+        if call.attribute("noop_with_empty_axes", 0):
+            return ()
+        raise RefusalError("reduces all axes, the batch axis too")
+    return tuple(sorted(feature_axis(a, len(shape)) for a in axes))
+
+
+def _reduced(x: Affine, axes: tuple[int, ...], factor: float, keepdims: bool) -> Affine:
+    if not axes:
+        return x
+    kept = tuple(1 if a in axes else s for a, s in enumerate(x.shape))
+    scale = () if factor == 1.0 else (Scale(np.asarray(factor, np.float32)),)
+    return mapped(x, Sum(axes), *scale, *((Reshape(kept),) if keepdims else ()))
+
+
+@operator("MaxPool", becomes="state block with phi = max_pool", limits="without the Indices output")
+def max_pool(call: Call) -> Activated:
+    x = call.affine(0)
+    windows = windows_of(call, x.shape, tuple(call.attribute("kernel_shape")))
+    return _max(x, windows)
+
+
+@operator("GlobalMaxPool", becomes="state block with phi = max_pool")
+def global_max_pool(call: Call) -> Activated:
+    x = call.affine(0)
+    ones, zeros = (1,) * (len(x.shape) - 1), (0,) * (len(x.shape) - 1)
+    return _max(x, Windows(x.shape[1:], ones, ones, zeros, zeros, zeros))
+
+
+def _max(x: Affine, windows: Windows) -> Activated:
+    attributes = {
+        "kernel": windows.kernel,
+        "strides": windows.strides,
+        "dilations": windows.dilations,
+        "pads_begin": windows.before,
+        "pads_end": windows.end,
+    }
+    return Activated(x, Activation("max_pool", attributes))

@@ -1,0 +1,56 @@
+"""onnxruntime sessions that say nothing on stderr and fail with this package's errors."""
+
+from pathlib import Path
+
+import onnx
+import onnxruntime
+from onnxruntime.capi.onnxruntime_pybind11_state import (  # pyright: ignore[reportMissingImports]
+    EPFail,
+    Fail,
+    InvalidArgument,
+    InvalidGraph,
+    InvalidProtobuf,
+    NotImplemented,
+    RuntimeException,
+)
+
+from sim_compress.errors import ModelFileError
+
+FATAL = 4
+# onnxruntime's exceptions share no base class of their own.
+RUNTIME_ERRORS = (
+    EPFail,
+    Fail,
+    InvalidArgument,
+    InvalidGraph,
+    InvalidProtobuf,
+    NotImplemented,
+    RuntimeException,
+)
+# Rewrites a token-wise MatMul as Reshape, Gemm, Reshape, which moves tokens onto the batch axis.
+KEPT_APART = ["MatMulAddFusion"]
+
+
+def open_session(model: onnx.ModelProto, optimised: Path | None = None) -> onnxruntime.InferenceSession:
+    """A CPU session with basic graph optimisation, which is written to `optimised` where that is given.
+
+    Raises:
+        ModelFileError: onnxruntime refuses the network.
+    """
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = FATAL
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
+    if optimised is not None:
+        options.optimized_model_filepath = str(optimised)
+    try:
+        return onnxruntime.InferenceSession(
+            model.SerializeToString(), options, ["CPUExecutionProvider"], disabled_optimizers=KEPT_APART
+        )
+    except RUNTIME_ERRORS as error:
+        raise ModelFileError(f"onnxruntime refuses the network: {first_line(error)}") from error
+
+
+def first_line(error: Exception) -> str:
+    """What went wrong, without onnxruntime's prefix and its context lines."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return lines[0].removeprefix("[ONNXRuntimeError] : ")

@@ -1,0 +1,79 @@
+"""Refused nodes, all in one message."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import onnx
+
+from sim_compress.errors import UnsupportedError
+from sim_compress.frontend.operators import OPERATORS
+from sim_compress.frontend.registry import STANDARD, qualified_name
+
+
+@dataclass(frozen=True)
+class Refused:
+    """One node without a place in the state model."""
+
+    operator: str
+    node: str
+    reason: str
+
+    @classmethod
+    def of(cls, node: onnx.NodeProto, reason: str) -> "Refused":
+        """The refusal of a node; a node without a name goes by its first output's."""
+        return cls(qualified_name(node), node.name or f"-> {node.output[0]}", reason)
+
+
+def refusal_message(refused: Sequence[Refused], nodes: int) -> str:
+    """One message that names every refused node, why, and what to do next."""
+    lines = [f"  {r.operator} {r.node!r}: {r.reason}" for r in refused]
+    return "\n".join(
+        [
+            f"{len(refused)} of {nodes} nodes have no place in the state model:",
+            *lines,
+            "docs/operators.md lists what is supported; export the network without these nodes, or cut it "
+            "before them (onnx.utils.extract_model) and compress the part that is supported",
+        ]
+    )
+
+
+def check_known_operators(model: onnx.ModelProto) -> None:
+    """UnsupportedError where a node's operator is in no standard operator set.
+
+    onnxruntime can fold nothing in such a file, so that the unsupported operators beside it are listed
+    from the file as it stands.
+    """
+    nodes = model.graph.node
+    foreign = [n for n in nodes if not _is_standard(n)]
+    if not foreign:
+        return
+    types = _types(model, foreign)
+    refused = [
+        Refused.of(n, "this operator is not supported")
+        if _is_standard(n)
+        else Refused.of(n, "this operator is in no standard operator set")
+        for n in nodes
+        if not _is_standard(n)
+        or (n.input and qualified_name(n) not in OPERATORS and not _is_integer(n, types))
+    ]
+    raise UnsupportedError(refusal_message(refused, len(nodes)))
+
+
+def _types(model: onnx.ModelProto, foreign: Sequence[onnx.NodeProto]) -> dict[str, int]:
+    """Element types as far as they follow without the foreign nodes, which stop shape inference."""
+    standard = onnx.ModelProto()
+    standard.CopyFrom(model)
+    for node in foreign:
+        standard.graph.node.remove(node)
+    inferred = onnx.shape_inference.infer_shapes(standard).graph.value_info
+    return {v.name: v.type.tensor_type.elem_type for v in inferred}
+
+
+def _is_standard(node: onnx.NodeProto) -> bool:
+    return node.domain in STANDARD and onnx.defs.has(node.op_type)
+
+
+def _is_integer(node: onnx.NodeProto, types: dict[str, int]) -> bool:
+    """Whether a node computes integers, as shape arithmetic does (which clean-up folds)."""
+    floats = (onnx.TensorProto.UNDEFINED, onnx.TensorProto.FLOAT)
+    return types.get(node.output[0], onnx.TensorProto.UNDEFINED) not in floats

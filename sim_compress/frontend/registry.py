@@ -1,0 +1,144 @@
+"""The registry of operators, and what a handler is given and gives back."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import helper
+
+from sim_compress.activations import Activation
+from sim_compress.model import Affine
+from sim_compress.model.maps import Array
+
+STANDARD = ("", "ai.onnx")
+
+
+class RefusalError(Exception):
+    """Why one node has no place in the state model; collected into one UnsupportedError for the user."""
+
+
+@dataclass(frozen=True, eq=False)
+class Activated:
+    """The result of a nonlinear node: its pre-activation and its phi."""
+
+    affine: Affine
+    phi: Activation
+
+
+Result = Affine | Activated | tuple[Affine, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Call:
+    """One node as its handler sees it: inputs by position, settings by name.
+
+    Attributes:
+        values: tensor name -> expression, or array where the tensor is a constant of the file.
+        materialise: makes the named tensor a block with phi = identity and gives the reference to it.
+    """
+
+    node: onnx.NodeProto
+    values: Mapping[str, Affine | Array]
+    materialise: Callable[[str], Affine]
+
+    @property
+    def positions(self) -> range:
+        """Positions of the inputs that are present."""
+        return range(len(self.node.input))
+
+    def has(self, position: int) -> bool:
+        """Whether an optional input is present."""
+        return position < len(self.node.input) and self.node.input[position] != ""
+
+    def is_constant(self, position: int) -> bool:
+        return isinstance(self.values[self.node.input[position]], np.ndarray)
+
+    def affine(self, position: int) -> Affine:
+        """The input's expression as it is."""
+        value = self.values[self.node.input[position]]
+        if not isinstance(value, Affine):
+            raise RefusalError(f"its input {position} is a constant, where an activation is expected")
+        return value
+
+    def unweighted(self, position: int) -> Affine:
+        """The input's expression, materialised first where it holds parameters."""
+        value = self.affine(position)
+        return self.materialise(self.node.input[position]) if value.weighted else value
+
+    def single(self, position: int) -> Affine:
+        """The input's expression as one rearranged source, materialised first where it is more."""
+        value = self.unweighted(position)
+        return self.materialise(self.node.input[position]) if len(value.terms) > 1 else value
+
+    def constant(self, position: int) -> Array:
+        """A constant of the file."""
+        value = self.values[self.node.input[position]]
+        if not isinstance(value, np.ndarray):
+            raise RefusalError(f"its input {position} is computed by the network, not a constant of the file")
+        return value
+
+    def attribute(self, name: str, default: Any = None) -> Any:
+        """An attribute's value: number, list of numbers or text."""
+        for attribute in self.node.attribute:
+            if attribute.name == name:
+                value = helper.get_attribute_value(attribute)
+                return value.decode() if isinstance(value, bytes) else value
+        return default
+
+    def setting(self, name: str, position: int) -> Array | None:
+        """A setting that older operator sets keep as an attribute and newer ones as an input."""
+        value = self.attribute(name)
+        if value is not None:
+            return np.asarray(value)
+        return self.constant(position) if self.has(position) else None
+
+    def numbers(self, name: str, position: int) -> tuple[int, ...] | None:
+        """A setting that is a list of integers."""
+        value = self.setting(name, position)
+        return None if value is None else tuple(int(v) for v in value.ravel())
+
+
+@dataclass(frozen=True)
+class Operator:
+    """One supported ONNX operator; the texts make up docs/operators.md."""
+
+    name: str
+    family: str
+    becomes: str
+    limits: str
+    handler: Callable[[Call], Result]
+
+
+OPERATORS: dict[str, Operator] = {}
+
+
+def operator(
+    name: str, *, becomes: str, limits: str = ""
+) -> Callable[[Callable[[Call], Result]], Callable[[Call], Result]]:
+    """Register the decorated handler for an ONNX operator type."""
+
+    def register(handler: Callable[[Call], Result]) -> Callable[[Call], Result]:
+        family = handler.__module__.rpartition(".")[2]
+        OPERATORS[name] = Operator(name, family, becomes, limits, handler)
+        return handler
+
+    return register
+
+
+def qualified_name(node: onnx.NodeProto) -> str:
+    """Operator type with its domain where that is not the standard one."""
+    return node.op_type if node.domain in STANDARD else f"{node.domain}.{node.op_type}"
+
+
+def feature_axis(axis: int, rank: int) -> int:
+    """An axis of the graph as an axis of the per-sample shape of the given rank.
+
+    Raises:
+        RefusalError: it is the batch axis.
+    """
+    full = axis + rank + 1 if axis < 0 else axis
+    if not 1 <= full <= rank:
+        raise RefusalError("acts along the batch axis" if full == 0 else f"axis {axis} does not exist")
+    return full - 1

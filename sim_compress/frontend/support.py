@@ -1,0 +1,53 @@
+"""The page docs/operators.md, written from the registry."""
+
+from itertools import groupby
+from operator import attrgetter
+
+from sim_compress.frontend.operators import OPERATORS
+
+INTRODUCTION = """\
+# Operators
+
+Written from the registry by `sim_compress.frontend.support.page`; a test compares. To write it again:
+
+    python -c "from sim_compress.frontend.support import page; print(page(), end='')" > docs/operators.md
+
+A network is loaded by `load_teacher(path)`. onnxruntime's basic optimisation first folds constants, shape
+arithmetic and batch norms that follow a convolution. Each node left over is then one of
+
+- a **parametric** node (Conv, Gemm, MatMul): tied rows of M. Where no nonlinear node follows directly, its
+  output is a state block with phi = identity;
+- a **fixed map** (reshape, slice, average pooling, ...): part of a term, without parameters;
+- a **nonlinear** node: a state block.
+
+The first axis of every activation is the batch. A batch size that the file fixes is made free where the
+result does not depend on it. Inputs are float32 with fixed sizes behind the batch axis; operator sets 7 and
+later. A network with any other node is refused by one error that lists every such node and why.
+"""
+
+ADDING = """\
+## Add an operator
+
+Write a handler in the module of its family under `sim_compress/frontend/operators/` and decorate it:
+
+    @operator("Neg", becomes="a scale, folded into weights where there are any")
+    def neg(call: Call) -> Affine:
+        return scaled(call.affine(0), MINUS)
+
+A handler asks its `Call` for inputs: `affine` as it is, `unweighted` where a fixed map follows (an input
+with parameters becomes a block first), `single` where a weight follows, `constant` for what must be in the
+file. It gives back an expression, a tuple of them, or `Activated` with a phi of `activations.KINDS`. What it
+cannot express it refuses with `RefusalError`, whose text is the reason the user reads. Then add a one-node
+test against onnxruntime in `tests/frontend/`, and write this page again.
+"""
+
+
+def page() -> str:
+    """The whole page: what a network may hold, by family, and how to add an operator."""
+    rows = sorted(OPERATORS.values(), key=attrgetter("family", "name"))
+    tables = []
+    for family, members in groupby(rows, attrgetter("family")):
+        lines = [f"| {o.name} | {o.becomes} | {o.limits} |" for o in members]
+        header = [f"## {family.capitalize()}", "", "| ONNX | becomes | limits |", "|---|---|---|"]
+        tables.append("\n".join([*header, *lines, ""]))
+    return "\n".join([INTRODUCTION, *tables, ADDING])

@@ -1,0 +1,135 @@
+"""The teacher: a network file as its exact implicit model and as a graph its states can be read from."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from os import PathLike
+from pathlib import Path
+
+import onnx
+from onnx import helper
+from onnx.utils import Extractor
+
+from sim_compress.errors import InputError, SimCompressError
+from sim_compress.frontend import batch, cleaning
+from sim_compress.frontend.lowering import lower
+from sim_compress.frontend.network_file import read_network
+from sim_compress.frontend.refusals import check_known_operators
+from sim_compress.model import ImplicitModel, Shape
+
+
+@dataclass(frozen=True, eq=False)
+class Teacher:
+    """A pretrained network, exact.
+
+    Attributes:
+        path: the file it came from.
+        graph: the cleaned network; the batch axis is symbolic and every activation has its shape.
+        model: its implicit model.
+        tensors: block name -> names of the pre-activation's and the state's tensor in the graph; they
+            are the same tensor where phi is the identity.
+        outputs: output name -> name of its tensor in the graph.
+        size: bytes of the file with its external data.
+        sha256: hash of the same bytes.
+    """
+
+    path: Path
+    graph: onnx.ModelProto
+    model: ImplicitModel
+    tensors: Mapping[str, tuple[str, str]]
+    outputs: Mapping[str, str]
+    size: int
+    sha256: str
+
+    @cached_property
+    def _extractor(self) -> Extractor:
+        return Extractor(self.graph)
+
+    @cached_property
+    def _activations(self) -> frozenset[str]:
+        graph = self.graph.graph
+        return frozenset(v.name for v in (*graph.input, *graph.value_info, *graph.output))
+
+    def submodel(self, inputs: Sequence[str], outputs: Sequence[str]) -> onnx.ModelProto:
+        """The part of the graph that computes some tensors from others, weights included.
+
+        Args:
+            inputs: tensors the caller holds.
+            outputs: tensors wanted; one that is held passes through.
+
+        Raises:
+            InputError: a name is not a tensor of the graph, or the inputs do not determine the outputs.
+        """
+        unknown = [n for n in (*inputs, *outputs) if n not in self._activations]
+        if unknown:
+            raise InputError(f"no tensor {unknown[0]!r} in the cleaned graph of {self.path}")
+        part = self._extractor.extract_model(list(inputs), list(outputs))
+        computed = {name for node in part.graph.node for name in node.output}
+        needed = {name for node in part.graph.node for name in node.input} | set(outputs)
+        constants = {i.name for i in part.graph.initializer}
+        missing = sorted(needed - computed - constants - {*inputs, ""})
+        if missing:
+            raise InputError(
+                f"{list(outputs)} cannot be computed from {list(inputs)}: {missing[0]!r} is needed"
+            )
+        return part
+
+
+def load_teacher(path: str | PathLike[str]) -> Teacher:
+    """Read an ONNX network and lower it, exactly, to the state model.
+
+    Raises:
+        ModelFileError: the file is missing, damaged or not a valid network.
+        UnsupportedError: lists every node without a place in the state model, or names the input that
+            cannot be used.
+    """
+    file = read_network(Path(path))
+    try:
+        check_known_operators(file.model)
+        original = cleaning.normalise(file.model)
+        batch.check_inputs(original)
+        cleaned, rebatched = _cleaned(original)
+        lowered = lower(cleaned.graph, _feature_shapes(cleaned))
+        if rebatched:
+            batch.check_rebatched(original, cleaned, batch.batch_size(original))
+    except SimCompressError as error:
+        raise type(error)(f"{file.path}: {error}") from error
+    _annotate(cleaned.graph, lowered.shapes)
+    return Teacher(
+        file.path, cleaned, lowered.model, lowered.tensors, lowered.outputs, file.size, file.sha256
+    )
+
+
+def _cleaned(model: onnx.ModelProto) -> tuple[onnx.ModelProto, bool]:
+    """The optimised graph with a symbolic batch, and whether a fixed batch had to be freed for it."""
+    size = batch.batch_size(model)
+    graph = cleaning.optimised(model if size else batch.with_batch(model, batch.SYMBOL))
+    if size is None and any(n.op_type in ("Shape", "Size") for n in graph.graph.node):
+        # Shape arithmetic folds away only where the batch is a number.
+        size = batch.STAND_IN
+        graph = cleaning.optimised(batch.with_batch(model, size))
+    freed = graph if size is None else batch.freed(graph, size)
+    return onnx.shape_inference.infer_shapes(freed), size is not None
+
+
+def _feature_shapes(model: onnx.ModelProto) -> dict[str, Shape]:
+    """Per-sample shapes of the activations whose feature axes are known."""
+    graph, shapes = model.graph, {}
+    for value in (*graph.input, *graph.value_info, *graph.output):
+        dims = value.type.tensor_type.shape.dim
+        if dims and all(d.dim_value > 0 for d in dims[1:]):
+            shapes[value.name] = tuple(d.dim_value for d in dims[1:])
+    return shapes
+
+
+def _annotate(graph: onnx.GraphProto, shapes: Mapping[str, Shape]) -> None:
+    """Write the exact shape of every activation into the graph, so that any part of it can be cut out."""
+    infos = {
+        name: helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [batch.SYMBOL, *shape])
+        for name, shape in shapes.items()
+    }
+    ends = [o.name for o in graph.output]
+    starts = {i.name for i in graph.input}
+    del graph.value_info[:], graph.output[:]
+    graph.output.extend(infos[name] for name in ends)
+    graph.value_info.extend(info for name, info in infos.items() if name not in {*ends, *starts})

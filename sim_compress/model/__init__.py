@@ -1,0 +1,45 @@
+"""The state model: how any network is a list of tied rows of A, B, C, D."""
+
+from sim_compress.model.implicit import Affine, ImplicitModel, Input, Output, StateBlock, Term
+from sim_compress.model.maps import (
+    MAPS,
+    LinearMap,
+    Offset,
+    Pad,
+    Patches,
+    Reshape,
+    Scale,
+    Shape,
+    Slice,
+    Sum,
+    Transpose,
+    apply_chain,
+    chain_matrix,
+    chain_shape,
+)
+from sim_compress.model.matrices import Matrices, matrices
+
+__all__ = [
+    "MAPS",
+    "Affine",
+    "ImplicitModel",
+    "Input",
+    "LinearMap",
+    "Matrices",
+    "Offset",
+    "Output",
+    "Pad",
+    "Patches",
+    "Reshape",
+    "Scale",
+    "Shape",
+    "Slice",
+    "StateBlock",
+    "Sum",
+    "Term",
+    "Transpose",
+    "apply_chain",
+    "chain_matrix",
+    "chain_shape",
+    "matrices",
+]

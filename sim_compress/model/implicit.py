@@ -1,0 +1,165 @@
+"""The implicit model: inputs, state blocks in order of evaluation, outputs.
+
+    X = phi(A X + B U)        equilibrium equation
+    Y = C X + D U             prediction equation
+
+M = [A B; C D] is kept as tied rows: a convolution has one row per output channel, shared by all pixels.
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from sim_compress.activations import Activation
+from sim_compress.errors import InputError
+from sim_compress.model.maps import LinearMap, Shape, chain_shape
+
+
+@dataclass(frozen=True)
+class Input:
+    """One input U of the network: per-sample shape and numpy dtype name."""
+
+    name: str
+    shape: Shape
+    dtype: str = "float32"
+
+
+@dataclass(frozen=True, eq=False)
+class Term:
+    """One linear map from one source (a block or an input) into one block.
+
+    Without a weight the mapped source is added as it is (a skip connection). With a weight the maps
+    give features (k, *positions) and the weight (rows, k) acts on them at every position; a grouped
+    weight keeps the full k, with rows of group i non-zero only in the i-th part of the features.
+    """
+
+    source: str
+    maps: tuple[LinearMap, ...] = ()
+    weight: sparse.csr_array | None = None
+    groups: int = 1
+
+
+@dataclass(frozen=True, eq=False)
+class Affine:
+    """z = sum of terms + bias, of shape (*shape, samples); its tied rows lie along row_axis."""
+
+    shape: Shape
+    terms: tuple[Term, ...]
+    bias: NDArray[np.float32] | None = None
+    row_axis: int = 0
+
+    @property
+    def rows(self) -> int:
+        """Number of tied rows of M in this block."""
+        return self.shape[self.row_axis] if self.shape else 1
+
+    @property
+    def positions(self) -> Shape:
+        """The axes along which rows are tied."""
+        return self.shape[: self.row_axis] + self.shape[self.row_axis + 1 :]
+
+    @property
+    def weighted(self) -> tuple[Term, ...]:
+        """The terms with parameters."""
+        return tuple(t for t in self.terms if t.weight is not None)
+
+    @property
+    def weights(self) -> tuple[sparse.csr_array, ...]:
+        """The weights of the terms with parameters, in the same order."""
+        return tuple(t.weight for t in self.terms if t.weight is not None)
+
+    @property
+    def nnz(self) -> int:
+        """Nonzero parameters: weights and bias, tied rows counted once."""
+        bias = 0 if self.bias is None else int(np.count_nonzero(self.bias))
+        return bias + sum(int(w.count_nonzero()) for w in self.weights)
+
+
+@dataclass(frozen=True, eq=False)
+class StateBlock:
+    """The pre- and post-activation of one nonlinear node: x = phi(z)."""
+
+    name: str
+    affine: Affine
+    phi: Activation
+
+    @property
+    def shape(self) -> Shape:
+        """Shape of the state x."""
+        return self.phi.state_shape(self.affine.shape)
+
+
+@dataclass(frozen=True, eq=False)
+class Output:
+    """Rows of the prediction equation."""
+
+    name: str
+    affine: Affine
+
+    @property
+    def shape(self) -> Shape:
+        return self.affine.shape
+
+
+@dataclass(frozen=True, eq=False)
+class ImplicitModel:
+    """A, B, C, D as tied rows over blocks; blocks may read any block, also later ones (loops in A).
+
+    Raises:
+        InputError: names are not unique, a source is missing or shapes do not fit.
+    """
+
+    inputs: tuple[Input, ...]
+    blocks: tuple[StateBlock, ...]
+    outputs: tuple[Output, ...]
+    shapes: dict[str, Shape] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        sources = [*self.inputs, *self.blocks]
+        shapes = {s.name: s.shape for s in sources}
+        names = [s.name for s in (*sources, *self.outputs)]
+        twice = sorted({n for n in names if names.count(n) > 1})
+        if twice:
+            raise InputError(f"inputs, blocks and outputs of a model need unique names; used twice: {twice}")
+        object.__setattr__(self, "shapes", shapes)
+        for name, affine in self.affines():
+            try:
+                _check(affine, shapes)
+            except ValueError as error:
+                raise InputError(f"block {name!r}: {error}") from error
+
+    def affines(self) -> list[tuple[str, Affine]]:
+        """All row groups of M in order: the blocks' (A, B), then the outputs' (C, D)."""
+        return [(b.name, b.affine) for b in (*self.blocks, *self.outputs)]
+
+    @property
+    def nnz(self) -> int:
+        """nnz(M), tied rows counted once, biases included."""
+        return sum(affine.nnz for _, affine in self.affines())
+
+    def is_input(self, name: str) -> bool:
+        """Whether a source is an input (its columns are in B or D) and not a block (A or C)."""
+        return any(name == i.name for i in self.inputs)
+
+
+def _check(affine: Affine, shapes: dict[str, Shape]) -> None:
+    """ValueError unless terms, bias and shapes of one block fit together."""
+    if affine.bias is not None and affine.bias.shape != (affine.rows,):
+        raise ValueError(f"bias of shape {affine.bias.shape} for {affine.rows} rows")
+    for term in affine.terms:
+        if term.source not in shapes:
+            raise ValueError(f"reads {term.source!r}, which is neither an input nor a block")
+        shape = chain_shape(term.maps, shapes[term.source])
+        if term.weight is None:
+            if shape != affine.shape:
+                raise ValueError(f"term from {term.source!r} has shape {shape}, the block {affine.shape}")
+            continue
+        if shape[1:] != affine.positions or term.weight.shape != (affine.rows, shape[0]):
+            raise ValueError(
+                f"weight {term.weight.shape} on features {shape} from {term.source!r} "
+                f"does not give {affine.shape} with rows on axis {affine.row_axis}"
+            )
+        if affine.rows % term.groups or shape[0] % term.groups:
+            raise ValueError(f"{term.groups} groups do not divide weight {term.weight.shape}")

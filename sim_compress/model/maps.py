@@ -1,0 +1,243 @@
+"""Fixed linear rearrangements: the parameter-free part of a term.
+
+Every map acts on an array of shape (*shape, samples) and leaves the sample axis alone. Each knows its
+output shape and its unrolled sparse matrix, so that a chain of maps is one matrix L with L vec(x).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import reduce
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+Shape = tuple[int, ...]
+Array = NDArray[Any]
+
+
+class LinearMap(Protocol):
+    """One fixed map; offsets make a chain affine."""
+
+    def apply(self, x: Array) -> Array:
+        """The mapped array; input and output have samples on the last axis."""
+        ...
+
+    def out_shape(self, shape: Shape) -> Shape:
+        """Output shape without samples; ValueError where the map does not fit the input."""
+        ...
+
+
+@dataclass(frozen=True)
+class Reshape:
+    """Row-major reshape of the features."""
+
+    shape: Shape
+
+    def apply(self, x: Array) -> Array:
+        return x.reshape(*self.shape, x.shape[-1])
+
+    def out_shape(self, shape: Shape) -> Shape:
+        if np.prod(shape) != np.prod(self.shape):
+            raise ValueError(f"cannot reshape {shape} to {self.shape}")
+        return self.shape
+
+
+@dataclass(frozen=True)
+class Transpose:
+    """Permutation of the feature axes."""
+
+    axes: Shape
+
+    def apply(self, x: Array) -> Array:
+        return x.transpose(*self.axes, x.ndim - 1)
+
+    def out_shape(self, shape: Shape) -> Shape:
+        if sorted(self.axes) != list(range(len(shape))):
+            raise ValueError(f"axes {self.axes} do not permute {shape}")
+        return tuple(shape[a] for a in self.axes)
+
+
+@dataclass(frozen=True)
+class Slice:
+    """start:start + count * step:step on every feature axis; a negative step runs backwards."""
+
+    starts: Shape
+    counts: Shape
+    steps: Shape
+
+    def apply(self, x: Array) -> Array:
+        for axis, (start, count, step) in enumerate(zip(self.starts, self.counts, self.steps, strict=True)):
+            stop = start + count * step
+            window = slice(start, None if stop < 0 else stop, step)
+            x = x[(slice(None),) * axis + (window,)]
+        return x
+
+    def out_shape(self, shape: Shape) -> Shape:
+        if not len(shape) == len(self.starts) == len(self.counts) == len(self.steps):
+            raise ValueError(f"slice of rank {len(self.starts)} on {shape}")
+        for size, start, count, step in zip(shape, self.starts, self.counts, self.steps, strict=True):
+            last = start + (count - 1) * step
+            if step == 0 or count < 1 or not (0 <= start < size and 0 <= last < size):
+                raise ValueError(f"slice {start}:{last}:{step} leaves an axis of {size}")
+        return self.counts
+
+
+@dataclass(frozen=True)
+class Pad:
+    """Zeros before and after each feature axis."""
+
+    before: Shape
+    after: Shape
+
+    def apply(self, x: Array) -> Array:
+        return np.pad(x, [*zip(self.before, self.after, strict=True), (0, 0)])
+
+    def out_shape(self, shape: Shape) -> Shape:
+        if not len(shape) == len(self.before) == len(self.after):
+            raise ValueError(f"pad of rank {len(self.before)} on {shape}")
+        if min(*self.before, *self.after, 0) < 0:
+            raise ValueError(f"negative padding {self.before}, {self.after}")
+        return tuple(s + b + a for s, b, a in zip(shape, self.before, self.after, strict=True))
+
+
+@dataclass(frozen=True)
+class Patches:
+    """Convolution patches of a zero-padded (channels, *spatial) array.
+
+    Gives (channels * prod(kernel), *out_spatial), features ordered channel first, as the weight of an
+    ONNX Conv reshaped to (rows, -1).
+    """
+
+    kernel: Shape
+    strides: Shape
+    dilations: Shape
+    before: Shape
+    after: Shape
+
+    def apply(self, x: Array) -> Array:
+        spatial = len(self.kernel)
+        if any(self.before) or any(self.after):
+            x = np.pad(x, [(0, 0), *zip(self.before, self.after, strict=True), (0, 0)])
+        spans = [(k - 1) * d + 1 for k, d in zip(self.kernel, self.dilations, strict=True)]
+        axes = tuple(range(1, 1 + spatial))
+        windows = np.lib.stride_tricks.sliding_window_view(x, spans, axis=axes)
+        steps = (slice(None), *(slice(None, None, s) for s in self.strides), slice(None))
+        windows = windows[(*steps, *(slice(None, None, d) for d in self.dilations))]
+        channels, *out, samples = windows.shape[: spatial + 2]
+        order = (0, *range(spatial + 2, 2 * spatial + 2), *axes, spatial + 1)
+        return windows.transpose(order).reshape(channels * int(np.prod(self.kernel)), *out, samples)
+
+    def out_shape(self, shape: Shape) -> Shape:
+        ranks = {len(f) for f in (self.kernel, self.strides, self.dilations, self.before, self.after)}
+        if ranks != {len(shape) - 1}:
+            raise ValueError(f"patches of rank {sorted(ranks)} on {shape}")
+        if min(*self.kernel, *self.strides, *self.dilations) < 1 or min(*self.before, *self.after) < 0:
+            raise ValueError(f"patches with non-positive sizes: {self}")
+        out = tuple(
+            (size + b + a - (k - 1) * d - 1) // s + 1
+            for size, k, s, d, b, a in zip(
+                shape[1:], self.kernel, self.strides, self.dilations, self.before, self.after, strict=True
+            )
+        )
+        if min(out) < 1:
+            raise ValueError(f"kernel {self.kernel} larger than the padded input {shape}")
+        return (shape[0] * int(np.prod(self.kernel)), *out)
+
+
+@dataclass(frozen=True)
+class Sum:
+    """Sum over feature axes, which leave."""
+
+    axes: Shape
+
+    def apply(self, x: Array) -> Array:
+        return x.sum(axis=self.axes)
+
+    def out_shape(self, shape: Shape) -> Shape:
+        if (
+            not self.axes
+            or len(set(self.axes)) != len(self.axes)
+            or not set(self.axes) <= set(range(len(shape)))
+        ):
+            raise ValueError(f"sum over axes {self.axes} of {shape}")
+        return tuple(s for axis, s in enumerate(shape) if axis not in self.axes)
+
+
+def _fits(values: Array, shape: Shape) -> None:
+    if np.broadcast_shapes(values.shape, shape) != shape:
+        raise ValueError(f"constant of shape {values.shape} does not broadcast to {shape}")
+
+
+@dataclass(frozen=True, eq=False)
+class Scale:
+    """Product with a constant that broadcasts to the features."""
+
+    factor: Array
+
+    def apply(self, x: Array) -> Array:
+        return x * self.factor[..., None].astype(x.dtype, copy=False)
+
+    def out_shape(self, shape: Shape) -> Shape:
+        _fits(self.factor, shape)
+        return shape
+
+
+@dataclass(frozen=True, eq=False)
+class Offset:
+    """Sum with a constant that broadcasts to the features: the column of B that meets the input 1."""
+
+    offset: Array
+
+    def apply(self, x: Array) -> Array:
+        return x + self.offset[..., None].astype(x.dtype, copy=False)
+
+    def out_shape(self, shape: Shape) -> Shape:
+        _fits(self.offset, shape)
+        return shape
+
+
+SELECTIONS = (Reshape, Transpose, Slice, Pad, Patches)
+MAPS: dict[str, type] = {kind.__name__.lower(): kind for kind in (*SELECTIONS, Sum, Scale, Offset)}
+
+
+def apply_chain(maps: Sequence[LinearMap], x: Array) -> Array:
+    """Apply maps in order to an array of shape (*shape, samples)."""
+    return reduce(lambda value, step: step.apply(value), maps, x)
+
+
+def chain_shape(maps: Sequence[LinearMap], shape: Shape) -> Shape:
+    """Output shape of a chain; ValueError where a map does not fit."""
+    return reduce(lambda current, step: step.out_shape(current), maps, shape)
+
+
+def _matrix(step: LinearMap, shape: Shape) -> sparse.csr_array:
+    """The linear part of one map on row-major vectors."""
+    size, out = int(np.prod(shape)), step.out_shape(shape)
+    if isinstance(step, Offset):
+        return sparse.eye_array(size, format="csr")
+    if isinstance(step, Scale):
+        return sparse.csr_array(sparse.diags_array(np.broadcast_to(step.factor, shape).ravel()))
+    # A selection moves entries and a sum merges them: push each entry's number through and read it back.
+    numbers = np.arange(1, size + 1).reshape(*shape, 1)
+    if isinstance(step, Sum):
+        kept = tuple(1 if axis in step.axes else s for axis, s in enumerate(shape))
+        rows = np.broadcast_to(np.arange(np.prod(out)).reshape(kept), shape).ravel()
+        columns = np.arange(size)
+    else:
+        picked = step.apply(numbers).ravel()
+        rows = np.flatnonzero(picked)
+        columns = picked[rows] - 1
+    ones = np.ones(len(rows))
+    return sparse.csr_array((ones, (rows, columns)), shape=(int(np.prod(out)), size))
+
+
+def chain_matrix(maps: Sequence[LinearMap], shape: Shape) -> tuple[sparse.csr_array, Array]:
+    """Unrolled chain: (L, l) with vec(chain(x)) = L vec(x) + l."""
+    offset = apply_chain(maps, np.zeros((*shape, 1))).ravel()
+    L = sparse.eye_array(int(np.prod(shape)), format="csr")
+    for step in maps:
+        L = sparse.csr_array(_matrix(step, shape) @ L)
+        shape = step.out_shape(shape)
+    return L, offset

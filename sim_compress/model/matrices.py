@@ -1,0 +1,73 @@
+"""The unrolled matrices A, B, C, D of a model, as in the paper's equations (1a) and (1b).
+
+States are the pre-activations' rows z = A x + B u: A has one row per entry of z and one column per entry
+of x (they differ in number where phi pools), blocks in model order. The last column of B and D meets
+the constant input 1.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy import sparse
+
+from sim_compress.model.implicit import Affine, ImplicitModel
+from sim_compress.model.maps import chain_matrix
+
+
+class Matrices(NamedTuple):
+    """Unrolled sparse matrices; columns of B and D: all inputs, then the constant 1."""
+
+    A: sparse.csr_array
+    B: sparse.csr_array
+    C: sparse.csr_array
+    D: sparse.csr_array
+
+
+def matrices(model: ImplicitModel) -> Matrices:
+    """Unroll the tied rows; meant for tests and small networks (a ResNet-20 has 40 million nonzeros)."""
+    state_names = [b.name for b in model.blocks]
+    input_names = [i.name for i in model.inputs]
+    A, B = _stack(model, [b.affine for b in model.blocks], state_names, input_names)
+    C, D = _stack(model, [o.affine for o in model.outputs], state_names, input_names)
+    return Matrices(A, B, C, D)
+
+
+def _stack(
+    model: ImplicitModel, affines: list[Affine], states: list[str], inputs: list[str]
+) -> tuple[sparse.csr_array, sparse.csr_array]:
+    """Rows of the given blocks, split into state columns and input columns."""
+    left, right = [], []
+    for affine in affines:
+        parts, constant = _unroll(model, affine)
+        size = int(np.prod(affine.shape))
+        blank = {n: sparse.csr_array((size, int(np.prod(model.shapes[n])))) for n in (*states, *inputs)}
+        merged = blank | parts
+        # A block row without any state gives hstack nothing to join.
+        left.append(sparse.hstack([sparse.csr_array((size, 0)), *(merged[n] for n in states)]))
+        right.append(sparse.hstack([*(merged[n] for n in inputs), sparse.csr_array(constant[:, None])]))
+    if not affines:
+        width = sum(int(np.prod(model.shapes[n])) for n in inputs) + 1
+        return sparse.csr_array((0, 0)), sparse.csr_array((0, width))
+    return sparse.csr_array(sparse.vstack(left)), sparse.csr_array(sparse.vstack(right))
+
+
+def _unroll(model: ImplicitModel, affine: Affine) -> tuple[dict[str, sparse.csr_array], np.ndarray]:
+    """One block: source name -> matrix on vec(source), and the constant column."""
+    # Row (r, p) of the tied product lands where moving the row axis back puts it.
+    order = np.moveaxis(
+        np.arange(int(np.prod(affine.shape))).reshape(affine.rows, *affine.positions), 0, affine.row_axis
+    ).ravel()
+    positions = int(np.prod(affine.positions))
+    constant = np.zeros(int(np.prod(affine.shape)))
+    if affine.bias is not None:
+        constant += np.repeat(affine.bias.astype(np.float64), positions)[order]
+    parts: dict[str, sparse.csr_array] = {}
+    for term in affine.terms:
+        L, offset = chain_matrix(term.maps, model.shapes[term.source])
+        if term.weight is not None:
+            W = sparse.kron(term.weight.astype(np.float64), sparse.eye_array(positions), format="csr")[order]
+            L, offset = W @ L, W @ offset
+        constant += offset
+        L = sparse.csr_array(L)
+        parts[term.source] = sparse.csr_array(parts[term.source] + L) if term.source in parts else L
+    return parts, constant

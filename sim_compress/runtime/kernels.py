@@ -1,0 +1,52 @@
+"""The scipy kernel: z of one block from the values of its sources.
+
+The reference that every faster kernel is tested against: tied rows times rearranged features.
+"""
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+from scipy import sparse
+
+from sim_compress.model import Affine, Term, apply_chain
+from sim_compress.model.maps import Array
+
+# A weight (rows, features) times features (features, points).
+Product = Callable[[sparse.csr_array, Array], Array]
+
+
+def sparse_product(weight: sparse.csr_array, features: Array) -> Array:
+    """weight @ features with scipy's CSR kernel."""
+    return weight @ features
+
+
+def preactivation(affine: Affine, values: Mapping[str, Array], product: Product = sparse_product) -> Array:
+    """z = sum of terms + bias.
+
+    Args:
+        affine: the block's rows of A and B (or C and D).
+        values: source name -> array (*shape, samples).
+        product: how a weight meets its features.
+
+    Returns:
+        z of shape (*affine.shape, samples), a fresh array.
+    """
+    samples = values[affine.terms[0].source].shape[-1]
+    z = np.zeros((*affine.shape, samples), np.float32)
+    for term in affine.terms:
+        z += term_value(affine, term, values, product)
+    if affine.bias is not None:
+        # Rows on their own axis, then positions and samples behind it broadcast.
+        z += affine.bias.reshape(-1, *(1,) * (z.ndim - 1 - affine.row_axis))
+    return z
+
+
+def term_value(
+    affine: Affine, term: Term, values: Mapping[str, Array], product: Product = sparse_product
+) -> Array:
+    """One term's part of z, (*affine.shape, samples); without a weight it may be a view of the source."""
+    features = apply_chain(term.maps, values[term.source])
+    if term.weight is None:
+        return features
+    rows = product(term.weight, features.reshape(features.shape[0], -1))
+    return np.moveaxis(rows.reshape(affine.rows, *features.shape[1:]), 0, affine.row_axis)

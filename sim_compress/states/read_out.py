@@ -1,0 +1,44 @@
+"""The teacher's own tensors, read out with onnxruntime."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+
+from sim_compress.model.maps import Array
+
+# onnxruntime prints warnings on stderr by itself; 3 leaves its errors, which also arrive as exceptions.
+ERRORS_ONLY = 3
+
+
+class Reader:
+    """Runs a graph for the wanted tensors; arrays have samples on the last axis on both sides."""
+
+    def __init__(self, graph: onnx.ModelProto, wanted: Sequence[str]) -> None:
+        options = ort.SessionOptions()
+        options.log_severity_level = ERRORS_ONLY
+        self._session = ort.InferenceSession(
+            graph.SerializeToString(), options, providers=["CPUExecutionProvider"]
+        )
+        self._wanted = list(wanted)
+        self._inputs = [i.name for i in self._session.get_inputs()]
+
+    def __call__(self, values: Mapping[str, Array]) -> dict[str, Array]:
+        """Tensor name -> (*shape, samples)."""
+        feed = {n: np.ascontiguousarray(np.moveaxis(values[n], -1, 0)) for n in self._inputs}
+        read = self._session.run(self._wanted, feed)
+        return {n: np.moveaxis(a, 0, -1) for n, a in zip(self._wanted, read, strict=True)}
+
+
+def with_outputs(graph: onnx.ModelProto, tensors: Sequence[str]) -> onnx.ModelProto:
+    """A copy of a graph that also gives the named tensors."""
+    copy = onnx.ModelProto()
+    copy.CopyFrom(graph)
+    present = {o.name for o in copy.graph.output}
+    copy.graph.output.extend(
+        onnx.helper.make_empty_tensor_value_info(name)
+        for name in dict.fromkeys(tensors)
+        if name not in present
+    )
+    return copy

@@ -1,0 +1,60 @@
+"""Refit, polish and allocation: supports that do not grow, better fits, exact counts."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sim_compress.core import L1, Ball, Block, Penalty, allocate, polish, refit, solve
+from tests.core.problems import row_problems
+
+
+@given(seed=st.integers(0, 50), density=st.floats(0.0, 1.0), radius=st.floats(0.05, 3.0))
+@settings(max_examples=40, deadline=None)
+def test_refit_keeps_the_support_and_kappa_and_does_not_worsen_the_fit(seed, density, radius):
+    problems = row_problems(seed=seed)
+    support = np.random.default_rng(seed).random(problems.g.shape) < density
+    ball = Ball(np.ones(support.shape), np.full(problems.rows, radius))
+    V = refit(problems, support, ball)
+    assert not V[~support].any()
+    assert np.all(np.abs(V).sum(axis=1) <= radius * (1 + 1e-9))
+    shrunk = np.where(support, problems.prior, 0)
+    shrunk *= np.minimum(1, radius / np.maximum(np.abs(shrunk).sum(axis=1), 1e-9))[:, None]
+    # The ridge on the support's diagonal costs at most 1e-7 of the rows' squared size.
+    assert np.all(problems.datafit(V) <= problems.datafit(shrunk) + 1e-5)
+
+
+def test_constrained_refit_is_the_optimum_on_the_support():
+    from tests.core.problems import clarabel_optimum
+
+    problems = row_problems()
+    ball = Ball(np.ones(problems.g.shape), np.full(problems.rows, 0.3))
+    V = refit(problems, np.ones(problems.g.shape, bool), ball)
+    for row in range(problems.rows):
+        assert problems.datafit(V)[row] == pytest.approx(
+            clarabel_optimum(problems, L1, 0.0, row, ball), rel=1e-5
+        )
+
+
+@pytest.mark.parametrize("count", [1, 20, 60])
+def test_polish_keeps_the_count_and_lowers_the_error_of_the_magnitude_support(count):
+    problems = row_problems()
+    start = problems.prior
+    support = polish(problems, start, count)
+    assert support.sum() == count
+    threshold = np.sort(np.abs(start), axis=None)[-count]
+    magnitude = refit(problems, np.abs(start) >= threshold)
+    assert problems.datafit(refit(problems, support)).sum() <= problems.datafit(magnitude).sum() + 1e-9
+
+
+@pytest.mark.parametrize("penalty", [L1, Penalty(0.1)], ids=["l1", "perspective"])
+@pytest.mark.parametrize("part", [0.1, 0.5, 0.9])
+def test_allocation_meets_the_count_with_one_alpha(penalty, part):
+    blocks = [Block(row_problems(seed=seed, features=10 + 8 * seed), penalty) for seed in range(4)]
+    size = sum(b.problems.g.size for b in blocks)
+    allocation = allocate(blocks, round(part * size))
+    assert sum(allocation.counts) == round(part * size)
+    for block, solution, count in zip(blocks, allocation.solutions, allocation.counts, strict=True):
+        again = solve(block.problems, penalty, allocation.alpha, tolerance=1e-3)
+        # Warm and cold starts stop at the same gap; entries at the threshold may differ.
+        assert abs(int(again.support.sum()) - count) <= 0.1 * solution.rows.size

@@ -1,0 +1,122 @@
+"""Small ONNX graphs, and their comparison with onnxruntime."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+from onnx import helper, numpy_helper
+
+from sim_compress.errors import UnsupportedError
+from sim_compress.frontend import Teacher, load_teacher
+from sim_compress.runtime import Session
+
+ROOT = Path(__file__).parents[2]
+SHARED = ROOT / "../shared/models"
+
+# Sums of some thousand products in float32, in another order than onnxruntime's, relative to the largest.
+FLOAT32_ROUNDING = 1e-5
+# onnxruntime of the versions this package allows knows this one; the newest onnx writes a newer one.
+IR_VERSION = 8
+
+Arrays = Mapping[str, np.ndarray]
+
+
+def node(
+    operator: str, inputs: Sequence[str], outputs: Sequence[str], name: str = "", **attributes: Any
+) -> onnx.NodeProto:
+    return helper.make_node(operator, inputs, outputs, name=name, **attributes)
+
+
+def random(*shape: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).standard_normal(shape).astype(np.float32)
+
+
+def graph_of(
+    nodes: Sequence[onnx.NodeProto],
+    inputs: Mapping[str, Sequence[Any]],
+    constants: Arrays | None = None,
+    outputs: Sequence[str] | None = None,
+    opset: int = 17,
+) -> onnx.ModelProto:
+    """A model; inputs map to shapes behind a symbolic batch, outputs default to the last node's."""
+    infos = [helper.make_tensor_value_info(n, onnx.TensorProto.FLOAT, ["N", *s]) for n, s in inputs.items()]
+    names = outputs or [nodes[-1].output[0]]
+    ends = [onnx.ValueInfoProto(name=n) for n in names]
+    for end in ends:
+        end.type.tensor_type.elem_type = onnx.TensorProto.FLOAT
+    tensors = [numpy_helper.from_array(np.asarray(v), n) for n, v in (constants or {}).items()]
+    graph = helper.make_graph(list(nodes), "graph", infos, ends, tensors)
+    model = helper.make_model(graph, ir_version=IR_VERSION, opset_imports=[helper.make_opsetid("", opset)])
+    return onnx.shape_inference.infer_shapes(model)
+
+
+def saved(folder: Path, model: onnx.ModelProto) -> Path:
+    path = folder / "network.onnx"
+    onnx.save(model, path)
+    return path
+
+
+def silent_session(model: onnx.ModelProto | Path) -> onnxruntime.InferenceSession:
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    source = str(model) if isinstance(model, Path) else model.SerializeToString()
+    return onnxruntime.InferenceSession(source, options, ["CPUExecutionProvider"])
+
+
+def run(model: onnx.ModelProto | Path, inputs: Arrays, names: Sequence[str] | None = None) -> dict[str, Any]:
+    session = silent_session(model)
+    wanted = list(names or [o.name for o in session.get_outputs()])
+    return dict(zip(wanted, session.run(wanted, dict(inputs)), strict=True))
+
+
+def random_inputs(teacher: Teacher, samples: int) -> dict[str, np.ndarray]:
+    return {i.name: random(samples, *i.shape, seed=k) for k, i in enumerate(teacher.model.inputs)}
+
+
+def assert_close(found: np.ndarray, expected: np.ndarray) -> None:
+    assert found.shape == expected.shape
+    scale = max(1.0, float(np.abs(expected).max(initial=0)))
+    np.testing.assert_allclose(found, expected, rtol=0, atol=FLOAT32_ROUNDING * scale)
+
+
+def assert_exact(teacher: Teacher, inputs: Arrays | None = None) -> None:
+    """Outputs of the model equal onnxruntime's on the file, for one sample and for several."""
+    for samples in (1, 3):
+        feed = inputs or random_inputs(teacher, samples)
+        expected = run(teacher.path, feed)
+        found = Session(teacher.model).predict(feed)
+        for name, value in expected.items():
+            assert_close(found[name], value)
+
+
+def exact(
+    folder: Path,
+    nodes: Sequence[onnx.NodeProto],
+    inputs: Mapping[str, Sequence[Any]],
+    constants: Arrays | None = None,
+    outputs: Sequence[str] | None = None,
+    opset: int = 17,
+) -> Teacher:
+    """Load the graph and compare it with onnxruntime."""
+    teacher = load_teacher(saved(folder, graph_of(nodes, inputs, constants, outputs, opset)))
+    assert_exact(teacher)
+    return teacher
+
+
+def refused(
+    folder: Path,
+    nodes: Sequence[onnx.NodeProto],
+    inputs: Mapping[str, Sequence[Any]],
+    constants: Arrays | None = None,
+    outputs: Sequence[str] | None = None,
+    opset: int = 17,
+) -> str:
+    """The message that refuses the graph."""
+    try:
+        load_teacher(saved(folder, graph_of(nodes, inputs, constants, outputs, opset)))
+    except UnsupportedError as error:
+        return str(error)
+    raise AssertionError("the graph was not refused")

@@ -1,0 +1,112 @@
+"""The batch axis is symbolic in the cleaned graph, whatever the file fixed."""
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+
+from sim_compress.errors import UnsupportedError
+from sim_compress.frontend import Teacher, load_teacher
+from sim_compress.runtime import Session
+from tests.frontend.graphs import assert_close, graph_of, node, random, random_inputs, run, saved
+
+INTEGER = onnx.TensorProto.INT64
+
+
+def _fixed(model: onnx.ModelProto, size: int) -> onnx.ModelProto:
+    """The model with its batch fixed, as many exporters write it."""
+    del model.graph.value_info[:]
+    for value in (*model.graph.input, *model.graph.output):
+        value.type.tensor_type.shape.dim[0].dim_value = size
+    return model
+
+
+def _reshaping(size: int) -> onnx.ModelProto:
+    nodes = [
+        node("Conv", ["x", "w"], ["c"], "conv"),
+        node("Relu", ["c"], ["r"], "relu"),
+        node("Reshape", ["r", "t"], ["f"], "flat"),
+        node("MatMul", ["f", "v"], ["y"], "last"),
+    ]
+    constants = {"w": random(2, 3, 3, 3), "t": np.array([size, -1]), "v": random(2 * 4, 5)}
+    model = graph_of(nodes, {"x": (3, 4, 4)}, constants, outputs=["r"])
+    model.graph.output[0].name = "y"
+    model.graph.output[0].type.tensor_type.ClearField("shape")
+    for dim in (size, 5):
+        model.graph.output[0].type.tensor_type.shape.dim.add().dim_value = dim
+    return _fixed(model, size)
+
+
+def _assert_free(teacher: Teacher, size: int) -> None:
+    """The cleaned graph and the model give for many samples what the file gives in its own batches."""
+    feed = random_inputs(teacher, 3 * size)
+    parts = [run(teacher.path, {n: u[i : i + size] for n, u in feed.items()}) for i in (0, size, 2 * size)]
+    found, cleaned = Session(teacher.model).predict(feed), run(teacher.graph, feed)
+    for name in teacher.outputs:
+        expected = np.concatenate([p[name] for p in parts])
+        assert_close(found[name], expected)
+        assert_close(cleaned[name], expected)
+
+
+@pytest.mark.parametrize("size", [1, 4])
+def test_a_fixed_batch_is_freed_also_in_reshape_targets(tmp_path: Path, size: int) -> None:
+    _assert_free(load_teacher(saved(tmp_path, _reshaping(size))), size)
+
+
+def _with_shape_arithmetic() -> list[onnx.NodeProto]:
+    """A reshape as torch writes x.view(x.size(0), a, b)."""
+    return [
+        node("Shape", ["x"], ["shape"]),
+        node("Gather", ["shape", "zero"], ["batch"]),
+        node("Unsqueeze", ["batch", "axes"], ["first"]),
+        node("Concat", ["first", "rest"], ["target"], axis=0),
+        node("Reshape", ["x", "target"], ["r"]),
+        node("Relu", ["r"], ["y"], "relu"),
+    ]
+
+
+def _arithmetic_constants() -> dict[str, np.ndarray]:
+    return {"zero": np.array(0), "axes": np.array([0]), "rest": np.array([4, 3, 2])}
+
+
+def test_shape_arithmetic_on_a_dynamic_batch_is_folded_away(tmp_path: Path) -> None:
+    model = graph_of(_with_shape_arithmetic(), {"x": (4, 6)}, _arithmetic_constants())
+    teacher = load_teacher(saved(tmp_path, model))
+    assert [n.op_type for n in teacher.graph.graph.node] == ["Reshape", "Relu"]
+    _assert_free(teacher, 1)
+
+
+def test_a_result_that_depends_on_the_batch_size_is_refused(tmp_path: Path) -> None:
+    nodes = [
+        node("Shape", ["x"], ["shape"]),
+        node("Gather", ["shape", "zero"], ["batch"]),
+        node("Cast", ["batch"], ["count"], to=onnx.TensorProto.FLOAT),
+        node("Div", ["x", "count"], ["y"]),
+    ]
+    model = graph_of(nodes, {"x": (4,)}, {"zero": np.array(0)})
+    with pytest.raises(UnsupportedError, match="depends on its batch size"):
+        load_teacher(saved(tmp_path, model))
+
+
+def test_inputs_with_different_first_axes_are_refused(tmp_path: Path) -> None:
+    model = graph_of([node("MatMul", ["x", "w"], ["y"])], {"x": (3,), "u": (3,)}, {"w": random(3, 3)})
+    model.graph.input[1].type.tensor_type.shape.dim[0].dim_value = 7
+    with pytest.raises(UnsupportedError, match="first axis of every input must be the batch"):
+        load_teacher(saved(tmp_path, model))
+
+
+def test_a_squeezed_batch_of_one_is_refused(tmp_path: Path) -> None:
+    nodes = [node("Squeeze", ["x", "a"], ["s"], "squeeze"), node("Relu", ["s"], ["y"], "relu")]
+    model = graph_of(nodes, {"x": (4, 3)}, {"a": np.array([0])}, outputs=["s"])
+    model.graph.output[0].name = "y"
+    path = saved(tmp_path, _fixed_input(model))
+    with pytest.raises(UnsupportedError, match="Squeeze 'squeeze': acts along the batch axis"):
+        load_teacher(path)
+
+
+def _fixed_input(model: onnx.ModelProto) -> onnx.ModelProto:
+    del model.graph.value_info[:]
+    model.graph.input[0].type.tensor_type.shape.dim[0].dim_value = 1
+    model.graph.output[0].type.tensor_type.ClearField("shape")
+    return model

@@ -1,0 +1,144 @@
+"""Sums, scales and batch norms equal onnxruntime's, folded into weights where there are any."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sim_compress.model import ImplicitModel
+from tests.frontend.graphs import assert_close, exact, node, random, refused
+
+CONSTANTS = [(), (1,), (3, 1, 1), (1, 3, 1, 1), (5, 4), (3, 5, 4)]
+
+
+@pytest.mark.parametrize("operator", ["Add", "Sub", "Mul", "Div"])
+@pytest.mark.parametrize("shape", CONSTANTS, ids=str)
+@pytest.mark.parametrize("first", [False, True])
+def test_an_input_is_combined_with_a_constant_exactly(
+    tmp_path: Path, operator: str, shape: tuple[int, ...], first: bool
+) -> None:
+    constants = {"c": np.asarray(random(*shape))}
+    if operator == "Div" and first:
+        assert "divides by an activation" in refused(
+            tmp_path, [node("Div", ["c", "x"], ["y"])], {"x": (3, 5, 4)}, constants
+        )
+        return
+    names = ["c", "x"] if first else ["x", "c"]
+    teacher = exact(tmp_path, [node(operator, names, ["y"])], {"x": (3, 5, 4)}, constants)
+    assert teacher.model.blocks == ()
+
+
+def _conv_then(operator: str, names: list[str]) -> list:
+    return [
+        node("Conv", ["x", "w"], ["c"], "conv"),
+        node(operator, names, ["z"], "combined"),
+        node("Relu", ["z"], ["y"], "relu"),
+    ]
+
+
+def _names(model: ImplicitModel) -> list[str]:
+    return [b.name for b in model.blocks]
+
+
+@pytest.mark.parametrize("operator", ["Add", "Sub", "Mul", "Div"])
+@pytest.mark.parametrize("shape", [(), (4, 1, 1), (1, 4, 1, 1)], ids=str)
+def test_a_constant_along_the_rows_is_folded_into_the_rows(
+    tmp_path: Path, operator: str, shape: tuple[int, ...]
+) -> None:
+    constants = {"w": random(4, 3, 1, 1), "k": np.asarray(random(*shape))}
+    teacher = exact(tmp_path, _conv_then(operator, ["c", "k"]), {"x": (3, 5, 5)}, constants)
+    assert _names(teacher.model) == ["relu"]
+    assert len(teacher.model.blocks[0].affine.terms) == 1
+
+
+@pytest.mark.parametrize("operator", ["Add", "Sub", "Mul"])
+@pytest.mark.parametrize("first", [False, True])
+def test_a_constant_along_the_positions_makes_an_identity_block(
+    tmp_path: Path, operator: str, first: bool
+) -> None:
+    constants = {"w": random(4, 3, 1, 1), "k": random(5, 5)}
+    names = ["k", "c"] if first else ["c", "k"]
+    teacher = exact(tmp_path, _conv_then(operator, names), {"x": (3, 5, 5)}, constants)
+    assert _names(teacher.model) == ["conv", "relu"]
+
+
+def test_a_position_constant_sits_on_the_skip_connection_where_there_is_one(tmp_path: Path) -> None:
+    nodes = [
+        node("Conv", ["x", "w"], ["c"]),
+        node("Sum", ["c", "x", "k"], ["z"]),
+        node("Relu", ["z"], ["y"], "relu"),
+    ]
+    teacher = exact(tmp_path, nodes, {"x": (3, 5, 5)}, {"w": random(3, 3, 1, 1), "k": random(5, 5)})
+    assert _names(teacher.model) == ["relu"]
+
+
+def test_sums_join_weighted_terms_and_skip_connections(tmp_path: Path) -> None:
+    constants = {"v": random(4, 3, 1, 1), "w": random(4, 3, 3, 3), "a": random(4), "b": random(4, seed=1)}
+    nodes = [
+        node("Conv", ["x", "v", "a"], ["c"]),
+        node("Conv", ["x", "w", "b"], ["d"], pads=[1, 1, 1, 1]),
+        node("Sub", ["c", "d"], ["e"]),
+        node("Add", ["u", "e"], ["z"]),
+        node("Relu", ["z"], ["y"], "relu"),
+    ]
+    teacher = exact(tmp_path, nodes, {"x": (3, 5, 5), "u": (4, 5, 5)}, constants)
+    affine = teacher.model.blocks[0].affine
+    assert [t.weight is None for t in affine.terms] == [True, False, False]
+    assert affine.bias is not None
+    assert_close(affine.bias, constants["a"] - constants["b"])
+
+
+def test_sums_of_rows_along_different_axes_make_an_identity_block(tmp_path: Path) -> None:
+    nodes = [
+        node("MatMul", ["x", "v"], ["right"], "right"),
+        node("MatMul", ["w", "x"], ["left"], "left"),
+        node("Sub", ["right", "left"], ["z"]),
+        node("Relu", ["z"], ["y"], "relu"),
+    ]
+    teacher = exact(tmp_path, nodes, {"x": (5, 5)}, {"v": random(5, 5), "w": random(5, 5, seed=1)})
+    assert _names(teacher.model) == ["left", "relu"]
+
+
+def test_a_sum_of_three_adds_them_all(tmp_path: Path) -> None:
+    exact(tmp_path, [node("Sum", ["x", "u", "x"], ["y"])], {"x": (3, 2), "u": (3, 2)})
+
+
+def test_negation_is_exact_with_and_without_weights(tmp_path: Path) -> None:
+    nodes = [node("Neg", ["x"], ["a"]), node("MatMul", ["a", "w"], ["b"]), node("Neg", ["b"], ["y"])]
+    teacher = exact(tmp_path, nodes, {"x": (3,)}, {"w": random(3, 4)})
+    assert teacher.model.blocks == ()
+
+
+@pytest.mark.parametrize("shape", [(3,), (3, 4), (3, 4, 5)], ids=str)
+def test_a_batch_norm_without_weights_before_it_is_a_fixed_diagonal_map(
+    tmp_path: Path, shape: tuple[int, ...]
+) -> None:
+    constants = {k: random(3, seed=i) for i, k in enumerate("gbm")} | {"v": np.abs(random(3)) + 0.5}
+    nodes = [node("BatchNormalization", ["x", "g", "b", "m", "v"], ["y"])]
+    assert exact(tmp_path, nodes, {"x": shape}, constants).model.nnz == 0
+
+
+def test_a_batch_norm_across_tied_rows_makes_an_identity_block(tmp_path: Path) -> None:
+    constants = {k: random(3, seed=i) for i, k in enumerate("gbm")} | {"v": np.abs(random(3)) + 0.5}
+    nodes = [
+        node("MatMul", ["x", "w"], ["m"], "product"),
+        node("BatchNormalization", ["m", "g", "b", "m_", "v"], ["y"], "norm"),
+    ]
+    constants |= {"w": random(4, 4), "m_": constants.pop("m")}
+    assert _names(exact(tmp_path, nodes, {"x": (3, 4)}, constants).model) == ["product"]
+
+
+REFUSED = {
+    "product of two activations": ([node("Mul", ["x", "u"], ["y"])], {}),
+    "divides by zero": ([node("Div", ["x", "k"], ["y"])], {"k": np.array([1, 0], np.float32)}),
+    "stretch": ([node("Add", ["x", "k"], ["y"])], {"k": random(7, 3, 2)}),
+    "different shapes": ([node("Add", ["x", "v"], ["y"])], {}),
+}
+
+
+@pytest.mark.parametrize(("reason", "case"), REFUSED.items(), ids=REFUSED)
+def test_elementwise_operators_outside_the_state_model_are_refused(
+    tmp_path: Path, reason: str, case: tuple
+) -> None:
+    nodes, constants = case
+    assert reason in refused(tmp_path, nodes, {"x": (3, 2), "u": (3, 2), "v": (1, 2)}, constants)

@@ -1,0 +1,126 @@
+"""Every unsupported node is named, all in one error."""
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import helper
+
+from sim_compress.errors import ModelFileError, UnsupportedError
+from sim_compress.frontend import load_teacher
+from tests.frontend.graphs import SHARED, graph_of, node, random, refused, saved
+
+
+def test_all_refused_nodes_are_listed_with_operator_name_and_reason(tmp_path: Path) -> None:
+    nodes = [
+        node("MatMul", ["x", "w"], ["h"], "product"),
+        node("Softmax", ["h"], ["s"], "attention"),
+        node("Transpose", ["s"], ["t"], "moved", perm=[1, 0]),
+        node("Mul", ["h", "s"], ["m"], "gate"),
+        node("Erf", ["m"], ["y"]),
+    ]
+    message = refused(tmp_path, nodes, {"x": (3,)}, {"w": random(3, 4)}, outputs=["y", "t"])
+    assert "4 of 5 nodes" in message
+    assert "Softmax 'attention': this operator is not supported" in message
+    assert "Transpose 'moved': acts along the batch axis" in message
+    assert "Mul 'gate': is a product of two activations" in message
+    assert "Erf '-> y'" in message
+    assert "docs/operators.md" in message
+    assert str(tmp_path) in message
+
+
+def test_an_unknown_domain_is_refused_together_with_every_other_unsupported_node(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    nodes = [
+        node("Softmax", ["x"], ["s"], "attention"),
+        node("Shape", ["x"], ["n"], "arithmetic"),
+        node("Reshape", ["s", "n"], ["r"], "supported"),
+        node("Fused", ["r"], ["y"], "special", domain="my.company"),
+    ]
+    model = graph_of(nodes[:-1], {"x": (3,)})
+    model.graph.node.append(nodes[-1])
+    model.graph.output[0].name = "y"
+    with pytest.raises(UnsupportedError) as caught:
+        load_teacher(saved(tmp_path, model))
+    message = str(caught.value)
+    assert "my.company.Fused 'special': this operator is in no standard operator set" in message
+    assert "Softmax 'attention'" in message
+    assert "2 of 4 nodes" in message
+    assert capfd.readouterr() == ("", "")
+
+
+def test_an_operator_that_does_not_exist_is_refused(tmp_path: Path) -> None:
+    model = graph_of([node("Relu", ["x"], ["y"], "invented")], {"x": (3,)})
+    model.graph.node[0].op_type = "Relux"
+    with pytest.raises(UnsupportedError, match="Relux 'invented'"):
+        load_teacher(saved(tmp_path, model))
+
+
+def test_subgraphs_are_refused(tmp_path: Path) -> None:
+    branch = helper.make_graph(
+        [node("Identity", ["x"], ["b"])],
+        "branch",
+        [],
+        [helper.make_tensor_value_info("b", onnx.TensorProto.FLOAT, ["N", 3])],
+    )
+    nodes = [
+        node("ReduceSum", ["x"], ["s"], "total", keepdims=0),
+        node("Cast", ["s"], ["c"], "cast", to=onnx.TensorProto.BOOL),
+        node("If", ["c"], ["y"], "branches", then_branch=branch, else_branch=branch),
+    ]
+    assert "If 'branches'" in refused(tmp_path, nodes, {"x": (3,)})
+
+
+def test_an_output_that_no_input_reaches_is_refused(tmp_path: Path) -> None:
+    nodes = [node("Relu", ["x"], ["y"], "relu"), node("Identity", ["c"], ["z"], "constant")]
+    message = refused(tmp_path, nodes, {"x": (3,)}, {"c": random(2, 3)}, outputs=["y", "z"])
+    assert "output 'z': does not depend on any input" in message
+
+
+@pytest.mark.parametrize("dtype", ["FLOAT16", "DOUBLE", "UINT8", "INT64"])
+def test_inputs_other_than_float32_are_refused(tmp_path: Path, dtype: str) -> None:
+    model = graph_of([node("Identity", ["x"], ["y"])], {"x": (3,)})
+    for value in (*model.graph.input, *model.graph.output):
+        value.type.tensor_type.elem_type = getattr(onnx.TensorProto, dtype)
+    with pytest.raises(UnsupportedError, match=f"input 'x': expected float32, got {dtype}"):
+        load_teacher(saved(tmp_path, model))
+
+
+@pytest.mark.parametrize("shape", [("height", 3), (None,)], ids=str)
+def test_inputs_with_open_feature_axes_are_refused(tmp_path: Path, shape: tuple) -> None:
+    model = graph_of([node("Relu", ["x"], ["y"])], {"x": shape})
+    with pytest.raises(UnsupportedError, match="input 'x': axis 1 has no fixed size"):
+        load_teacher(saved(tmp_path, model))
+
+
+def test_a_scalar_input_is_refused(tmp_path: Path) -> None:
+    model = graph_of([node("Relu", ["x"], ["y"])], {"x": ()})
+    for value in (*model.graph.input, *model.graph.output):
+        del value.type.tensor_type.shape.dim[:]
+    with pytest.raises(UnsupportedError, match="input 'x': expected a batch axis"):
+        load_teacher(saved(tmp_path, model))
+
+
+@pytest.mark.parametrize(
+    ("file", "expected"),
+    [("mscn_128d", ["Mul 'Mul_39'", "Div 'Div_42'"]), ("vit_pgd_2_3_16", ["Softmax", "MatMul"])],
+)
+def test_networks_beyond_the_state_model_are_refused_by_node(file: str, expected: list[str]) -> None:
+    path = SHARED / f"onnx/{file}.onnx"
+    if not path.exists():
+        pytest.skip("../shared/models is absent")
+    with pytest.raises(UnsupportedError) as caught:
+        load_teacher(path)
+    assert all(text in str(caught.value) for text in expected)
+
+
+def test_weights_of_another_type_than_the_inputs_are_refused_without_noise(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    model = graph_of([node("Relu", ["x"], ["y"])], {"x": (3,)}, {"w": np.ones((3, 3))})
+    model.graph.node[0].CopyFrom(node("MatMul", ["x", "w"], ["y"], "mixed"))
+    with pytest.raises(ModelFileError, match="onnxruntime refuses the network"):
+        load_teacher(saved(tmp_path, model))
+    assert capfd.readouterr() == ("", "")

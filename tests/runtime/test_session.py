@@ -1,0 +1,77 @@
+"""Sessions: called like a function or like onnxruntime, inputs checked, no unconverged answer."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from sim_compress.errors import ConvergenceError, DataError
+from sim_compress.runtime import Session, Tolerance, schedule
+from sim_compress.runtime.session import CHUNK
+from tests.networks import loop, residual_network
+
+
+def inputs(samples: int) -> np.ndarray:
+    return np.random.default_rng(0).standard_normal((samples, 2, 6, 6)).astype(np.float32)
+
+
+def test_one_output_comes_as_an_array_and_several_as_a_dict():
+    assert isinstance(Session(loop())(np.zeros((2, 3))), np.ndarray)
+    assert set(Session(residual_network())(inputs(2))) == {"scores", "peak"}
+
+
+def test_run_is_the_call_of_onnxruntime():
+    session = Session(residual_network())
+    scores, peak = session.run(None, {"u": inputs(3)})
+    assert (scores.shape, peak.shape) == ((3, 3), (3, 6, 1, 1))
+    np.testing.assert_array_equal(session.run(["scores"], {"u": inputs(3)})[0], scores)
+    with pytest.raises(DataError, match="no output 'logits'"):
+        session.run(["logits"], {"u": inputs(3)})
+
+
+@pytest.mark.parametrize("samples", [0, 1, CHUNK, CHUNK + 1])
+def test_a_sample_does_not_depend_on_its_batch(samples):
+    session = Session(residual_network())
+    everything = session(inputs(CHUNK + 1))
+    part = session(inputs(CHUNK + 1)[:samples])
+    np.testing.assert_allclose(part["scores"], everything["scores"][:samples], rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("bad", "message"),
+    [
+        ({"v": np.zeros((1, 3))}, r"expected the inputs \['u'\]"),
+        (np.zeros((1, 4)), r"expected shape \('samples', 3\), got \(1, 4\)"),
+        (np.zeros(3), "expected shape"),
+        (np.array([["a", "b", "c"]]), "dtype <U1"),
+        (np.zeros((1, 3), complex), "complex"),
+    ],
+)
+def test_inputs_that_do_not_fit_are_refused(bad, message):
+    with pytest.raises(DataError, match=message):
+        Session(loop())(bad)
+
+
+def test_numbers_of_other_dtypes_give_the_same_outputs():
+    session, pixels = Session(loop()), np.arange(6, dtype=np.uint8).reshape(2, 3)
+    np.testing.assert_array_equal(session(pixels), session(pixels.astype(np.float64)))
+
+
+def test_a_sample_that_does_not_converge_is_an_error():
+    with pytest.raises(ConvergenceError, match="4 of 4 samples"):
+        Session(loop(0.9), Tolerance(residual=1e-7, iterations=3))(np.ones((4, 3)))
+
+
+def test_stages_follow_the_graph_whatever_the_order_of_blocks():
+    model = residual_network()
+    shuffled = replace(model, blocks=model.blocks[::-1])
+    assert [s.blocks[0].name for s in schedule(shuffled)][:2] == ["stem", "block"]
+    np.testing.assert_array_equal(Session(shuffled)(inputs(2))["scores"], Session(model)(inputs(2))["scores"])
+
+
+def test_states_are_dead_once_and_only_when_nothing_reads_them():
+    model = residual_network()
+    stages = schedule(model)
+    dead = [name for stage in stages for name in stage.dead]
+    assert sorted(dead) == ["block", "stem"]
+    assert [s.cyclic for s in schedule(loop())] == [True]
