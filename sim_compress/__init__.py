@@ -1,20 +1,19 @@
 """sim-compress: turn a pretrained network into a sparse, certified implicit model.
 
-`load` needs numpy, scipy and safetensors alone; what compression needs is imported when first used.
+Everything is imported when first used: `load` needs numpy, scipy and safetensors alone.
 """
 
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sim_compress.artifact import read
-from sim_compress.runtime import Session
-
 if TYPE_CHECKING:
     from sim_compress.compression import Compressed, Settings, compress
     from sim_compress.frontend import Teacher, load_teacher
+    from sim_compress.runtime import Session
 
 _LAZY = {
+    "Session": "sim_compress.runtime",
     "Compressed": "sim_compress.compression",
     "Settings": "sim_compress.compression",
     "compress": "sim_compress.compression",
@@ -25,12 +24,15 @@ _LAZY = {
 __all__ = ["Compressed", "Session", "Settings", "Teacher", "compress", "load", "load_teacher"]
 
 
-def load(path: str | Path) -> Session:
+def load(path: str | Path) -> "Session":
     """A callable model from an artifact: `load(path)(inputs)` gives outputs of shape (samples, ...).
 
     Raises:
         ArtifactError: the file breaks a rule of docs/format.md, or its certificate does not hold.
     """
+    from sim_compress.artifact import read
+    from sim_compress.runtime import Session
+
     return Session(read(path).model)
 
 

@@ -74,7 +74,7 @@ def verify(model: ImplicitModel, certificate: Certificate) -> None:
         _verify_order(model, certificate.order)
     elif certificate.kind == "norm":
         bound = norm_bound(model, certificate.scaling)
-        if not bound < 1 or bound > certificate.bound * (1 + 1e-9):
+        if not bound < 1 or not bound <= certificate.bound * (1 + 1e-9) or not certificate.bound < 1:
             raise CertificateError(f"certificate claims norm {certificate.bound:.6g}, recomputed {bound:.6g}")
     else:
         raise CertificateError(f"unknown certificate kind {certificate.kind!r}; known: acyclic, norm")
@@ -86,7 +86,7 @@ def _verify_order(model: ImplicitModel, order: tuple[str, ...]) -> None:
         raise CertificateError("the certificate's order does not list every block exactly once")
     seen: set[str] = set()
     for name in order:
-        late = {t.source for t in blocks[name].affine.terms} & set(blocks) - seen
+        late = {t.source for t in blocks[name].affine.terms if t.source in blocks} - seen
         if late:
             raise CertificateError(f"block {name!r} reads {sorted(late)[0]!r}, which is not before it")
         seen.add(name)
@@ -102,8 +102,9 @@ def norm_bound(model: ImplicitModel, scaling: Scaling) -> float:
         s = scaling.get(block.name)
         if s is None or s.shape != block.shape or not np.all((s > 0) & np.isfinite(s)):
             raise CertificateError(f"block {block.name!r} has no positive scaling of shape {block.shape}")
-    gains = (state_gain(b, scaling) / scaling[b.name] for b in model.blocks)
-    return max((float(gain.max()) for gain in gains), default=0.0)
+    gains = [(state_gain(b, scaling) / scaling[b.name]).max(initial=0.0) for b in model.blocks]
+    # np.max and not max: an overflow that gave NaN must not hide behind a later block.
+    return float(np.max(gains, initial=0.0))
 
 
 def state_gain(block: StateBlock, scaling: Scaling) -> NDArray[np.float64]:

@@ -19,6 +19,8 @@ from sim_compress.model import (
     Sum,
     Term,
     Transpose,
+    matrices,
+    weight_shape,
 )
 
 POOL = {"kernel": (2, 2), "strides": (2, 2), "dilations": (1, 1), "pads_begin": (0, 0), "pads_end": (0, 0)}
@@ -94,13 +96,11 @@ def loop(norm: float = 0.5, size: int = 8) -> ImplicitModel:
 
 def picard_on_matrices(model: ImplicitModel, inputs: np.ndarray, iterations: int = 60) -> np.ndarray:
     """Outputs, stacked, of plain Picard iteration on the unrolled matrices for one input (samples, ...)."""
-    from sim_compress.model import matrices
-
     A, B, C, D = matrices(model)
     samples = len(inputs)
     U = np.vstack([inputs.reshape(samples, -1).T.astype(np.float64), np.ones((1, samples))])
     sizes = [int(np.prod(b.affine.shape)) for b in model.blocks]
-    X = np.zeros((A.shape[1], samples))
+    X = np.zeros((weight_shape(A)[1], samples))
     for _ in range(iterations):
         Z = A @ X + B @ U
         parts = np.split(Z, np.cumsum(sizes)[:-1])

@@ -10,11 +10,11 @@ from sim_compress.certificate import Scaling, absolute_features
 from sim_compress.compression.settings import Settings
 from sim_compress.core import L1, Ball, Block, Gram, Penalty, RowProblems, standardise
 from sim_compress.core.gram import Matrix
-from sim_compress.model import Affine, Term
+from sim_compress.model import Affine, Term, weight_shape
 from sim_compress.states import RowGroup, row_groups, teacher_rows
 
 # Strength of the pull towards the teacher's row, times features per data point.
-DAMPING = 1.0
+DAMPING = 0.3
 # Rows may grow to this multiple of the teacher's largest row norm before kappa binds.
 HEADROOM = 2.0
 
@@ -64,7 +64,7 @@ def _ball(
 def _reach(term: Term, scaling: Scaling) -> Matrix:
     """Largest |L| s over the positions for each feature of a term; zero where it reads an input."""
     if term.source not in scaling:
-        return np.zeros(1 if term.weight is None else term.weight.shape[1])
+        return np.zeros(1 if term.weight is None else weight_shape(term.weight)[1])
     s = absolute_features(term.maps, scaling[term.source])
     return s.reshape(len(s), -1).max(axis=1)
 
@@ -76,7 +76,7 @@ def with_rows(affine: Affine, parts: Sequence[tuple[Matrix, Matrix]]) -> Affine:
     """
     if not parts:
         return affine
-    dense = [np.zeros(w.shape, np.float32) for w in affine.weights]
+    dense = [np.zeros(weight_shape(w), np.float32) for w in affine.weights]
     bias = np.zeros(affine.rows, np.float32)
     for group, (W, b) in zip(row_groups(affine), parts, strict=True):
         bias[group.rows] = b

@@ -3,7 +3,7 @@
     minimise over v:  1/2 (v'Hv - 2 g'v + c) + alpha * sum_j P(v_j)    s.t.  sum_j ball_j |v_j| <= radius
 
 The bias is not penalised, so it is eliminated exactly: features and targets are centred. Features are
-divided by their deviation d_j and targets by theirs, t_i: v = w d / t. The result does not change when
+divided by their damped deviation d_j and targets by theirs, t_i: v = w d / t. The result does not change when
 a state or a row is rescaled, and one alpha means the same relative error everywhere.
 """
 
@@ -22,7 +22,7 @@ class RowProblems:
     """All rows of one block; they share H.
 
     Attributes:
-        H: (features, features), unit diagonal for features that vary (plus the damping).
+        H: (features, features), unit diagonal, damping included; zero for features without variance.
         g: (rows, features).
         c: (rows,), 1 for rows that vary.
         prior: the teacher's rows in these coordinates, (rows, features); the damping pulls towards it.
@@ -63,24 +63,27 @@ def standardise(gram: Gram, teacher: Matrix, damping: float) -> RowProblems:
     Args:
         gram: moments of the design and the target.
         teacher: the teacher's own rows, (rows, features).
-        damping: weight of the pull towards the teacher's row, in units of one feature's variance. A
-            singular Gram (fewer data points than features) then has a unique solution, and that is the
-            row known to be exact rather than zero.
+        damping: strength of the pull towards the teacher's row: this part of the feature's variance, or
+            of the mean variance where the feature's own is smaller. A singular Gram (fewer data points
+            than features, features that happen to be constant) then has a unique solution, and that is
+            the row known to be exact rather than zero.
     """
     n = gram.points
     feature_mean, row_mean = gram.feature_sum / n, gram.target_sum / n
     covariance = gram.second / n - np.outer(feature_mean, feature_mean)
     cross = gram.cross / n - np.outer(row_mean, feature_mean)
-    d = _deviation(np.diag(covariance), np.diag(gram.second) / n)
-    t = _deviation(gram.target_second / n - row_mean**2, gram.target_second / n)
+    variance = _variance(np.diag(covariance), np.diag(gram.second) / n)
+    added = damping * np.maximum(variance, variance.mean())
+    d = np.sqrt(variance + added)
+    t = np.sqrt(_variance(gram.target_second / n - row_mean**2, gram.target_second / n))
     prior = teacher * d * _inverse(t)[:, None]
+    pull = added * _inverse(d) ** 2
     H = covariance * np.outer(_inverse(d), _inverse(d))
-    g = cross * _inverse(t)[:, None] * _inverse(d)
-    H[np.diag_indices_from(H)] = (d > 0) + damping
+    H[np.diag_indices_from(H)] = d > 0
     return RowProblems(
         H=H,
-        g=g + damping * prior,
-        c=(t > 0) + damping * np.einsum("rj,rj->r", prior, prior),
+        g=cross * _inverse(t)[:, None] * _inverse(d) + pull * prior,
+        c=(t > 0) + (prior**2) @ pull,
         prior=prior,
         feature_scale=d,
         row_scale=t,
@@ -89,9 +92,9 @@ def standardise(gram: Gram, teacher: Matrix, damping: float) -> RowProblems:
     )
 
 
-def _deviation(variance: Matrix, second: Matrix) -> Matrix:
-    """Standard deviation, zero where the variance is rounding error."""
-    return np.sqrt(np.where(variance > CONSTANT * second, variance, 0.0))
+def _variance(variance: Matrix, second: Matrix) -> Matrix:
+    """Variances, zero where they are rounding error."""
+    return np.where(variance > CONSTANT * second, variance, 0.0)
 
 
 def _inverse(scale: Matrix) -> Matrix:

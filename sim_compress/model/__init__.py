@@ -1,6 +1,6 @@
 """The state model: how any network is a list of tied rows of A, B, C, D."""
 
-from sim_compress.model.implicit import Affine, ImplicitModel, Input, Output, StateBlock, Term
+from sim_compress.model.implicit import Affine, ImplicitModel, Input, Output, StateBlock, Term, weight_shape
 from sim_compress.model.maps import (
     MAPS,
     LinearMap,
@@ -42,4 +42,5 @@ __all__ = [
     "chain_matrix",
     "chain_shape",
     "matrices",
+    "weight_shape",
 ]

@@ -6,7 +6,9 @@
 M = [A B; C D] is kept as tied rows: a convolution has one row per output channel, shared by all pixels.
 """
 
+from collections import Counter
 from dataclasses import dataclass, field
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,6 +41,11 @@ class Term:
     maps: tuple[LinearMap, ...] = ()
     weight: sparse.csr_array | None = None
     groups: int = 1
+
+
+def weight_shape(weight: sparse.csr_array) -> tuple[int, int]:
+    """(rows, features) of a weight; scipy's own annotation of `shape` admits None."""
+    return cast(tuple[int, int], weight.shape)
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,7 +127,7 @@ class ImplicitModel:
         sources = [*self.inputs, *self.blocks]
         shapes = {s.name: s.shape for s in sources}
         names = [s.name for s in (*sources, *self.outputs)]
-        twice = sorted({n for n in names if names.count(n) > 1})
+        twice = sorted(n for n, count in Counter(names).items() if count > 1)
         if twice:
             raise InputError(f"inputs, blocks and outputs of a model need unique names; used twice: {twice}")
         object.__setattr__(self, "shapes", shapes)

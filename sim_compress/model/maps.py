@@ -131,7 +131,7 @@ class Patches:
 
     def out_shape(self, shape: Shape) -> Shape:
         ranks = {len(f) for f in (self.kernel, self.strides, self.dilations, self.before, self.after)}
-        if ranks != {len(shape) - 1}:
+        if ranks != {len(shape) - 1} or not self.kernel:
             raise ValueError(f"patches of rank {sorted(ranks)} on {shape}")
         if min(*self.kernel, *self.strides, *self.dilations) < 1 or min(*self.before, *self.after) < 0:
             raise ValueError(f"patches with non-positive sizes: {self}")
@@ -216,7 +216,7 @@ def _matrix(step: LinearMap, shape: Shape) -> sparse.csr_array:
     """The linear part of one map on row-major vectors."""
     size, out = int(np.prod(shape)), step.out_shape(shape)
     if isinstance(step, Offset):
-        return sparse.eye_array(size, format="csr")
+        return sparse.csr_array(sparse.eye_array(size))
     if isinstance(step, Scale):
         return sparse.csr_array(sparse.diags_array(np.broadcast_to(step.factor, shape).ravel()))
     # A selection moves entries and a sum merges them: push each entry's number through and read it back.
@@ -236,7 +236,7 @@ def _matrix(step: LinearMap, shape: Shape) -> sparse.csr_array:
 def chain_matrix(maps: Sequence[LinearMap], shape: Shape) -> tuple[sparse.csr_array, Array]:
     """Unrolled chain: (L, l) with vec(chain(x)) = L vec(x) + l."""
     offset = apply_chain(maps, np.zeros((*shape, 1))).ravel()
-    L = sparse.eye_array(int(np.prod(shape)), format="csr")
+    L = sparse.csr_array(sparse.eye_array(int(np.prod(shape))))
     for step in maps:
         L = sparse.csr_array(_matrix(step, shape) @ L)
         shape = step.out_shape(shape)

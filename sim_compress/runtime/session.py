@@ -1,6 +1,7 @@
 """A loaded model that is called like a function or like an onnxruntime session."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -29,7 +30,7 @@ class Session:
         self._tolerance = tolerance or Tolerance()
         self._stages = schedule(model)
 
-    def __call__(self, inputs: ArrayLike | Mapping[str, ArrayLike]) -> Array | dict[str, Array]:
+    def __call__(self, inputs: ArrayLike | Mapping[str, ArrayLike]) -> Any:
         """Outputs for a batch: one array where the model has one output, else name -> array.
 
         Args:

@@ -8,7 +8,7 @@ import numpy as np
 
 from sim_compress.core import Gram
 from sim_compress.core.gram import Matrix
-from sim_compress.model import Affine, Term, apply_chain
+from sim_compress.model import Affine, Term, apply_chain, weight_shape
 from sim_compress.model.maps import Array
 from sim_compress.runtime import term_value
 
@@ -38,7 +38,7 @@ def row_groups(affine: Affine) -> tuple[RowGroup, ...]:
         return ()
     count = math.lcm(*(t.groups for t in terms))
     size = affine.rows // count
-    widths = [w.shape[1] // t.groups for t, w in zip(terms, affine.weights, strict=True)]
+    widths = [weight_shape(w)[1] // t.groups for t, w in zip(terms, affine.weights, strict=True)]
     return tuple(
         RowGroup(
             slice(i * size, (i + 1) * size),
@@ -54,9 +54,7 @@ def _part(number: int, width: int) -> slice:
 
 def teacher_rows(affine: Affine, group: RowGroup) -> Matrix:
     """The group's rows of M as the model has them, dense, (rows, features)."""
-    parts = [
-        w[group.rows, part].toarray() for w, part in zip(affine.weights, group.features, strict=True)
-    ]
+    parts = [w[group.rows, part].toarray() for w, part in zip(affine.weights, group.features, strict=True)]
     return np.hstack(parts).astype(np.float64)
 
 

@@ -28,7 +28,7 @@ class Reader:
         """Tensor name -> (*shape, samples)."""
         feed = {n: np.ascontiguousarray(np.moveaxis(values[n], -1, 0)) for n in self._inputs}
         read = self._session.run(self._wanted, feed)
-        return {n: np.moveaxis(a, 0, -1) for n, a in zip(self._wanted, read, strict=True)}
+        return {n: np.moveaxis(np.asarray(a), 0, -1) for n, a in zip(self._wanted, read, strict=True)}
 
 
 def with_outputs(graph: onnx.ModelProto, tensors: Sequence[str]) -> onnx.ModelProto:

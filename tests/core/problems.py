@@ -45,5 +45,4 @@ def clarabel_optimum(
     fit = 0.5 * cp.sum_squares(root @ v) - problems.g[row] @ v + 0.5 * problems.c[row]
     problem = cp.Problem(cp.Minimize(fit + alpha * P), constraints)
     problem.solve(solver="CLARABEL", tol_gap_abs=1e-10, tol_gap_rel=1e-10, tol_feas=1e-10)
-    assert problem.value is not None
-    return float(problem.value)
+    return float(np.asarray(problem.value))

@@ -66,11 +66,13 @@ def test_supports_do_not_change_with_the_units_of_states_and_rows(unit, row_unit
     assert np.array_equal(plain.support, other.support)
 
 
-def test_constant_features_and_constant_rows_get_no_weight():
+def test_constant_features_keep_the_teachers_weight_and_constant_rows_get_none():
     S, W, _, Z = data()
     S[3], Z[1] = 7.0, 2.5
     problems = standardise(gram_of(S, Z), W, 1e-3)
     weights, bias = problems.to_network(refit(problems, np.ones(W.shape, bool)))
-    assert not weights[:, 3].any()
+    np.testing.assert_allclose(weights[[0, 2, 3], 3], W[[0, 2, 3], 3], atol=1e-4)
+    undamped = standardise(gram_of(S, Z), W, 0.0)
+    assert not undamped.to_network(refit(undamped, np.ones(W.shape, bool)))[0][:, 3].any()
     assert not weights[1].any()
     assert bias[1] == pytest.approx(2.5)

@@ -1,12 +1,13 @@
 """The implicit model checks itself, counts tied rows once and unrolls to the paper's matrices."""
 
+import math
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from sim_compress.errors import InputError
-from sim_compress.model import Affine, ImplicitModel, Term, matrices
+from sim_compress.model import Affine, ImplicitModel, Term, matrices, weight_shape
 from sim_compress.runtime import Session
 from tests.networks import loop, picard_on_matrices, residual_network, weight
 
@@ -31,11 +32,12 @@ def test_picard_on_the_unrolled_matrices_equals_the_runtime_of_a_loop():
 
 def test_a_feed_forward_model_has_a_nilpotent_A():
     A, _, _, _ = matrices(residual_network())
-    # A is square only where no phi pools; here block order alone must make it lower triangular by blocks.
-    assert (A.shape[0] - A.shape[1]) == 6 * 2 * 2 - 6
     blocks = residual_network().blocks
-    rows = np.cumsum([0] + [np.prod(b.affine.shape) for b in blocks])
-    columns = np.cumsum([0] + [np.prod(b.shape) for b in blocks])
+    rows = np.cumsum([0, *(math.prod(b.affine.shape) for b in blocks)])
+    columns = np.cumsum([0, *(math.prod(b.shape) for b in blocks)])
+    # Not square, as one phi pools; block order alone makes it lower triangular by blocks.
+    assert weight_shape(A) == (rows[-1], columns[-1])
+    assert rows[-1] - columns[-1] == 6 * 2 * 2 - 6
     for i in range(len(blocks)):
         assert A[rows[i] : rows[i + 1], columns[i] :].nnz == 0
 
