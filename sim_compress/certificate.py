@@ -1,8 +1,11 @@
 """Well-posedness: does X = phi(A X + B U) have exactly one solution for every U? The proof, recomputed.
 
-Kinds (SIM section 2d and theorem 2.4; El Ghaoui et al. 2021, theorem 2.8 and corollary 3.1):
+Kinds (SIM section 2d and theorem 2.4, after El Ghaoui et al. 2021), with phi's Lipschitz constant in |A|:
 acyclic  |A| is nilpotent: blocks in the given order read only earlier blocks. The order is the proof.
-norm     |A| s <= kappa s for a positive scaling s and a kappa < 1, with phi non-expansive. s is the proof.
+norm     |A| s <= kappa s with kappa < 1, in coordinates scaled by a positive s known beforehand: ones, or
+         the scaling in which the rows were solved under the kappa constraint. s is the proof.
+perron   the same inequality for an s found from the values, which proves that the Perron root of |A| is
+         below 1 (Collatz-Wielandt). s is the proof.
 """
 
 from dataclasses import dataclass, field
@@ -16,6 +19,10 @@ from sim_compress.model import Affine, ImplicitModel, StateBlock, apply_chain
 from sim_compress.model.maps import Array, LinearMap, Offset, Scale
 
 Scaling = dict[str, NDArray[np.float64]]
+KINDS = ("acyclic", "norm", "perron")
+# Beyond this the Neumann series of |A| counts as divergent; a root of 1 - 1e-9 would reach it.
+LARGEST_PERRON = 1e9
+PERRON_STEPS = 100_000
 
 
 @dataclass(frozen=True)
@@ -23,10 +30,10 @@ class Certificate:
     """A checkable proof that the equilibrium exists and is unique.
 
     Attributes:
-        kind: `acyclic` or `norm`.
-        bound: an upper bound on the Perron root of |A|: 0 for acyclic, the norm's kappa otherwise.
+        kind: one of KINDS.
+        bound: an upper bound on the Perron root of |A|: 0 for acyclic, max (|A| s)_i / s_i otherwise.
         order: acyclic: the block names, each reading only those before it.
-        scaling: norm: block name -> s, positive, of the shape of the state.
+        scaling: norm and perron: block name -> s, positive, of the shape of the state.
     """
 
     kind: str
@@ -45,22 +52,45 @@ def order_of_evaluation(model: ImplicitModel) -> tuple[str, ...] | None:
         return None
 
 
-def certify(model: ImplicitModel) -> Certificate:
-    """The strongest certificate the stored values have.
+def certify(model: ImplicitModel, scaling: Scaling | None = None) -> Certificate:
+    """The first of the certificates acyclic, norm, perron that the stored values have.
+
+    Args:
+        model: the implicit model.
+        scaling: coordinates in which the norm may be below 1; ones if not given.
 
     Raises:
-        CertificateError: A has a loop and no scaling known here brings its inf-norm below 1.
+        CertificateError: the Perron root of |A| is 1 or more, or too close to 1 to tell.
     """
     order = order_of_evaluation(model)
     if order is not None:
         return Certificate("acyclic", 0.0, order)
-    unit = {b.name: np.ones(b.shape) for b in model.blocks}
-    bound = norm_bound(model, unit)
+    scaling = scaling or {b.name: np.ones(b.shape) for b in model.blocks}
+    bound = norm_bound(model, scaling)
     if bound < 1:
-        return Certificate("norm", bound, scaling=unit)
+        return Certificate("norm", bound, scaling=scaling)
+    perron = perron_scaling(model)
+    return Certificate("perron", norm_bound(model, perron), scaling=perron)
+
+
+def perron_scaling(model: ImplicitModel) -> Scaling:
+    """A positive s with |A| s < s, from the Neumann series s = 1 + |A| 1 + |A|^2 1 + ...
+
+    The series converges exactly where the Perron root of |A| is below 1; it stops as soon as s proves it.
+
+    Raises:
+        CertificateError: it diverges, or does not settle in PERRON_STEPS.
+    """
+    s = {b.name: np.ones(b.shape) for b in model.blocks}
+    for _ in range(PERRON_STEPS):
+        if norm_bound(model, s) < 1:
+            return s
+        s = {b.name: 1 + state_gain(b, s) for b in model.blocks}
+        if not max(float(v.max(initial=0.0)) for v in s.values()) < LARGEST_PERRON:
+            break
     raise CertificateError(
-        f"the blocks form a loop and the inf-norm of A is {bound:.3g}, not below 1: "
-        "a unique equilibrium is not proven"
+        "the blocks form a loop and the Perron root of |A| is not below 1: a unique equilibrium is not "
+        "proven. Compress with a smaller kappa"
     )
 
 
@@ -72,12 +102,14 @@ def verify(model: ImplicitModel, certificate: Certificate) -> None:
     """
     if certificate.kind == "acyclic":
         _verify_order(model, certificate.order)
-    elif certificate.kind == "norm":
+    elif certificate.kind in KINDS:
         bound = norm_bound(model, certificate.scaling)
         if not bound < 1 or not bound <= certificate.bound * (1 + 1e-9) or not certificate.bound < 1:
-            raise CertificateError(f"certificate claims norm {certificate.bound:.6g}, recomputed {bound:.6g}")
+            raise CertificateError(
+                f"{certificate.kind} certificate claims a bound of {certificate.bound:.6g}, recomputed {bound:.6g}"
+            )
     else:
-        raise CertificateError(f"unknown certificate kind {certificate.kind!r}; known: acyclic, norm")
+        raise CertificateError(f"unknown certificate kind {certificate.kind!r}; known: {', '.join(KINDS)}")
 
 
 def _verify_order(model: ImplicitModel, order: tuple[str, ...]) -> None:

@@ -31,8 +31,17 @@ def test_a_loop_is_certified_by_its_norm():
 
 
 def test_a_loop_with_a_norm_above_one_has_no_certificate():
-    with pytest.raises(CertificateError, match=r"inf-norm of A is 1\.5"):
-        certify(loop(1.5))
+    with pytest.raises(CertificateError, match="Perron root"):
+        certify(loop(5.0))
+
+
+def test_a_loop_with_a_perron_root_below_one_is_certified_by_its_vector():
+    model = loop(1.5)
+    A = np.abs(matrices(model).A.toarray())
+    certificate = certify(model)
+    assert certificate.kind == "perron"
+    assert np.abs(np.linalg.eigvals(A)).max() <= certificate.bound < 1
+    verify(model, certificate)
 
 
 def test_the_norm_bound_is_the_weighted_inf_norm_of_the_unrolled_A():
@@ -72,7 +81,7 @@ def test_a_proof_that_does_not_hold_is_refused(certificate, message):
 
 
 def test_a_norm_below_the_recomputed_one_is_refused():
-    with pytest.raises(CertificateError, match=r"claims norm 0\.4"):
+    with pytest.raises(CertificateError, match=r"claims a bound of 0\.4"):
         verify(loop(0.5), replace(certify(loop(0.5)), bound=0.4))
 
 

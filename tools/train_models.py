@@ -1,3 +1,4 @@
+# pyright: reportMissingImports=false
 """Train the networks that ship in models/ on Fashion-MNIST and write their data sets and README.
 
 usage: python tools/train_models.py [--data DIR] [--epochs N] [NAME ...]
@@ -7,10 +8,8 @@ Without NAME both networks are trained. The README table is rebuilt from what li
 """
 
 import argparse
-import gzip
 import hashlib
 import itertools
-import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,10 +17,10 @@ from pathlib import Path
 import numpy as np
 import onnxruntime as ort
 import torch
+from fashion_mnist import DEBIAN, load_split
 from torch import Tensor, nn
 
 MODELS = Path(__file__).parents[1] / "models"
-DEBIAN = Path("/usr/share/datasets/fashion-mnist")
 CALIBRATION_SAMPLES = 512
 EVALUATION_SAMPLES = 4000
 SEED = 0
@@ -102,19 +101,10 @@ RECIPES = {
 }
 
 
-def read_idx(path: Path) -> np.ndarray:
-    """One gzipped idx file of unsigned bytes."""
-    raw = gzip.decompress(path.read_bytes())
-    rank = raw[3]
-    shape = struct.unpack(f">{rank}I", raw[4 : 4 + 4 * rank])
-    return np.frombuffer(raw, np.uint8, offset=4 + 4 * rank).reshape(shape)
-
-
 def load_fashion(folder: Path, split: str) -> tuple[Tensor, Tensor]:
     """Images (n, 1, 28, 28) and labels (n,) of one split, as bytes."""
-    images = read_idx(folder / f"{split}-images-idx3-ubyte.gz")
-    labels = read_idx(folder / f"{split}-labels-idx1-ubyte.gz")
-    return torch.tensor(images[:, None]), torch.tensor(labels)
+    images, labels = load_split(folder, split)
+    return torch.tensor(images), torch.tensor(labels)
 
 
 def augment(images: Tensor, recipe: Recipe, generator: torch.Generator) -> Tensor:
@@ -137,7 +127,8 @@ def train(recipe: Recipe, images: Tensor, labels: Tensor, epochs: int) -> nn.Mod
     """One-cycle SGD in bfloat16 autocast (float32 weights)."""
     torch.manual_seed(SEED)
     generator = torch.Generator().manual_seed(SEED)
-    module = recipe.build().to(memory_format=torch.channels_last)
+    module = recipe.build()
+    module.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
     batch = 256
     steps = len(images) // batch
     optimizer = torch.optim.SGD(
@@ -160,7 +151,8 @@ def train(recipe: Recipe, images: Tensor, labels: Tensor, epochs: int) -> nn.Mod
             schedule.step()
             total += loss.item()
         print(f"epoch {epoch + 1}/{epochs}: loss {total / steps:.4f}", flush=True)
-    return module.eval().to(memory_format=torch.contiguous_format)
+    module.to(memory_format=torch.contiguous_format)  # pyright: ignore[reportCallIssue]
+    return module.eval()
 
 
 def export(module: nn.Module, example: Tensor, path: Path) -> None:
@@ -182,7 +174,8 @@ def accuracy(path: Path, images: Tensor, labels: Tensor) -> float:
     session = ort.InferenceSession(path)
     batches = images.float().numpy()
     predicted = [
-        session.run(None, {"images": batches[i : i + 500]})[0].argmax(1) for i in range(0, len(batches), 500)
+        np.asarray(session.run(None, {"images": batches[i : i + 500]})[0]).argmax(1)
+        for i in range(0, len(batches), 500)
     ]
     return 100 * float(np.mean(np.concatenate(predicted) == labels.numpy()))
 
@@ -228,7 +221,7 @@ def write_readme(test: Tensor, labels: Tensor) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(usage=__doc__)
     parser.add_argument("names", nargs="*", choices=[*RECIPES, []], metavar="NAME")
     parser.add_argument("--data", type=Path, default=DEBIAN, help="folder of the four idx files")
     parser.add_argument("--epochs", type=int, help="instead of the recipe's own number")

@@ -6,7 +6,7 @@ from sim_compress.artifact.chains import Floats
 from sim_compress.artifact.fields import JSON, Field
 from sim_compress.artifact.spec import scaling_name
 from sim_compress.artifact.tensors import Tensors
-from sim_compress.certificate import Certificate
+from sim_compress.certificate import KINDS, Certificate
 from sim_compress.errors import ArtifactError, InputError
 from sim_compress.model import ImplicitModel, StateBlock
 
@@ -27,10 +27,12 @@ def encode_certificate(
         numbers = {block.name: i for i, block in enumerate(model.blocks)}
         return {"kind": "acyclic", "bound": 0.0, "order": [numbers[name] for name in certificate.order]}
     if certificate.order:
-        raise InputError("expected a norm certificate without an order: certify the model anew")
+        raise InputError(
+            f"expected a {certificate.kind} certificate without an order: certify the model anew"
+        )
     for i, block in enumerate(model.blocks):
         tensors[scaling_name(i)] = _without_constant_axes(certificate.scaling[block.name])
-    return {"kind": "norm", "bound": float(certificate.bound)}
+    return {"kind": certificate.kind, "bound": float(certificate.bound)}
 
 
 def _without_constant_axes(scaling: Floats) -> Floats:
@@ -49,14 +51,14 @@ def decode_certificate(field: Field, model: ImplicitModel, tensors: Tensors) -> 
         ArtifactError: its kind is unknown, or an entry or tensor is missing or out of bounds.
     """
     entries = field.entries(("kind", "bound"), ("order",))
-    kind, bound = entries["kind"].choice(("acyclic", "norm")), entries["bound"].real()
+    kind, bound = entries["kind"].choice(KINDS), entries["bound"].real()
     if kind == "acyclic":
         if bound != 0:
             raise entries["bound"].wrong("0 for an acyclic model")
         numbers = field.entries(("kind", "bound", "order"))["order"].integers(0, len(model.blocks) - 1)
         return Certificate(kind, bound, order=tuple(model.blocks[n].name for n in numbers))
     if "order" in entries:
-        raise entries["order"].wrong("no order in a norm certificate")
+        raise entries["order"].wrong(f"no order in a {kind} certificate")
     if not 0 <= bound < 1:
         raise entries["bound"].wrong("a number in 0..1, below 1")
     scaling = {block.name: _scaling(i, block, tensors) for i, block in enumerate(model.blocks)}

@@ -69,7 +69,7 @@ TENSORS: list[Rule] = [
 LOOPS: list[Rule] = [
     ("norm with an order", field("certificate.order", [0, 1]), "no order in a norm certificate"),
     ("bound of 1", field("certificate.bound", 1.0), "below 1"),
-    ("bound too small", field("certificate.bound", 0.01), "claims norm 0.01, recomputed"),
+    ("bound too small", field("certificate.bound", 0.01), "claims a bound of 0.01, recomputed"),
     ("scaling zero", tensor("certificate.0", np.zeros_like), "no positive scaling"),
     ("scaling too weak", tensor("certificate.0", lambda v: v * 1e9), "recomputed"),
     ("scaling overflows", tensor("certificate.0", lambda v: v * 1e308), "recomputed"),

@@ -165,7 +165,7 @@ def test_certificates_with_more_than_their_kind_are_refused() -> None:
 
 def test_a_bound_that_is_not_a_number_is_refused() -> None:
     model, ones = looped_model(), np.ones((4, 3))
-    with pytest.raises(InputError, match="cannot be stored as JSON"):
+    with pytest.raises(CertificateError, match="bound of nan"):
         encode(model, Certificate("norm", float("nan"), scaling={"first": ones, "second": ones}), {})
 
 
