@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from sim_compress.compression import Compressed, Settings, compress
-    from sim_compress.frontend import Teacher, load_teacher
     from sim_compress.runtime import Session
+    from sim_compress.states import Teacher, open_teacher
 
 _LAZY = {
     "Session": "sim_compress.runtime",
     "Compressed": "sim_compress.compression",
     "Settings": "sim_compress.compression",
     "compress": "sim_compress.compression",
-    "Teacher": "sim_compress.frontend",
-    "load_teacher": "sim_compress.frontend",
+    "Teacher": "sim_compress.states",
+    "open_teacher": "sim_compress.states",
 }
 
-__all__ = ["Compressed", "Session", "Settings", "Teacher", "compress", "load", "load_teacher"]
+__all__ = ["Compressed", "Session", "Settings", "Teacher", "compress", "load", "open_teacher"]
 
 
 def load(path: str | Path) -> "Session":

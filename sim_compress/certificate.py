@@ -8,6 +8,7 @@ perron   the same inequality for an s found from the values, which proves that t
          below 1 (Collatz-Wielandt). s is the proof.
 """
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
 
@@ -23,6 +24,8 @@ KINDS = ("acyclic", "norm", "perron")
 # Beyond this the Neumann series of |A| counts as divergent; a root of 1 - 1e-9 would reach it.
 LARGEST_PERRON = 1e9
 PERRON_STEPS = 100_000
+# Head-rooms tried for a loop, in order, where the asked one is more than its Perron root leaves.
+ROOMS = (1.5, 1.2, 1.1, 1.03)
 
 
 @dataclass(frozen=True)
@@ -73,25 +76,47 @@ def certify(model: ImplicitModel, scaling: Scaling | None = None) -> Certificate
     return Certificate("perron", norm_bound(model, perron), scaling=perron)
 
 
-def perron_scaling(model: ImplicitModel) -> Scaling:
-    """A positive s with |A| s < s, from the Neumann series s = 1 + |A| 1 + |A|^2 1 + ...
+def perron_scaling(model: ImplicitModel, bound: float = 1.0) -> Scaling:
+    """A positive s with |A| s <= bound s, from the Neumann series s = 1 + |A|/bound 1 + (|A|/bound)^2 1 + ...
 
-    The series converges exactly where the Perron root of |A| is below 1; it stops as soon as s proves it.
+    The series converges exactly where the Perron root of |A| is below the bound; it stops as soon as s is
+    the proof. At a bound of 1 the inequality is strict.
 
     Raises:
         CertificateError: it diverges, or does not settle in PERRON_STEPS.
     """
     s = {b.name: np.ones(b.shape) for b in model.blocks}
     for _ in range(PERRON_STEPS):
-        if norm_bound(model, s) < 1:
+        reached = norm_bound(model, s)
+        if reached <= bound and reached < 1:
             return s
-        s = {b.name: 1 + state_gain(b, s) for b in model.blocks}
+        s = {b.name: 1 + state_gain(b, s) / bound for b in model.blocks}
         if not max(float(v.max(initial=0.0)) for v in s.values()) < LARGEST_PERRON:
             break
     raise CertificateError(
-        "the blocks form a loop and the Perron root of |A| is not below 1: a unique equilibrium is not "
-        "proven. Compress with a smaller kappa"
+        f"the blocks form a loop and the Perron root of |A| is not below {bound:g}: a unique equilibrium is "
+        "not proven. Compress with a smaller kappa"
     )
+
+
+def row_scaling(model: ImplicitModel, kappa: float, headroom: float) -> Scaling:
+    """The scaling in which compressed rows keep kappa, chosen so that the model's own rows have room.
+
+    Args:
+        model: the teacher's.
+        kappa: bound on the norm of the compressed A.
+        headroom: rows of an acyclic model may grow to this multiple of its largest row norms before kappa
+            binds; those of a loop as close to it as the Perron root of |A| leaves room.
+
+    Raises:
+        CertificateError: a loop's Perron root is not below kappa.
+    """
+    if order_of_evaluation(model) is not None:
+        return substituted_scaling(model, kappa / headroom)
+    for room in (headroom, *ROOMS):
+        with suppress(CertificateError):
+            return perron_scaling(model, kappa / room)
+    return perron_scaling(model, kappa)
 
 
 def verify(model: ImplicitModel, certificate: Certificate) -> None:
@@ -106,7 +131,8 @@ def verify(model: ImplicitModel, certificate: Certificate) -> None:
         bound = norm_bound(model, certificate.scaling)
         if not bound < 1 or not bound <= certificate.bound * (1 + 1e-9) or not certificate.bound < 1:
             raise CertificateError(
-                f"{certificate.kind} certificate claims a bound of {certificate.bound:.6g}, recomputed {bound:.6g}"
+                f"{certificate.kind} certificate claims a bound of {certificate.bound:.6g}, "
+                f"recomputed {bound:.6g}"
             )
     else:
         raise CertificateError(f"unknown certificate kind {certificate.kind!r}; known: {', '.join(KINDS)}")
@@ -185,3 +211,25 @@ def substituted_scaling(model: ImplicitModel, kappa: float) -> Scaling:
         gain = state_gain(blocks[name], scaling)
         scaling[name] = np.full(gain.shape, max(gain.max(initial=0.0) / kappa, 1.0))
     return scaling
+
+
+def layer_factors(model: ImplicitModel, gamma: float) -> dict[str, float]:
+    """Factors for `rescaled` that divide the rows of A in every layer by gamma max ||A||_inf (SIM section 3).
+
+    A block's factor is that divisor to the power of minus its depth, so that every term from one depth to
+    the next shrinks by it; rows that read inputs keep their scale, as nothing of them lands in A.
+
+    Raises:
+        CertificateError: A has a loop.
+    """
+    order = order_of_evaluation(model)
+    if order is None:
+        raise CertificateError("layers need an acyclic model")
+    blocks = {b.name: b for b in model.blocks}
+    ones = {n: np.ones(b.shape) for n, b in blocks.items()}
+    divisor = gamma * max((float(state_gain(b, ones).max(initial=0.0)) for b in model.blocks), default=0.0)
+    depth: dict[str, int] = {}
+    for name in order:
+        before = [depth[t.source] for t in blocks[name].affine.terms if t.source in depth]
+        depth[name] = 1 + max(before, default=-1)
+    return {name: max(divisor, 1.0) ** -level for name, level in depth.items()}

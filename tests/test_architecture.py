@@ -5,7 +5,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+
+from sim_compress.artifact import write
+from sim_compress.certificate import certify
+from sim_compress.runtime import Session
+from tests.networks import residual_network
 
 PACKAGE = Path(__file__).parents[1] / "sim_compress"
 # What each part of the package may import from the others; siblings do not import each other.
@@ -61,7 +67,7 @@ def loaded_by(statement: str) -> set[str]:
 
 
 def test_importing_the_package_loads_numpy_scipy_and_safetensors_alone():
-    assert loaded_by("import sim_compress; sim_compress.load") == set()
+    assert loaded_by("import sim_compress.artifact, sim_compress.runtime") == set()
 
 
 def test_compression_loads_no_optional_package():
@@ -77,3 +83,33 @@ def test_the_public_names_are_sorted_documented_and_importable():
     assert callable(sim_compress.compress)
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         _ = sim_compress.nothing
+
+
+BLOCKED = """
+import sys
+
+
+class Absent:
+    \"\"\"Finds every heavy package first and says that it is not installed.\"\"\"
+
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in {heavy!r}:
+            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+
+
+sys.meta_path.insert(0, Absent())
+import numpy, sim_compress
+inputs, outputs = (numpy.load(p) for p in ({inputs!r}, {outputs!r}))
+numpy.testing.assert_allclose(sim_compress.load({path!r})(inputs)["scores"], outputs, rtol=1e-5, atol=1e-5)
+"""
+
+
+def test_an_artifact_runs_where_only_numpy_scipy_and_safetensors_are_installed(tmp_path):
+    model = residual_network()
+    path, inputs, outputs = (str(tmp_path / n) for n in ("model.sim.safetensors", "u.npy", "y.npy"))
+    write(path, model, certify(model), {})
+    u = np.random.default_rng(0).standard_normal((3, 2, 6, 6)).astype(np.float32)
+    np.save(inputs, u)
+    np.save(outputs, Session(model)(u)["scores"])
+    script = BLOCKED.format(heavy=HEAVY, path=path, inputs=inputs, outputs=outputs)
+    subprocess.run([sys.executable, "-c", script], check=True)

@@ -6,11 +6,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from sim_compress.errors import DataError, InputError, UnsupportedError
-from sim_compress.frontend import Teacher
 from sim_compress.model import ImplicitModel
 from sim_compress.model.maps import Array
 from sim_compress.runtime import Session, check_inputs
-from sim_compress.states import Reader
+from sim_compress.states import Teacher
 
 # Outputs of the exact model and of onnxruntime differ by float32 rounding, far below this.
 EXACTNESS = 1e-3
@@ -38,22 +37,21 @@ def check_calibration(teacher: Teacher, inputs: ArrayLike | Mapping[str, ArrayLi
 
 
 def check_exact(teacher: Teacher, inputs: Mapping[str, Array]) -> None:
-    """The state model must give onnxruntime's outputs before anything is taken out of it.
+    """The state model must give the teacher's own outputs before anything is taken out of it.
 
     Raises:
         UnsupportedError: it does not, with the output and the size of the difference.
     """
     few = {name: array[:2] for name, array in inputs.items()}
     ours = Session(teacher.model).predict(few)
-    reader = Reader(teacher.graph, list(teacher.outputs.values()))
-    read = reader({name: np.moveaxis(array, 0, -1) for name, array in few.items()})
-    for name, tensor in teacher.outputs.items():
-        theirs = np.moveaxis(read[tensor], -1, 0)
+    read = teacher.outputs({name: np.moveaxis(array, 0, -1) for name, array in few.items()})
+    for name, output in read.items():
+        theirs = np.moveaxis(output, -1, 0)
         scale = max(float(np.abs(theirs).max(initial=0.0)), np.finfo(np.float32).tiny)
         difference = float(np.abs(ours[name] - theirs).max(initial=0.0)) / scale
         if not difference <= EXACTNESS:
             raise UnsupportedError(
-                f"output {name!r} of the state model differs from onnxruntime's by {difference:.2g} of its "
+                f"output {name!r} of the state model differs from the network's by {difference:.2g} of its "
                 f"size (rounding stays below {EXACTNESS:g}): please report this network"
             )
 

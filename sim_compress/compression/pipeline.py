@@ -1,24 +1,30 @@
 """The pipeline: teacher and calibration inputs in, sparse implicit model out."""
 
-import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import numpy as np
 from numpy.typing import ArrayLike
 
 from sim_compress.artifact import JSON, write
-from sim_compress.certificate import Certificate, Scaling, certify, substituted_scaling
+from sim_compress.certificate import Certificate, Scaling, certify, row_scaling
 from sim_compress.compression.checks import check_calibration, check_exact, weights_to_keep
+from sim_compress.compression.digest import digest
 from sim_compress.compression.rows import HEADROOM, row_problems, with_rows
 from sim_compress.compression.settings import Settings
 from sim_compress.core import Block, Solution, allocate, polish, refit
 from sim_compress.core.gram import Matrix
-from sim_compress.frontend import Teacher, load_teacher
 from sim_compress.model import Affine, ImplicitModel
 from sim_compress.model.maps import Array
-from sim_compress.states import Store, Visit, baseline_grams, regenerate, row_groups
+from sim_compress.states import (
+    Store,
+    Teacher,
+    Visit,
+    baseline_grams,
+    open_teacher,
+    regenerate,
+    row_groups,
+)
 
 # progress(stage, finished part in [0, 1])
 Progress = Callable[[str, float], None]
@@ -53,7 +59,7 @@ def compress(
     """Sparse rows of M whose states and outputs match the network's.
 
     Args:
-        network: an ONNX file, or a teacher loaded from one.
+        network: an ONNX file, an artifact (its model is compressed further), or an opened teacher.
         inputs: unlabelled calibration inputs, name -> (samples, ...), or the array where there is one input.
         settings: sparsity, objective, kappa.
         progress: called with a stage of STAGES and its finished part.
@@ -61,7 +67,7 @@ def compress(
     Raises:
         InputError: the file, the inputs or the settings cannot be used.
     """
-    teacher = network if isinstance(network, Teacher) else load_teacher(network)
+    teacher = open_teacher(network) if isinstance(network, str | Path) else network
     calibration = check_calibration(teacher, inputs)
     check_exact(teacher, calibration)
     plan = _plan(teacher, calibration, settings, progress)
@@ -73,7 +79,9 @@ def compress(
             store,
             lambda part: progress("rows", part),
         )
-    return Compressed(model, certify(model), _provenance(teacher, model, calibration, settings, plan.alpha))
+    return Compressed(
+        model, certify(model, plan.scaling), _provenance(teacher, model, calibration, settings, plan.alpha)
+    )
 
 
 @dataclass(frozen=True)
@@ -87,10 +95,11 @@ class _Plan:
 
 def _plan(teacher: Teacher, inputs: Mapping[str, Array], settings: Settings, progress: Progress) -> _Plan:
     count = weights_to_keep(teacher.model, settings.target_sparsity)
-    scaling = substituted_scaling(teacher.model, settings.kappa / HEADROOM)
-    grams = baseline_grams(teacher, inputs, lambda part: progress("states", part))
+    scaling = row_scaling(teacher.model, settings.kappa, HEADROOM)
+    affines = dict(teacher.model.affines())
+    grams = baseline_grams(teacher, affines, inputs, lambda part: progress("states", part))
     blocks: dict[tuple[str, int], Block] = {}
-    for name, affine in teacher.model.affines():
+    for name, affine in affines.items():
         for number, (group, gram) in enumerate(zip(row_groups(affine), grams[name], strict=True)):
             blocks[name, number] = row_problems(name, affine, group, gram, settings, scaling)
     allocation = allocate(tuple(blocks.values()), count, progress=lambda part: progress("allocation", part))
@@ -113,25 +122,19 @@ def _regress(visit: Visit, plan: _Plan, settings: Settings) -> Affine:
 def _provenance(
     teacher: Teacher, model: ImplicitModel, inputs: Mapping[str, Array], settings: Settings, alpha: float
 ) -> dict[str, JSON]:
+    samples = len(next(iter(inputs.values())))
     return {
         "teacher": {
             "file": Path(teacher.path).name,
             "sha256": teacher.sha256,
             "parameters": teacher.model.nnz,
         },
-        "calibration": {"sha256": _digest(inputs), "samples": len(next(iter(inputs.values())))},
+        "calibration": {
+            "sha256": digest(teacher.model.inputs, inputs),
+            "samples": len(next(iter(inputs.values()))),
+        },
         "settings": asdict(settings),
         "alpha": alpha,
         "nonzeros": model.nnz,
         "sparsity": 1 - model.nnz / teacher.model.nnz,
     }
-
-
-def _digest(inputs: Mapping[str, Array]) -> str:
-    """sha256 over names, shapes, dtypes and values."""
-    digest = hashlib.sha256()
-    for name in sorted(inputs):
-        array = np.ascontiguousarray(inputs[name])
-        digest.update(f"{name} {array.dtype.str} {array.shape} ".encode())
-        digest.update(array.data)
-    return digest.hexdigest()

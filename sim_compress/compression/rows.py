@@ -36,7 +36,7 @@ def row_problems(
     penalty = L1 if settings.objective == "l1" else Penalty(_typical_size(problems.prior))
     ball = None
     if name in scaling:
-        ball = _ball(affine, group, problems, settings.kappa * float(scaling[name].min()), scaling)
+        ball = _ball(affine, group, problems, settings.kappa * _smallest(affine, scaling[name]), scaling)
     return Block(problems, penalty, ball)
 
 
@@ -47,9 +47,9 @@ def _typical_size(prior: Matrix) -> float:
 
 
 def _ball(
-    affine: Affine, group: RowGroup, problems: RowProblems, bound: float, scaling: Scaling
+    affine: Affine, group: RowGroup, problems: RowProblems, bound: Matrix, scaling: Scaling
 ) -> Ball | None:
-    """sum_j |a_ij| s_j <= bound less what the fixed terms use of it; None where no state is read."""
+    """sum_j |a_ij| s_j <= bound_i less what the fixed terms use of it; None where no state is read."""
     s = np.concatenate(
         [_reach(t, scaling)[part] for t, part in zip(affine.weighted, group.features, strict=True)]
     )
@@ -58,7 +58,17 @@ def _ball(
     taken = sum(float(_reach(t, scaling).max()) for t in affine.terms if t.weight is None)
     d = problems.feature_scale
     per_feature = np.divide(s, d, out=np.zeros_like(s), where=d > 0)
-    return Ball(np.outer(problems.row_scale, per_feature), np.full(problems.rows, bound - taken))
+    return Ball(np.outer(problems.row_scale, per_feature), bound[group.rows] - taken)
+
+
+def _smallest(affine: Affine, own: Matrix) -> Matrix:
+    """Smallest scaling of each row's states over the positions that share the row, (rows,).
+
+    A phi that pools has states of another shape; their scaling is constant, by substitution.
+    """
+    if own.shape != affine.shape:
+        return np.full(affine.rows, float(own.min()))
+    return np.moveaxis(own, affine.row_axis, 0).reshape(affine.rows, -1).min(axis=1)
 
 
 def _reach(term: Term, scaling: Scaling) -> Matrix:

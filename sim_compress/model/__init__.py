@@ -17,7 +17,8 @@ from sim_compress.model.maps import (
     chain_matrix,
     chain_shape,
 )
-from sim_compress.model.matrices import Matrices, matrices
+from sim_compress.model.matrices import Matrices, from_matrices, matrices
+from sim_compress.model.rescale import rescaled
 
 __all__ = [
     "MAPS",
@@ -41,6 +42,8 @@ __all__ = [
     "apply_chain",
     "chain_matrix",
     "chain_shape",
+    "from_matrices",
     "matrices",
+    "rescaled",
     "weight_shape",
 ]

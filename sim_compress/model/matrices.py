@@ -8,10 +8,23 @@ the constant input 1.
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 
-from sim_compress.model.implicit import Affine, ImplicitModel
+from sim_compress.activations import Activation
+from sim_compress.errors import InputError
+from sim_compress.model.implicit import (
+    Affine,
+    ImplicitModel,
+    Input,
+    Output,
+    StateBlock,
+    Term,
+    weight_shape,
+)
 from sim_compress.model.maps import chain_matrix
+
+MatrixLike = ArrayLike | sparse.sparray
 
 
 class Matrices(NamedTuple):
@@ -30,6 +43,40 @@ def matrices(model: ImplicitModel) -> Matrices:
     A, B = _stack(model, [b.affine for b in model.blocks], state_names, input_names)
     C, D = _stack(model, [o.affine for o in model.outputs], state_names, input_names)
     return Matrices(A, B, C, D)
+
+
+def from_matrices(
+    A: MatrixLike,
+    B: MatrixLike,
+    C: MatrixLike,
+    D: MatrixLike,
+    phi: Activation,
+    *,
+    bias: ArrayLike | None = None,
+    output_bias: ArrayLike | None = None,
+) -> ImplicitModel:
+    """The model of given matrices: one input `u` (p), one state block `x` (n), one output `y` (q).
+
+    Args:
+        A, B, C, D: (n, n), (n, p), (q, n), (q, p); dense or sparse, stored as float32.
+        phi: gives a state of the pre-activation's shape.
+        bias, output_bias: (n,) and (q,), the columns of B and D that meet the constant input 1.
+
+    Raises:
+        InputError: the shapes do not fit together.
+    """
+    a, b, c, d = (sparse.csr_array(M, dtype=np.float32) for M in (A, B, C, D))
+    (n, _), (_, p), (q, _) = weight_shape(a), weight_shape(b), weight_shape(c)
+    found = [weight_shape(M) for M in (a, b, c, d)]
+    if found != [(n, n), (n, p), (q, n), (q, p)]:
+        raise InputError(f"expected A (n, n), B (n, p), C (q, n), D (q, p), got {found}")
+    state = Affine((n,), (Term("x", (), a), Term("u", (), b)), _column(bias))
+    output = Affine((q,), (Term("x", (), c), Term("u", (), d)), _column(output_bias))
+    return ImplicitModel((Input("u", (p,)),), (StateBlock("x", state, phi),), (Output("y", output),))
+
+
+def _column(bias: ArrayLike | None) -> NDArray[np.float32] | None:
+    return None if bias is None else np.asarray(bias, np.float32)
 
 
 def _stack(

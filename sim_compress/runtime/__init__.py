@@ -1,8 +1,17 @@
 """Evaluates implicit models with numpy and scipy alone."""
 
-from sim_compress.runtime.fixed_point import Tolerance
+from sim_compress.runtime.fixed_point import Tolerance, picard
 from sim_compress.runtime.kernels import preactivation, term_value
 from sim_compress.runtime.schedule import Stage, schedule
 from sim_compress.runtime.session import Session, check_inputs
 
-__all__ = ["Session", "Stage", "Tolerance", "check_inputs", "preactivation", "schedule", "term_value"]
+__all__ = [
+    "Session",
+    "Stage",
+    "Tolerance",
+    "check_inputs",
+    "picard",
+    "preactivation",
+    "schedule",
+    "term_value",
+]

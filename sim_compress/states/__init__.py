@@ -1,16 +1,19 @@
 """Teacher and regenerated states on calibration data, as a stream of (design, target) into Grams."""
 
 from sim_compress.states.designs import RowGroup, row_groups, teacher_rows
-from sim_compress.states.read_out import Reader
 from sim_compress.states.store import Store
 from sim_compress.states.streams import Visit, baseline_grams, regenerate
+from sim_compress.states.teachers import ImplicitTeacher, NetworkTeacher, Teacher, open_teacher
 
 __all__ = [
-    "Reader",
+    "ImplicitTeacher",
+    "NetworkTeacher",
     "RowGroup",
     "Store",
+    "Teacher",
     "Visit",
     "baseline_grams",
+    "open_teacher",
     "regenerate",
     "row_groups",
     "teacher_rows",

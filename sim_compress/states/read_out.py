@@ -6,20 +6,16 @@ import numpy as np
 import onnx
 import onnxruntime as ort
 
+from sim_compress.frontend import quiet_options
 from sim_compress.model.maps import Array
-
-# onnxruntime prints warnings on stderr by itself; 3 leaves its errors, which also arrive as exceptions.
-ERRORS_ONLY = 3
 
 
 class Reader:
     """Runs a graph for the wanted tensors; arrays have samples on the last axis on both sides."""
 
     def __init__(self, graph: onnx.ModelProto, wanted: Sequence[str]) -> None:
-        options = ort.SessionOptions()
-        options.log_severity_level = ERRORS_ONLY
         self._session = ort.InferenceSession(
-            graph.SerializeToString(), options, providers=["CPUExecutionProvider"]
+            graph.SerializeToString(), quiet_options(), providers=["CPUExecutionProvider"]
         )
         self._wanted = list(wanted)
         self._inputs = [i.name for i in self._session.get_inputs()]

@@ -5,22 +5,19 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy import sparse
 
 from sim_compress.core import Gram
-from sim_compress.frontend import Teacher
 from sim_compress.model import Affine, ImplicitModel, Output, StateBlock
 from sim_compress.model.maps import Array
-from sim_compress.runtime import preactivation, schedule
+from sim_compress.runtime import Stage, schedule
 from sim_compress.states.designs import accumulate, empty_grams
-from sim_compress.states.read_out import Reader, with_outputs
 from sim_compress.states.store import Store
+from sim_compress.states.teachers import Teacher, Values, settle
 
 # One batch's states of the whole network stay below this many bytes.
 BATCH_BYTES = 256 * 2**20
 LARGEST_BATCH = 64
 
-Values = dict[str, Array]
 Grams = tuple[Gram, ...]
 Progress = Callable[[float], None]
 
@@ -36,32 +33,25 @@ def batches(model: ImplicitModel, inputs: Mapping[str, Array]) -> list[Values]:
     ]
 
 
-def baseline_grams(teacher: Teacher, inputs: Mapping[str, Array], progress: Progress) -> dict[str, Grams]:
-    """Grams of every block with designs and targets from the teacher's own states (Algorithm 1).
+def baseline_grams(
+    teacher: Teacher, affines: Mapping[str, Affine], inputs: Mapping[str, Array], progress: Progress
+) -> dict[str, Grams]:
+    """Grams with designs and targets from the teacher's own states (Algorithm 1 as printed).
 
     Args:
         teacher: the network.
+        affines: block or output name -> the design its rows may use.
         inputs: input name -> (samples, ...).
         progress: called with the finished part in [0, 1].
     """
-    targets = target_tensors(teacher)
-    states = {name: tensors[1] for name, tensors in teacher.tensors.items()}
-    wanted = [*dict.fromkeys([*targets.values(), *states.values()])]
-    reader = Reader(with_outputs(teacher.graph, wanted), wanted)
-    grams = {name: empty_grams(affine) for name, affine in teacher.model.affines()}
+    grams = {name: empty_grams(affine) for name, affine in affines.items()}
     parts = batches(teacher.model, inputs)
     for number, batch in enumerate(parts):
-        read = reader(batch)
-        values = batch | {name: read[tensor] for name, tensor in states.items()}
-        for name, affine in teacher.model.affines():
-            accumulate(grams[name], affine, values, read[targets[name]])
+        reading = teacher.baseline(batch)
+        for name, affine in affines.items():
+            accumulate(grams[name], affine, batch | reading.states, reading.preactivations[name])
         progress((number + 1) / len(parts))
     return grams
-
-
-def target_tensors(teacher: Teacher) -> dict[str, str]:
-    """Block or output name -> the graph tensor that holds its pre-activation."""
-    return {name: tensors[0] for name, tensors in teacher.tensors.items()} | dict(teacher.outputs)
 
 
 @dataclass(frozen=True)
@@ -82,8 +72,11 @@ def regenerate(
 ) -> ImplicitModel:
     """Compress every block in order; each sees the states that the blocks before it really give.
 
+    Blocks of a loop see each other's baseline states, and the states of their compressed equilibrium are
+    what later blocks see.
+
     Args:
-        teacher: the network; its graph must have no loop.
+        teacher: the network.
         inputs: input name -> (samples, ...).
         compress: gives a block's new rows.
         store: holds the live cut, the teacher's states and the regenerated ones.
@@ -98,61 +91,55 @@ def regenerate(
     total = len(stages) + len(model.outputs)
     blocks: dict[str, StateBlock] = {}
     for number, stage in enumerate(stages):
-        (block,) = stage.blocks
-        affine = compress(walk.visit(block.name, block.affine))
-        blocks[block.name] = replace(block, affine=affine)
-        walk.advance(blocks[block.name], stage.dead)
+        visits = walk.visit({b.name: b.affine for b in stage.blocks})
+        fresh = tuple(
+            replace(b, affine=compress(visit)) for b, visit in zip(stage.blocks, visits, strict=True)
+        )
+        walk.advance(replace(stage, blocks=fresh))
+        blocks |= {b.name: b for b in fresh}
         progress((number + 1) / total)
     outputs: list[Output] = []
     for number, output in enumerate(model.outputs):
-        outputs.append(replace(output, affine=compress(walk.visit(output.name, output.affine))))
+        (visit,) = walk.visit({output.name: output.affine})
+        outputs.append(replace(output, affine=compress(visit)))
         progress((len(stages) + number + 1) / total)
     return ImplicitModel(model.inputs, tuple(blocks[b.name] for b in model.blocks), tuple(outputs))
 
 
 class _Walk:
-    """The two live cuts, teacher's and regenerated, carried from block to block."""
+    """The two live cuts, teacher's and regenerated, carried from stage to stage."""
 
     def __init__(self, teacher: Teacher, parts: list[Values], store: Store) -> None:
         self._teacher = teacher
         self._parts = parts
         self._store = store
-        self._targets = target_tensors(teacher)
 
-    def visit(self, name: str, affine: Affine) -> Visit:
-        """Grams of a block; the teacher's state of it is computed on the way."""
-        sources = list(dict.fromkeys(t.source for t in affine.terms))
-        tensors = {s: self._tensor(s) for s in sources}
-        wanted = list(dict.fromkeys([self._targets[name], *self._teacher.tensors.get(name, ())]))
-        reader = Reader(self._teacher.submodel([*tensors.values()], wanted), wanted)
-        grams = empty_grams(affine)
+    def visit(self, affines: Mapping[str, Affine]) -> list[Visit]:
+        """Grams of the blocks of one stage; the teacher's states of it are computed on the way."""
+        outside = {t.source for a in affines.values() for t in a.terms} - set(affines)
+        step = self._teacher.step(list(affines))
+        grams = {name: empty_grams(affine) for name, affine in affines.items()}
         for number in range(len(self._parts)):
-            read = reader({tensor: self._value("teacher", s, number) for s, tensor in tensors.items()})
-            values = {s: self._value("regenerated", s, number) for s in sources}
-            accumulate(grams, affine, values, read[self._targets[name]])
-            if name in self._teacher.tensors:
-                state = read[self._teacher.tensors[name][1]]
+            reading = step(self._values("teacher", outside, number))
+            values = self._values("regenerated", outside, number) | reading.states
+            for name, affine in affines.items():
+                accumulate(grams[name], affine, values, reading.preactivations[name])
+            for name, state in reading.states.items():
                 self._store.put(f"teacher {name}", number, state)
-        return Visit(name, affine, grams)
+        return [Visit(name, affine, grams[name]) for name, affine in affines.items()]
 
-    def advance(self, block: StateBlock, dead: tuple[str, ...]) -> None:
-        """Keep the compressed block's states and forget what nothing reads any more."""
-        sources = {t.source for t in block.affine.terms}
+    def advance(self, stage: Stage) -> None:
+        """Keep the compressed blocks' states and forget what nothing reads any more."""
+        inside = {b.name for b in stage.blocks}
+        outside = {t.source for b in stage.blocks for t in b.affine.terms} - inside
         for number in range(len(self._parts)):
-            values = {s: self._value("regenerated", s, number) for s in sources}
-            state = block.phi(preactivation(block.affine, values, dense_product))
-            self._store.put(f"regenerated {block.name}", number, state)
-        self._store.drop(f"{owner} {name}" for owner in ("teacher", "regenerated") for name in dead)
+            states = settle(stage, self._values("regenerated", outside, number))
+            for name, state in states.items():
+                self._store.put(f"regenerated {name}", number, state)
+        self._store.drop(f"{owner} {name}" for owner in ("teacher", "regenerated") for name in stage.dead)
 
-    def _tensor(self, source: str) -> str:
-        return self._teacher.tensors[source][1] if source in self._teacher.tensors else source
-
-    def _value(self, owner: str, source: str, number: int) -> Array:
-        if source in self._parts[number]:
-            return self._parts[number][source]
-        return self._store.get(f"{owner} {source}", number)
-
-
-def dense_product(weight: sparse.csr_array, features: Array) -> Array:
-    """weight @ features by BLAS: on large batches faster than the sparse product above 10 % density."""
-    return weight.toarray() @ features
+    def _values(self, owner: str, names: set[str], number: int) -> Values:
+        inputs = self._parts[number]
+        return {
+            n: inputs[n] if n in inputs else self._store.get(f"{owner} {n}", number) for n in sorted(names)
+        }

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sim_compress import Settings, Teacher, compress, load, load_teacher
-from sim_compress.certificate import norm_bound, substituted_scaling, verify
+from sim_compress import Settings, Teacher, compress, load, open_teacher
+from sim_compress.certificate import norm_bound, row_scaling, verify
 from sim_compress.compression.rows import HEADROOM
 from sim_compress.errors import DataError, InputError
 from sim_compress.runtime import Session
@@ -16,7 +16,7 @@ MODELS = Path(__file__).parents[2] / "models"
 
 @pytest.fixture(scope="module")
 def teacher() -> Teacher:
-    return load_teacher(MODELS / "fashion_mlp.onnx")
+    return open_teacher(MODELS / "fashion_mlp.onnx")
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +53,7 @@ def test_the_same_call_gives_the_same_bytes(teacher, images, tmp_path):
 
 @pytest.mark.parametrize("kappa", [0.5, 0.99])
 def test_rows_keep_kappa_in_scaled_coordinates(teacher, images, kappa):
-    scaling = substituted_scaling(teacher.model, kappa / HEADROOM)
+    scaling = row_scaling(teacher.model, kappa, HEADROOM)
     result = compress(teacher, images, Settings(0.5, kappa=kappa))
     # The cast of the rows to float32 may add this much.
     assert norm_bound(result.model, scaling) <= kappa * (1 + 1e-6)

@@ -6,10 +6,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from sim_compress.frontend import Teacher, load_teacher
 from sim_compress.model import Affine
 from sim_compress.runtime import Session
-from sim_compress.states import Store, Visit, baseline_grams, regenerate, streams
+from sim_compress.states import (
+    Store,
+    Teacher,
+    Visit,
+    baseline_grams,
+    open_teacher,
+    regenerate,
+    streams,
+)
 from tests.frontend.graphs import graph_of, node, random, saved
 
 # Float32 products summed in another order.
@@ -41,7 +48,7 @@ def teacher(tmp_path) -> Teacher:
         "w3": random(5, 36, seed=2),
         "b3": random(5, seed=2),
     }
-    return load_teacher(saved(tmp_path, graph_of(nodes, {"u": (2, 6, 6)}, constants)))
+    return open_teacher(saved(tmp_path, graph_of(nodes, {"u": (2, 6, 6)}, constants)))
 
 
 def inputs(samples: int) -> dict[str, np.ndarray]:
@@ -57,7 +64,7 @@ def unchanged(seen: dict[str, Visit]) -> Callable[[Visit], Affine]:
 
 
 def test_regenerated_grams_of_an_unchanged_model_are_the_baseline_grams(teacher):
-    baseline, seen = baseline_grams(teacher, inputs(70), quiet), {}
+    baseline, seen = baseline_grams(teacher, dict(teacher.model.affines()), inputs(70), quiet), {}
     with Store() as store:
         regenerate(teacher, inputs(70), unchanged(seen), store, quiet)
     assert set(seen) == set(baseline)
@@ -81,7 +88,7 @@ def test_later_blocks_see_what_earlier_rows_really_give(teacher):
         return replace(visit.affine, terms=(halved,), bias=visit.affine.bias * half)
 
     seen: dict[str, Visit] = {}
-    baseline = baseline_grams(teacher, inputs(70), quiet)
+    baseline = baseline_grams(teacher, dict(teacher.model.affines()), inputs(70), quiet)
     with Store() as store:
         model = regenerate(teacher, inputs(70), halve_the_first, store, quiet)
     halved, whole = seen["relu2"].grams[0], baseline["relu2"][0]
@@ -124,7 +131,7 @@ def test_batches_shrink_until_all_states_of_one_fit(teacher, monkeypatch):
 
 def test_progress_ends_at_one(teacher):
     parts: list[float] = []
-    baseline_grams(teacher, inputs(70), parts.append)
+    baseline_grams(teacher, dict(teacher.model.affines()), inputs(70), parts.append)
     with Store() as store:
         regenerate(teacher, inputs(70), unchanged({}), store, parts.append)
     assert parts[-1] == 1.0

@@ -1,0 +1,177 @@
+"""The command line: which command, with which options."""
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from sim_compress.cli.values import channel_values, seed, sparsity
+from sim_compress.errors import InputError
+
+DEFAULT = "compress"
+OBJECTIVES = ("perspective", "l1")
+COMMANDS = """\
+commands:
+  sim-compress MODEL --target-sparsity 40   compress a network (options above)
+  sim-compress inspect FILE                 what an artifact holds
+  sim-compress evaluate FILE --data DATA    score an artifact
+  sim-compress compare FILE FILE ...        reports or artifacts side by side
+
+Exit codes: 0 done, 1 a check you asked for failed, 2 bad input, 130 Ctrl-C.
+"""
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose refusals are errors like all others."""
+
+    def error(self, message: str) -> NoReturn:
+        raise InputError(f"{message} (see  {self.prog} --help)")
+
+
+def parse(argv: Sequence[str]) -> argparse.Namespace:
+    """Options of one command; `command` names the module that runs it.
+
+    Raises:
+        InputError: the command line cannot be used.
+        SystemExit: --help or --version was asked for and is printed.
+    """
+    if argv and argv[0] in PARSERS:
+        return PARSERS[argv[0]]().parse_args(argv[1:])
+    return _compress().parse_args(argv)
+
+
+def _parser(command: str, prog: str, description: str, epilog: str | None = None) -> Parser:
+    parser = Parser(
+        prog=prog,
+        description=description,
+        epilog=epilog,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.set_defaults(command=command)
+    return parser
+
+
+def _compress() -> Parser:
+    parser = _parser(
+        DEFAULT,
+        "sim-compress",
+        "Turn a pretrained network into a sparse, certified implicit model.",
+        COMMANDS,
+    )
+    parser.add_argument(
+        "model", metavar="MODEL", type=Path, help="ONNX network, or an artifact to compress further"
+    )
+    parser.add_argument(
+        "--target-sparsity",
+        required=True,
+        type=sparsity,
+        metavar="PART",
+        help="part of the parameters to remove: 40, 40%% or 0.4; below 1 a fraction",
+    )
+    parser.add_argument(
+        "--data",
+        type=Path,
+        metavar="FILE|DIR",
+        help="calibration inputs: .npz keyed by input name, .npy, or a folder of images "
+        "(default: STEM.calibration.npz beside MODEL, else made-up inputs)",
+    )
+    parser.add_argument(
+        "--eval",
+        type=Path,
+        metavar="FILE",
+        dest="evaluation",
+        help="evaluation inputs, like --data, with or without labels (default: the calibration inputs)",
+    )
+    _add_data_options(parser)
+    parser.add_argument(
+        "--objective",
+        choices=OBJECTIVES,
+        default=OBJECTIVES[0],
+        help="penalty of the row problems (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--kappa", type=float, default=0.99, help="bound on the norm of A, below 1 (default: %(default)s)"
+    )
+    parser.add_argument("--seed", type=seed, default=0, help="seed of made-up inputs (default: %(default)s)")
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        metavar="FILE",
+        help="artifact to write (default: STEM.sim.safetensors in the current folder); "
+        "its report goes beside it",
+    )
+    parser.add_argument("--json", action="store_true", help="print the report as JSON instead of tables")
+    parser.add_argument(
+        "--dry-run", action="store_true", help="show what was found and would be solved; write nothing"
+    )
+    parser.add_argument("--version", action=_Version)
+    return parser
+
+
+def _inspect() -> Parser:
+    parser = _parser("inspect", "sim-compress inspect", "Show what an artifact holds, and prove it.")
+    parser.add_argument("file", metavar="FILE", type=Path, help="artifact")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
+    return parser
+
+
+def _evaluate() -> Parser:
+    parser = _parser(
+        "evaluate",
+        "sim-compress evaluate",
+        "Score an artifact on labels, or against the network it was made from.",
+    )
+    parser.add_argument("file", metavar="FILE", type=Path, help="artifact")
+    parser.add_argument(
+        "--data",
+        type=Path,
+        required=True,
+        metavar="FILE|DIR",
+        help="inputs: .npz keyed by input name (and `labels`), .npy, or a folder of images",
+    )
+    parser.add_argument("--against", type=Path, metavar="MODEL", help="network to compare with")
+    _add_data_options(parser)
+    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    return parser
+
+
+def _compare() -> Parser:
+    parser = _parser("compare", "sim-compress compare", "Show reports or artifacts side by side.")
+    parser.add_argument("files", metavar="FILE", type=Path, nargs="+", help="NAME.sim.json or artifact")
+    return parser
+
+
+def _add_data_options(parser: Parser) -> None:
+    parser.add_argument(
+        "--labels", type=Path, metavar="FILE", help="class numbers of the evaluated samples: .npy or .npz"
+    )
+    for name, meaning in (("mean", "subtracted from"), ("std", "dividing")):
+        parser.add_argument(
+            f"--{name}",
+            type=channel_values,
+            metavar="X[,Y,Z]",
+            help=f"{meaning} pixels / 255, one value or one a channel (default: pixels stay 0..255)",
+        )
+
+
+class _Version(argparse.Action):
+    """--version; looked up only when asked for."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str) -> None:
+        super().__init__(option_strings, dest, nargs=0, help="show the version and exit")
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
+        from sim_compress.cli.version import package_version
+
+        sys.stdout.write(f"sim-compress {package_version()}\n")
+        parser.exit()
+
+
+PARSERS: dict[str, Callable[[], Parser]] = {
+    "compare": _compare,
+    "evaluate": _evaluate,
+    "inspect": _inspect,
+}

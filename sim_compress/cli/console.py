@@ -1,0 +1,32 @@
+"""Where output goes: results on stdout, progress and messages on stderr."""
+
+from rich.console import Console
+from rich.text import Text
+
+OUT = Console(highlight=False, emoji=False, markup=False)
+ERR = Console(stderr=True, highlight=False, emoji=False, markup=False)
+
+
+def plain(text: str) -> None:
+    """Text for a machine on stdout, as it is."""
+    OUT.file.write(text)
+
+
+def error(text: str) -> None:
+    """Why the command stopped."""
+    _message("error: ", "bold red", text)
+
+
+def warning(text: str) -> None:
+    """What makes the result less than it seems."""
+    _message("warning: ", "yellow", text)
+
+
+def note(text: str) -> None:
+    """A choice made for the user."""
+    _message("note: ", "cyan", text)
+
+
+def _message(prefix: str, style: str, text: str) -> None:
+    # Lines stay whole, so that a path in them can be copied and a script can read them.
+    ERR.print(Text.assemble((prefix, style), text), soft_wrap=True)

@@ -1,0 +1,104 @@
+"""Which data a command works on: what the user named, what lies beside the network, or made-up inputs."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from sim_compress.cli.data import arrays
+from sim_compress.cli.data.images import read_images
+from sim_compress.cli.data.naming import naming
+from sim_compress.cli.data.pixels import Scaling
+from sim_compress.cli.data.synthetic import made_up_inputs
+from sim_compress.compression import digest
+from sim_compress.errors import DataError
+from sim_compress.model import ImplicitModel, Input
+from sim_compress.model.maps import Array
+from sim_compress.report import DataFigures, Predict, check_labels, check_samples
+
+
+@dataclass(frozen=True, eq=False)
+class Data:
+    """Inputs as they were given, name -> (samples, ...), and what is known of them.
+
+    Attributes:
+        labels: as they were given, None where there are none.
+        done: what was done to the inputs on the way, None where nothing was.
+    """
+
+    inputs: Mapping[str, Array]
+    figures: DataFigures
+    labels: Array | None = None
+    done: str | None = None
+
+
+def read_data(path: Path, expected: Sequence[Input], scaling: Scaling | None) -> Data:
+    """Data from a .npz or .npy file, or from a folder of images, which alone are scaled.
+
+    Raises:
+        DataError: they cannot be read, or do not go with the inputs expected.
+        MissingExtraError: images are read without pillow.
+    """
+    if not path.is_dir():
+        inputs, labels = arrays.read_inputs(path, expected)
+        return Data(inputs, _figures(path, expected, inputs), labels)
+    if len(expected) != 1:
+        raise DataError(
+            f"{path}: a folder of images goes with one input, the network has "
+            f"{', '.join(i.name for i in expected)}: give a .npz"
+        )
+    images, done = read_images(path, expected[0], scaling)
+    inputs = {expected[0].name: images}
+    return Data(inputs, _figures(path, expected, inputs), done=done)
+
+
+def read_labels(path: Path | None, data: Data, model: ImplicitModel) -> Array | None:
+    """Labels from the file named, else those that came with the data.
+
+    Raises:
+        DataError: both are there, the file cannot be read, or the labels are no classes of the model.
+    """
+    if path is not None and data.labels is not None:
+        raise DataError(f"--labels {path}: {data.figures.source} has labels too: leave one of them out")
+    labels = data.labels if path is None else arrays.read_labels(path)
+    if labels is not None:
+        with naming(path or data.figures.source):
+            check_labels(model, labels, data.figures.samples)
+    return labels
+
+
+def check_scaling(scaling: Scaling | None, *data: Data) -> None:
+    """DataError where --mean or --std was given and nothing was scaled."""
+    if scaling is not None and all(d.done is None and not d.figures.data_free for d in data):
+        raise DataError(
+            "--mean and --std are for the pixels of a folder of images: scale arrays before they are saved"
+        )
+
+
+def calibration_data(
+    named: Path | None,
+    beside: Path,
+    expected: Sequence[Input],
+    scaling: Scaling | None,
+    seed: int,
+    teacher: Predict,
+) -> Data:
+    """Data as named, else those that may lie beside the model, else made-up inputs.
+
+    Raises:
+        DataError: as `read_data`.
+    """
+    if named is not None or beside.exists():
+        return read_data(named or beside, expected, scaling)
+    inputs, title = made_up_inputs(expected, seed, scaling, teacher)
+    samples = len(next(iter(inputs.values())))
+    figures = DataFigures(
+        f"data-free: {title}, seed {seed}", digest(expected, inputs), samples, data_free=True
+    )
+    return Data(inputs, figures)
+
+
+def _figures(path: Path, expected: Sequence[Input], inputs: Mapping[str, Array]) -> DataFigures:
+    """Figures of inputs read from a file or folder; DataError unless they fit what is expected."""
+    with naming(path):
+        samples = check_samples(expected, inputs)
+    return DataFigures(path.resolve().name, digest(expected, inputs), samples, data_free=False)

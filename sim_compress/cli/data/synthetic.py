@@ -1,0 +1,82 @@
+"""Made-up inputs for a network that comes without data: smooth random images, or normal numbers.
+
+The amplitude spectrum of a photograph falls as 1 / frequency; each image draws its own exponent around it.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from sim_compress.cli.data.pixels import PIXELS, Layout, Scaling, layout
+from sim_compress.model import Input
+from sim_compress.model.maps import Array
+from sim_compress.report import Predict
+
+SAMPLES = 512
+# Enough to see to which pixel range a network responds.
+PROBES = 64
+EXPONENTS = (1.0, 3.0)
+# As they are, in 0..1, and with about zero mean and unit variance.
+RANGES = (None, Scaling(), Scaling((0.45,), (0.225,)))
+
+
+def made_up_inputs(
+    expected: Sequence[Input], seed: int, scaling: Scaling | None, teacher: Predict
+) -> tuple[dict[str, Array], str]:
+    """SAMPLES inputs, name -> (samples, ...) in float32, and what they are.
+
+    Image inputs take pixels scaled as asked, else in the range to which the
+    teacher's outputs respond most: outside of the range it was trained on they hardly move.
+    """
+    rng = np.random.default_rng(seed)
+    forms = {i.name: form for i in expected if (form := _form(i)) is not None}
+    images = {name: np.stack([_image(form, rng) for _ in range(SAMPLES)]) for name, form in forms.items()}
+    others = {
+        i.name: rng.standard_normal((SAMPLES, *i.shape)).astype(np.float32)
+        for i in expected
+        if i.name not in forms
+    }
+    if not images:
+        return others, "normal random numbers"
+
+    def inputs(count: int, scaling: Scaling | None) -> dict[str, Array]:
+        shown = {name: forms[name].arrange(_scaled(u[:count], scaling)) for name, u in images.items()}
+        return {name: u[:count] for name, u in others.items()} | shown
+
+    if scaling is None:
+        scaling = max(RANGES, key=lambda candidate: _response(teacher, inputs(PROBES, candidate)))
+    pixels = PIXELS if scaling is None else f"pixels as {scaling}"
+    return inputs(SAMPLES, scaling), f"smooth random images, {pixels}"
+
+
+def _form(expected: Input) -> Layout | None:
+    """Layout of an input that may be an image: three axes, and something to be smooth along."""
+    if len(expected.shape) != 3:
+        return None
+    form = layout(expected.shape) or Layout(*expected.shape, channels_last=False)
+    return form if min(form.height, form.width) > 1 else None
+
+
+def _image(form: Layout, rng: np.random.Generator) -> Array:
+    """Pixels in 0..255, (H, W, C): noise with a falling spectrum, channels more or less alike."""
+    size = (form.height, form.width)
+    noise = rng.standard_normal((1, *size)) + rng.uniform() * rng.standard_normal((form.channels, *size))
+    frequency = np.hypot(np.fft.fftfreq(size[0])[:, None], np.fft.rfftfreq(size[1])[None])
+    falling = (frequency + 1 / max(size)) ** -rng.uniform(*EXPONENTS)
+    smooth = np.fft.irfft2(np.fft.rfft2(noise) * falling, s=size)
+    spread = np.ptp(smooth)
+    dark, light = rng.uniform(0, 127), rng.uniform(128, 255)
+    pixels = dark + (light - dark) * (smooth - smooth.min()) / spread
+    return np.moveaxis(pixels, 0, -1).astype(np.float32)
+
+
+def _scaled(images: Array, scaling: Scaling | None) -> Array:
+    return images if scaling is None else scaling.apply(images)
+
+
+def _response(teacher: Predict, inputs: Mapping[str, Array]) -> float:
+    """Size of the outputs' variation over samples, relative to the outputs."""
+    outputs = teacher(inputs).values()
+    varying = sum(float(np.square(y - y.mean(axis=0)).sum()) for y in outputs)
+    total = sum(float(np.square(y).sum()) for y in outputs)
+    return varying / total if total else 0.0

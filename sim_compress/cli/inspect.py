@@ -1,0 +1,69 @@
+"""sim-compress inspect FILE: what an artifact holds, its certificate recomputed."""
+
+import argparse
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+
+from sim_compress.artifact import JSON, Artifact, read
+from sim_compress.cli import tables, words
+from sim_compress.cli.console import OUT, plain
+from sim_compress.report import BlockFigures, sha256, stored_blocks
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Read, check and show the artifact."""
+    artifact = read(arguments.file)
+    if arguments.json:
+        plain(json.dumps(_document(arguments.file, artifact), indent=2, allow_nan=False) + "\n")
+        return 0
+    blocks = stored_blocks(artifact.model)
+    OUT.print(tables.stored_blocks(blocks))
+    OUT.print(tables.facts(_facts(arguments.file, artifact, blocks)))
+    OUT.print("\nProvenance")
+    OUT.print(tables.facts(_flat("", artifact.provenance)))
+    return 0
+
+
+def _facts(path: Path, artifact: Artifact, blocks: tuple[BlockFigures, ...]) -> dict[str, str]:
+    model, entries = artifact.model, sum(b.parameters for b in blocks)
+    inputs = (f"{i.name} {words.shape(i.shape)} {i.dtype}" for i in model.inputs)
+    outputs = (f"{o.name} {words.shape(o.shape)}" for o in model.outputs)
+    return {
+        "file": f"{path}, {words.size(artifact.size)}",
+        "inputs": ", ".join(inputs),
+        "outputs": ", ".join(outputs),
+        "nonzeros": f"{words.count(model.nnz)} of {words.count(entries)} entries",
+        "certificate": f"{_certificate(artifact)} (recomputed from the stored values)",
+    }
+
+
+def _certificate(artifact: Artifact) -> str:
+    return words.certificate(artifact.certificate.kind, artifact.certificate.bound)
+
+
+def _flat(place: str, values: Mapping[str, JSON]) -> dict[str, str]:
+    """Provenance as names and texts: entry.entry -> value."""
+    flat: dict[str, str] = {}
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            flat |= _flat(f"{place}{key} ", value)
+        else:
+            flat[f"{place}{key}"] = value if isinstance(value, str) else json.dumps(value)
+    return flat
+
+
+def _document(path: Path, artifact: Artifact) -> dict[str, object]:
+    model, certificate = artifact.model, artifact.certificate
+    return {
+        "file": str(path),
+        "sha256": sha256(path),
+        "bytes": artifact.size,
+        "inputs": [asdict(i) for i in model.inputs],
+        "outputs": [{"name": o.name, "shape": o.shape} for o in model.outputs],
+        "nonzeros": model.nnz,
+        "blocks": [{**asdict(b), "sparsity": b.sparsity} for b in stored_blocks(model)],
+        "certificate": {"kind": certificate.kind, "bound": certificate.bound, "recomputed": True},
+        "provenance": artifact.provenance,
+    }

@@ -1,0 +1,82 @@
+"""A compression before it starts: the teacher and the data, read and checked."""
+
+import argparse
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from sim_compress.cli import words
+from sim_compress.cli.data import (
+    Data,
+    calibration_data,
+    check_scaling,
+    naming,
+    read_data,
+    read_labels,
+    scaling_asked,
+)
+from sim_compress.cli.output import stem
+from sim_compress.compression import check_calibration
+from sim_compress.model.maps import Array
+from sim_compress.report import DataFigures, Predict
+from sim_compress.report.reference import teacher_outputs
+from sim_compress.states import Teacher, open_teacher
+
+CALIBRATION_SUFFIX = ".calibration.npz"
+FEW_SAMPLES = 32
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """What a compression works on.
+
+    Attributes:
+        predict: the teacher as a function.
+        inputs: the calibration inputs in the network's own dtypes.
+        evaluation: the calibration data where no others were named.
+        warnings: what makes the result less than it seems.
+        notes: choices made for the user.
+    """
+
+    teacher: Teacher
+    predict: Predict
+    calibration: Data
+    inputs: Mapping[str, Array]
+    evaluation: Data
+    labels: Array | None
+    warnings: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+def load_job(arguments: argparse.Namespace) -> Job:
+    """Read the teacher and the data, and check that they go together.
+
+    Raises:
+        InputError: a file, the data or the labels cannot be used.
+    """
+    teacher = open_teacher(arguments.model)
+    predict = teacher_outputs(teacher)
+    expected, scaling = teacher.model.inputs, scaling_asked(arguments.mean, arguments.std)
+    beside = arguments.model.with_name(stem(arguments.model) + CALIBRATION_SUFFIX)
+    calibration = calibration_data(arguments.data, beside, expected, scaling, arguments.seed, predict)
+    named = arguments.evaluation
+    evaluation = read_data(named, expected, scaling) if named else calibration
+    check_scaling(scaling, calibration, evaluation)
+    with naming(calibration.figures.source):
+        checked = check_calibration(teacher, calibration.inputs)
+    labels = read_labels(arguments.labels, evaluation, teacher.model)
+    notes = dict.fromkeys(d.done for d in (calibration, evaluation) if d.done)
+    warnings = tuple(_warnings(calibration.figures))
+    return Job(teacher, predict, calibration, checked, evaluation, labels, warnings, tuple(notes))
+
+
+def _warnings(calibration: DataFigures) -> Iterable[str]:
+    if calibration.data_free:
+        yield (
+            f"no calibration data: the network's inputs were made up ({calibration.source}). Do not trust "
+            "the accuracy of the result; give --data with a few hundred inputs as the network sees them"
+        )
+    if calibration.samples < FEW_SAMPLES:
+        yield (
+            f"only {words.samples(calibration.samples)} for calibration: rows are held close to the "
+            "network's own, and sparsity costs more accuracy; give a few hundred"
+        )

@@ -1,0 +1,48 @@
+"""Where the artifact goes, checked before any work is done."""
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from sim_compress.errors import InputError
+from sim_compress.report import report_path
+
+SUFFIX = ".sim.safetensors"
+
+
+def stem(model: Path) -> str:
+    """Name of a network without its suffix, be it .onnx or that of an artifact."""
+    return model.name.removesuffix(SUFFIX) if model.name.endswith(SUFFIX) else model.stem
+
+
+def output_path(named: Path | None, model: Path) -> Path:
+    """The file named, else STEM.sim.safetensors in the current folder."""
+    return named or Path(stem(model) + SUFFIX)
+
+
+def check_output(path: Path, sources: Sequence[Path]) -> None:
+    """Refuse what the artifact and its report could not be written to.
+
+    Raises:
+        InputError: the folder is missing or not writable, a folder is in the way, or a source would be
+            overwritten.
+    """
+    folder = path.parent
+    if not folder.is_dir():
+        raise InputError(f"{path}: there is no folder {folder}: make it, or choose another --output")
+    try:
+        # Rights alone do not tell of a read-only or special file system.
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise InputError(
+            f"{path}: the folder {folder} is not writable ({error.strerror}): choose another --output"
+        ) from error
+    for target in (path, report_path(path)):
+        if target.exists() and not target.is_file():
+            raise InputError(f"{target}: is not a regular file: choose another --output")
+        for source in sources:
+            if target.exists() and source.exists() and target.samefile(source):
+                raise InputError(
+                    f"{target}: would overwrite {source}, which is read: choose another --output"
+                )

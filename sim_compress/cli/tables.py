@@ -1,0 +1,156 @@
+"""Tables of a report and of blocks."""
+
+from collections.abc import Callable, Iterable, Mapping
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from sim_compress.cli import words
+from sim_compress.report import BlockFigures, DataFigures, Evaluation, Report, Score
+
+ON_CALIBRATION = "These are the calibration data: a fair score needs others"
+Cells = tuple[str, str, str, str]
+
+
+def report_view(report: Report) -> RenderableType:
+    """What came out: figures before and after, then where they come from."""
+    title = f"{report.network.file} -> {report.artifact.file}"
+    return Group(
+        figures_table(title, [*_size_rows(report), *score_rows(report.evaluation)]),
+        facts(_facts(report)),
+    )
+
+
+def figures_table(title: str, rows: Iterable[Cells]) -> RenderableType:
+    """Figures before and after, with their change; columns that no row fills are left out."""
+    rows = tuple(rows)
+    table = Table()
+    headings = ("", "before", "after", "change")
+    filled = [i for i in range(len(headings)) if any(row[i] for row in rows)]
+    for i in filled:
+        table.add_column(headings[i], justify="right" if i else "left", no_wrap=True)
+    for row in rows:
+        table.add_row(*(row[i] for i in filled))
+    # A table's own title would be folded to the width of the table.
+    return Group(Text(title, style="bold"), table)
+
+
+def facts(pairs: Mapping[str, str]) -> Table:
+    """Names and sentences."""
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(no_wrap=True, style="cyan")
+    grid.add_column(overflow="fold")
+    for name, text in pairs.items():
+        grid.add_row(name, Text(text))
+    return grid
+
+
+def _size_rows(report: Report) -> list[Cells]:
+    network, artifact = report.network, report.artifact
+    rows = [
+        (
+            "parameters, nonzeros",
+            words.count(network.parameters),
+            words.count(artifact.nonzeros),
+            f"{artifact.nonzeros - network.parameters:+,}",
+        ),
+        (
+            "sparsity",
+            f"asked {words.percent(report.target_sparsity)}",
+            words.percent(report.sparsity),
+            "",
+        ),
+        (
+            "file size",
+            words.size(network.bytes),
+            words.size(artifact.bytes),
+            _times(artifact.bytes, network.bytes),
+        ),
+    ]
+    if network.gzip_bytes is not None:
+        change = _times(artifact.bytes, network.gzip_bytes)
+        rows.append(("against its gzip", words.size(network.gzip_bytes), words.size(artifact.bytes), change))
+    return rows
+
+
+def _times(after: int, before: int) -> str:
+    return f"x {after / before:.3f}"
+
+
+def score_rows(evaluation: Evaluation) -> list[Cells]:
+    """Accuracy, agreement and output error of every output; the output is named where there are several."""
+    return [
+        (f"{label} ({score.output})" if len(evaluation.scores) > 1 else label, before, after, change)
+        for score in evaluation.scores
+        for label, before, after, change in _scores(score)
+    ]
+
+
+def _scores(score: Score) -> Iterable[Cells]:
+    before, after = score.accuracy_before, score.accuracy_after
+    if after is not None:
+        known = "" if before is None else words.percent(before)
+        change = "" if before is None else words.points(after - before)
+        yield "accuracy", known, words.percent(after), change
+    if score.agreement is not None:
+        yield "top-1 agreement", "", words.percent(score.agreement), ""
+    if score.relative_error is not None:
+        yield "relative output error", "", words.ratio(score.relative_error), ""
+
+
+def _facts(report: Report) -> dict[str, str]:
+    peak = report.peak_memory
+    return {
+        "calibration": data_words(report.calibration),
+        "measured on": evaluation_words(report.evaluation),
+        "certificate": words.certificate(report.certificate.kind, report.certificate.bound),
+        "wall time": f"{words.seconds(report.total_seconds)} ({words.stages(report.seconds)})",
+        "peak memory": "not known on this system" if peak is None else words.memory(peak),
+    }
+
+
+def data_words(data: DataFigures) -> str:
+    """A data set in a few words."""
+    return f"{data.source}, {words.samples(data.samples)}"
+
+
+def evaluation_words(evaluation: Evaluation) -> str:
+    """What was measured on, and what that does not say."""
+    text = data_words(evaluation.data)
+    if not evaluation.labelled:
+        text += " without labels"
+    return f"{text}. {ON_CALIBRATION}" if evaluation.on_calibration else text
+
+
+def planned_blocks(blocks: Iterable[BlockFigures]) -> Table:
+    """Blocks of a network, one a line."""
+    return _blocks(blocks, {**SIZES, "parameters": lambda b: words.count(b.parameters)})
+
+
+def stored_blocks(blocks: Iterable[BlockFigures]) -> Table:
+    """Blocks of an artifact, one a line."""
+    return _blocks(blocks, {**SIZES, "nonzeros": lambda b: words.count(b.nonzeros), "sparsity": _sparsity})
+
+
+SIZES: Mapping[str, Callable[[BlockFigures], str]] = {
+    "rows": lambda b: words.count(b.rows),
+    "features": lambda b: words.count(b.features),
+}
+
+
+def _sparsity(block: BlockFigures) -> str:
+    return "" if block.sparsity is None else words.percent(block.sparsity)
+
+
+def _blocks(blocks: Iterable[BlockFigures], numbers: Mapping[str, Callable[[BlockFigures], str]]) -> Table:
+    table = Table()
+    table.add_column("block", overflow="ellipsis", no_wrap=True)
+    table.add_column("phi", no_wrap=True)
+    table.add_column("state", no_wrap=True)
+    for heading in numbers:
+        table.add_column(heading, justify="right", no_wrap=True)
+    for block in blocks:
+        cells = (number(block) for number in numbers.values())
+        table.add_row(Text(block.name), block.phi, words.shape(block.shape), *cells)
+    return table

@@ -1,0 +1,56 @@
+"""Values of options: text to number, with the reason where it is refused."""
+
+import math
+
+from sim_compress.errors import InputError
+
+
+def sparsity(text: str) -> float:
+    """40, 40% and 0.4 are forty percent: above 1 a number is a percentage, below 1 a fraction.
+
+    Raises:
+        InputError: the number does not say which part of the parameters goes, or none or all of them do.
+    """
+    digits = text.strip()
+    explicit = digits.endswith("%")
+    value = _number(digits.removesuffix("%"), text)
+    if value == 1 and not explicit:
+        raise _refused(text, "is 1 % or 100 %: write 1% for one percent; 100 % would leave nothing")
+    fraction = value / 100 if explicit or value > 1 else value
+    if fraction < 0:
+        raise _refused(text, "is negative: ask for a part between 0 and 100 %")
+    if fraction == 0:
+        raise _refused(text, "removes nothing: ask for more than 0 %")
+    if fraction >= 1:
+        raise _refused(text, "leaves nothing: ask for less than 100 %")
+    return fraction
+
+
+def _number(digits: str, text: str) -> float:
+    try:
+        value = float(digits)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise _refused(text, "is not a number: write 40, 40% or 0.4")
+    return value
+
+
+def _refused(text: str, reason: str) -> InputError:
+    return InputError(f"--target-sparsity {text} {reason}")
+
+
+def channel_values(text: str) -> tuple[float, ...]:
+    """A list of finite numbers with commas between; ValueError where it is none."""
+    values = tuple(float(part) for part in text.split(","))
+    if not all(map(math.isfinite, values)):
+        raise ValueError(text)
+    return values
+
+
+def seed(text: str) -> int:
+    """A whole number from 0; ValueError where it is none."""
+    value = int(text)
+    if value < 0:
+        raise ValueError(text)
+    return value

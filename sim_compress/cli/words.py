@@ -1,0 +1,53 @@
+"""Numbers as a person reads them."""
+
+from collections.abc import Mapping
+
+
+def count(number: float) -> str:
+    return f"{number:,.0f}"
+
+
+def size(number: float) -> str:
+    """Bytes of a file, exact."""
+    return f"{number:,.0f} bytes"
+
+
+def memory(number: float) -> str:
+    """Bytes of memory, rounded."""
+    return f"{number / 1e6:,.0f} MB"
+
+
+def percent(fraction: float) -> str:
+    return f"{100 * fraction:.2f} %"
+
+
+def points(difference: float) -> str:
+    """A difference of two fractions."""
+    return f"{100 * difference:+.2f} points"
+
+
+def ratio(number: float) -> str:
+    return f"{number:.3g}"
+
+
+def seconds(time: float) -> str:
+    return f"{time:.1f} s"
+
+
+def samples(number: int) -> str:
+    return f"{number:,} sample{'' if number == 1 else 's'}"
+
+
+def stages(times: Mapping[str, float]) -> str:
+    """Seconds of each stage in one line."""
+    return ", ".join(f"{stage} {time:.1f}" for stage, time in times.items())
+
+
+def shape(axes: tuple[int, ...]) -> str:
+    return "x".join(map(str, axes)) or "scalar"
+
+
+def certificate(kind: str, bound: float) -> str:
+    """Kind of a certificate, and what it proves."""
+    what = "no loops" if kind == "acyclic" else f"inf-norm of A in scaled coordinates {bound:.4g} < 1"
+    return f"{kind}: {what}, so one equilibrium for every input"

@@ -1,0 +1,39 @@
+"""Figures of every block and output, from the models before and after compression."""
+
+from sim_compress.model import Affine, ImplicitModel, chain_shape
+from sim_compress.report.figures import BlockFigures
+
+OUTPUT = "output"
+
+
+def compressed_blocks(teacher: ImplicitModel, model: ImplicitModel) -> tuple[BlockFigures, ...]:
+    """Blocks in model order, then outputs; parameters are the teacher's nonzeros."""
+    before = {name: affine.nnz for name, affine in teacher.affines()}
+    return _blocks(model, [before[name] for name, _ in model.affines()])
+
+
+def stored_blocks(model: ImplicitModel) -> tuple[BlockFigures, ...]:
+    """The same without a teacher: parameters are the entries that the rows may use, and the biases."""
+    return _blocks(model, [_entries(model, affine) for _, affine in model.affines()])
+
+
+def _blocks(model: ImplicitModel, parameters: list[int]) -> tuple[BlockFigures, ...]:
+    phis = [b.phi.name for b in model.blocks] + [OUTPUT] * len(model.outputs)
+    shapes = [b.shape for b in model.blocks] + [o.shape for o in model.outputs]
+    return tuple(
+        BlockFigures(name, phi, shape, _regressed(affine), _features(model, affine), count, affine.nnz)
+        for (name, affine), phi, shape, count in zip(model.affines(), phis, shapes, parameters, strict=True)
+    )
+
+
+def _regressed(affine: Affine) -> int:
+    return affine.rows if affine.weighted else 0
+
+
+def _features(model: ImplicitModel, affine: Affine) -> int:
+    return sum(chain_shape(t.maps, model.shapes[t.source])[0] // t.groups for t in affine.weighted)
+
+
+def _entries(model: ImplicitModel, affine: Affine) -> int:
+    biases = 0 if affine.bias is None else len(affine.bias)
+    return _regressed(affine) * _features(model, affine) + biases

@@ -1,0 +1,176 @@
+"""The numbers of one compression: what the tables show and what NAME.sim.json holds.
+
+Fractions (sparsity, accuracy, agreement) lie in 0..1, sizes are bytes, times seconds.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from sim_compress.errors import InputError
+
+# A setting as the user gave it.
+Setting = bool | int | float | str | None
+
+
+@dataclass(frozen=True)
+class NetworkFigures:
+    """The teacher's file.
+
+    Attributes:
+        file: its name without folders.
+        sha256: of the file and its external weights.
+        bytes: of both.
+        gzip_bytes: of the gzipped file; None where weights lie in other files.
+        parameters: nonzero parameters of M, tied rows counted once, biases included.
+    """
+
+    file: str
+    sha256: str
+    bytes: int
+    gzip_bytes: int | None
+    parameters: int
+
+
+@dataclass(frozen=True)
+class ArtifactFigures:
+    """The file that was written; sha256 tells whether a report beside it still belongs to it."""
+
+    file: str
+    sha256: str
+    bytes: int
+    nonzeros: int
+
+
+@dataclass(frozen=True)
+class DataFigures:
+    """One data set.
+
+    Attributes:
+        source: file or folder it was read from, or how it was made.
+        sha256: over names, shapes, dtypes and values as they were given.
+        samples: how many.
+        data_free: the inputs were made up, not read.
+    """
+
+    source: str
+    sha256: str
+    samples: int
+    data_free: bool
+
+
+@dataclass(frozen=True)
+class Score:
+    """One output of the sparse model on the evaluation data.
+
+    Attributes:
+        output: its name.
+        relative_error: |y - y_teacher|_F / |y_teacher|_F; None without a teacher, or where that gives
+            only zeros.
+        agreement: part of the samples whose largest score is the teacher's; None where the output is
+            no vector of two or more scores, or without a teacher.
+        accuracy_before: the teacher's; None without labels or teacher.
+        accuracy_after: the sparse model's; None without labels.
+
+    Raises:
+        InputError: a number is negative, or a part of the samples above 1.
+    """
+
+    output: str
+    relative_error: float | None
+    agreement: float | None
+    accuracy_before: float | None
+    accuracy_after: float | None
+
+    def __post_init__(self) -> None:
+        highest = {
+            "relative_error": math.inf,
+            "agreement": 1,
+            "accuracy_before": 1,
+            "accuracy_after": 1,
+        }
+        for name, high in highest.items():
+            value = getattr(self, name)
+            if value is not None and not 0 <= value <= high:
+                raise InputError(f"output {self.output!r}: expected {name} in 0..{high}, got {value}")
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What the sparse model was measured on, and what came out for each output."""
+
+    data: DataFigures
+    labelled: bool
+    on_calibration: bool
+    scores: tuple[Score, ...]
+
+    @property
+    def headline(self) -> Score:
+        """The output a short table shows: the first with class scores, else the first."""
+        scored = (s for s in self.scores if s.agreement is not None or s.accuracy_after is not None)
+        return next(scored, self.scores[0])
+
+
+@dataclass(frozen=True)
+class CertificateFigures:
+    """Kind of the proof of a unique equilibrium, and its bound on the Perron root of |A|."""
+
+    kind: str
+    bound: float
+
+
+@dataclass(frozen=True)
+class BlockFigures:
+    """One block or output.
+
+    Attributes:
+        name: of the block or output.
+        phi: its nonlinearity; `output` for rows of the prediction equation.
+        shape: of its state.
+        rows: tied rows that are regressed.
+        features: entries of M that one row may use, its bias not counted.
+        parameters: nonzeros before compression, biases included.
+        nonzeros: nonzeros after it.
+    """
+
+    name: str
+    phi: str
+    shape: tuple[int, ...]
+    rows: int
+    features: int
+    parameters: int
+    nonzeros: int
+
+    @property
+    def sparsity(self) -> float | None:
+        """1 - nonzeros / parameters; None for a block without parameters."""
+        return 1 - self.nonzeros / self.parameters if self.parameters else None
+
+
+@dataclass(frozen=True)
+class Report:
+    """Everything there is to say about one compression.
+
+    Attributes:
+        package_version: of sim-compress.
+        settings: what was asked: sparsity, objective, kappa, seed.
+        seconds: stage -> wall time.
+        total_seconds: from the start of the program to the artifact on disk.
+        peak_memory: bytes; None where the system does not tell.
+        notices: sentences the user should know when reading the numbers.
+    """
+
+    package_version: str
+    network: NetworkFigures
+    artifact: ArtifactFigures
+    target_sparsity: float
+    sparsity: float
+    calibration: DataFigures
+    evaluation: Evaluation
+    certificate: CertificateFigures
+    settings: Mapping[str, Setting]
+    seconds: Mapping[str, float]
+    total_seconds: float
+    peak_memory: int | None
+    blocks: tuple[BlockFigures, ...]
+    notices: tuple[str, ...]

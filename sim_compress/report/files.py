@@ -1,0 +1,70 @@
+"""Reports on disk, beside their artifact; and what is asked of files: sha256 and gzipped size."""
+
+import hashlib
+import os
+import secrets
+import zlib
+from pathlib import Path
+
+from sim_compress.errors import InputError
+from sim_compress.report.encoding import from_json, to_json
+from sim_compress.report.figures import Report
+
+ARTIFACT_SUFFIX = ".safetensors"
+REPORT_SUFFIX = ".json"
+CHUNK = 2**20
+# zlib's window bits for a gzip header.
+GZIP = 31
+
+
+def report_path(artifact: Path) -> Path:
+    """Where the report of an artifact lies: NAME.sim.safetensors -> NAME.sim.json."""
+    return artifact.with_name(artifact.name.removesuffix(ARTIFACT_SUFFIX) + REPORT_SUFFIX)
+
+
+def write_report(path: Path, report: Report) -> None:
+    """Write a report; an existing file is replaced whole or left as it is.
+
+    Raises:
+        InputError: the file cannot be written.
+    """
+    temporary = path.with_name(f".sim-compress-{secrets.token_hex(8)}.tmp")
+    try:
+        temporary.write_text(to_json(report), encoding="utf-8")
+        os.replace(temporary, path)
+    except OSError as error:
+        raise InputError(
+            f"{path}: cannot be written ({error.strerror}): check the folder and its rights"
+        ) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def read_report(path: Path) -> Report:
+    """Read and check a report.
+
+    Raises:
+        InputError: there is no such file, or it is not a report.
+    """
+    try:
+        return from_json(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(
+            f"{path}: cannot be read ({error.strerror}): check the path and its rights"
+        ) from error
+    except (UnicodeDecodeError, InputError) as error:
+        raise InputError(f"{path}: {error}") from error
+
+
+def sha256(path: Path) -> str:
+    """Of the file's bytes."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def gzip_size(path: Path) -> int:
+    """Bytes of the file after gzip at its usual level."""
+    packer = zlib.compressobj(wbits=GZIP)
+    with open(path, "rb") as file:
+        size = sum(len(packer.compress(chunk)) for chunk in iter(lambda: file.read(CHUNK), b""))
+    return size + len(packer.flush())

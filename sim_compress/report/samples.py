@@ -1,0 +1,73 @@
+"""Evaluation data, checked before any work: inputs that fit and labels that name a class."""
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from sim_compress.errors import DataError
+from sim_compress.model import ImplicitModel, Input, Output, Shape
+from sim_compress.model.maps import Array
+from sim_compress.runtime import check_inputs
+
+
+def check_samples(expected: Sequence[Input], inputs: Mapping[str, Array]) -> int:
+    """Number of samples of inputs, name -> (samples, ...), that a model can be evaluated on.
+
+    Raises:
+        DataError: names, shapes, dtypes or sample numbers do not fit, there are no samples, or a value is
+            not finite.
+    """
+    try:
+        # Conversion of all samples at once would take the memory that batches save.
+        check_inputs(expected, {name: array[:1] for name, array in inputs.items()})
+    except DataError:
+        check_inputs(expected, inputs)
+        raise
+    counts = {name: len(array) for name, array in inputs.items()}
+    if len(set(counts.values())) > 1:
+        raise DataError(f"inputs differ in their number of samples: {counts}")
+    if 0 in counts.values():
+        raise DataError(f"input {next(iter(counts))!r} holds no samples")
+    for name, array in inputs.items():
+        finite = np.isfinite(array).reshape(len(array), -1).all(axis=1)
+        if not finite.all():
+            raise DataError(f"input {name!r}: sample {int(np.argmin(finite))} holds NaN or infinity")
+    return next(iter(counts.values()))
+
+
+def check_labels(model: ImplicitModel, labels: Array, samples: int) -> str:
+    """Name of the output that labels of shape (samples,) are compared with.
+
+    Raises:
+        DataError: they are no whole numbers, one a sample, each below the number of classes; or not
+            exactly one output is a vector of scores.
+    """
+    scored = [o for o in model.outputs if is_scores(o.shape)]
+    if len(scored) != 1:
+        raise DataError(
+            f"labels need one output that is a vector of class scores; the network has {len(scored)} "
+            f"of them among {', '.join(o.name for o in model.outputs)}: leave the labels out"
+        )
+    if labels.dtype.kind not in "iu" or labels.shape != (samples,):
+        raise DataError(
+            f"expected labels as whole numbers of shape ({samples},), one a sample, "
+            f"got {labels.dtype} of shape {labels.shape}"
+        )
+    _check_classes(scored[0], labels)
+    return scored[0].name
+
+
+def _check_classes(output: Output, labels: Array) -> None:
+    classes = math.prod(output.shape)
+    outside = np.flatnonzero((labels < 0) | (labels >= classes))
+    if outside.size:
+        raise DataError(
+            f"label {labels[outside[0]]} of sample {outside[0]} is no class: "
+            f"output {output.name!r} has {classes} scores, counted from 0"
+        )
+
+
+def is_scores(shape: Shape) -> bool:
+    """Whether one sample's output is a vector of two or more scores; axes of length 1 do not count."""
+    return sum(size > 1 for size in shape) == 1

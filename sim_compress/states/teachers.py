@@ -1,0 +1,180 @@
+"""Teachers: where baseline states come from.
+
+A network is run by onnxruntime, an implicit model by its own equilibrium.
+"""
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Protocol
+
+from scipy import sparse
+
+from sim_compress import frontend
+from sim_compress.artifact import read
+from sim_compress.model import ImplicitModel
+from sim_compress.model.maps import Array
+from sim_compress.runtime import Stage, Tolerance, picard, preactivation, schedule
+from sim_compress.states.read_out import Reader, with_outputs
+
+Values = dict[str, Array]
+SUFFIX = ".safetensors"
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a teacher has on one batch, samples on the last axis.
+
+    Attributes:
+        preactivations: block or output name -> z.
+        states: block name -> x.
+    """
+
+    preactivations: Values
+    states: Values
+
+
+class Teacher(Protocol):
+    """A pretrained network, explicit or implicit, that gives its states block by block."""
+
+    @property
+    def model(self) -> ImplicitModel:
+        """Its exact implicit model."""
+        ...
+
+    @property
+    def path(self) -> Path:
+        """The file it came from."""
+        ...
+
+    @property
+    def size(self) -> int:
+        """Bytes of the file."""
+        ...
+
+    @property
+    def sha256(self) -> str:
+        """Hash of the file."""
+        ...
+
+    def baseline(self, batch: Mapping[str, Array]) -> Reading:
+        """Every pre-activation and state for a batch of inputs."""
+        ...
+
+    def step(self, names: Sequence[str]) -> Callable[[Mapping[str, Array]], Reading]:
+        """A function from the values of their sources to the reading of some blocks or one output."""
+        ...
+
+    def outputs(self, batch: Mapping[str, Array]) -> Values:
+        """Output name -> values for a batch of inputs."""
+        ...
+
+
+class NetworkTeacher:
+    """An ONNX network; every tensor is read out with onnxruntime."""
+
+    def __init__(self, network: frontend.Teacher) -> None:
+        self._network = network
+        self.model = network.model
+        self.path, self.size, self.sha256 = network.path, network.size, network.sha256
+        self._preactivations = {n: t[0] for n, t in network.tensors.items()} | dict(network.outputs)
+        self._states = {n: t[1] for n, t in network.tensors.items()}
+
+    def baseline(self, batch: Mapping[str, Array]) -> Reading:
+        return self._reading(self._everything(batch), self._preactivations)
+
+    def step(self, names: Sequence[str]) -> Callable[[Mapping[str, Array]], Reading]:
+        sources = {t.source for n, affine in self.model.affines() if n in names for t in affine.terms}
+        held = {s: self._states.get(s, s) for s in sorted(sources)}
+        states = [self._states[n] for n in names if n in self._states]
+        wanted = list(dict.fromkeys([*(self._preactivations[n] for n in names), *states]))
+        reader = Reader(self._network.submodel(list(held.values()), wanted), wanted)
+
+        def run(values: Mapping[str, Array]) -> Reading:
+            return self._reading(reader({tensor: values[s] for s, tensor in held.items()}), names)
+
+        return run
+
+    def outputs(self, batch: Mapping[str, Array]) -> Values:
+        read = self._outputs(batch)
+        return {name: read[tensor] for name, tensor in self._network.outputs.items()}
+
+    @cached_property
+    def _everything(self) -> Reader:
+        wanted = list(dict.fromkeys([*self._preactivations.values(), *self._states.values()]))
+        return Reader(with_outputs(self._network.graph, wanted), wanted)
+
+    @cached_property
+    def _outputs(self) -> Reader:
+        return Reader(self._network.graph, list(dict.fromkeys(self._network.outputs.values())))
+
+    def _reading(self, read: Values, names: Sequence[str] | Mapping[str, str]) -> Reading:
+        return Reading(
+            {n: read[self._preactivations[n]] for n in names},
+            {n: read[self._states[n]] for n in names if n in self._states},
+        )
+
+
+class ImplicitTeacher:
+    """An implicit model, with loops or without; states come from its equilibrium (Algorithm 1, lines 5-8)."""
+
+    def __init__(self, model: ImplicitModel, path: Path, size: int, sha256: str) -> None:
+        self.model = model
+        self.path, self.size, self.sha256 = path, size, sha256
+        self._affines = dict(model.affines())
+        self._stages = schedule(model)
+
+    def baseline(self, batch: Mapping[str, Array]) -> Reading:
+        states: Values = {}
+        for stage in self._stages:
+            states |= settle(stage, {**batch, **states})
+        return Reading(self._preactivations(list(self._affines), {**batch, **states}), states)
+
+    def step(self, names: Sequence[str]) -> Callable[[Mapping[str, Array]], Reading]:
+        stages = [s for s in self._stages if {b.name for b in s.blocks} & set(names)]
+
+        def run(values: Mapping[str, Array]) -> Reading:
+            states: Values = {}
+            for stage in stages:
+                states |= settle(stage, values)
+            return Reading(self._preactivations(names, {**values, **states}), states)
+
+        return run
+
+    def outputs(self, batch: Mapping[str, Array]) -> Values:
+        reading = self.baseline(batch)
+        return {o.name: reading.preactivations[o.name] for o in self.model.outputs}
+
+    def _preactivations(self, names: Sequence[str], values: Mapping[str, Array]) -> Values:
+        return {n: preactivation(self._affines[n], values, dense_product) for n in names}
+
+
+def settle(stage: Stage, values: Mapping[str, Array]) -> Values:
+    """States of one stage from the values of its sources: evaluated once, or iterated where it is a loop.
+
+    Raises:
+        ConvergenceError: a sample did not reach its equilibrium.
+    """
+    if stage.cyclic:
+        return picard(stage.blocks, values, Tolerance())
+    return {b.name: b.phi(preactivation(b.affine, values, dense_product)) for b in stage.blocks}
+
+
+def dense_product(weight: sparse.csr_array, features: Array) -> Array:
+    """weight @ features by BLAS: on large batches faster than the sparse product above 10 % density."""
+    return weight.toarray() @ features
+
+
+def open_teacher(path: str | Path) -> Teacher:
+    """The teacher in a file: an artifact (.safetensors) is an implicit model, anything else an ONNX network.
+
+    Raises:
+        InputError: the file cannot be used as either.
+    """
+    path = Path(path)
+    if path.suffix != SUFFIX:
+        return NetworkTeacher(frontend.load_teacher(path))
+    artifact = read(path)
+    return ImplicitTeacher(artifact.model, path, artifact.size, hashlib.sha256(path.read_bytes()).hexdigest())

@@ -1,0 +1,92 @@
+"""Help, version and misuse of the command line."""
+
+import subprocess
+import sys
+
+import pytest
+
+from sim_compress.cli.arguments import OBJECTIVES
+from sim_compress.compression import OBJECTIVES as KNOWN
+from tests.cli.networks import ENV
+
+HEAVY = ("onnx", "onnxruntime", "numba", "scipy", "numpy", "rich", "PIL")
+
+
+def loaded_by(*arguments: str) -> set[str]:
+    """Heavy packages that a fresh interpreter has loaded after a command line."""
+    script = (
+        f"import sys\nfrom sim_compress.cli import main\nassert main({list(arguments)!r}) == 0\n"
+        f"print('loaded', *[m for m in {HEAVY!r} if m in sys.modules])"
+    )
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, env=ENV)
+    return set(run.stdout.splitlines()[-1].split()[1:])
+
+
+@pytest.mark.parametrize("command", [(), ("inspect",), ("evaluate",), ("compare",)])
+def test_help_of_every_command_shows_its_usage(run, command):
+    code, out, err = run(*command, "--help")
+    assert code == 0
+    assert out.startswith(f"usage: {' '.join(('sim-compress', *command))} ")
+    assert err == ""
+
+
+def test_the_help_names_the_other_commands(run):
+    out = run("--help").out
+    assert all(f"sim-compress {name}" in out for name in ("inspect", "evaluate", "compare"))
+
+
+def test_help_loads_nothing_heavy():
+    assert loaded_by("--help") == set()
+
+
+def test_inspect_and_evaluate_need_no_onnx(compressed):
+    for command in (("inspect",), ("evaluate", "--data", "evaluation.npz")):
+        assert loaded_by(*command, str(compressed)) <= {"numpy", "scipy", "rich"}
+
+
+def test_the_version_is_one_line(run):
+    code, out, _ = run("--version")
+    assert code == 0
+    assert out.startswith("sim-compress ")
+    assert out.count("\n") == 1
+
+
+def test_the_package_runs_as_a_module():
+    run = subprocess.run(
+        [sys.executable, "-m", "sim_compress", "--version"],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=ENV,
+    )
+    assert run.stdout.startswith("sim-compress ")
+
+
+def test_the_objectives_offered_are_those_the_library_knows():
+    assert OBJECTIVES == KNOWN
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ((), "MODEL, --target-sparsity"),
+        (("net.onnx",), "--target-sparsity"),
+        (("net.onnx", "--target-sparsity", "40", "--objective", "l2"), "choose from"),
+        (("net.onnx", "--target-sparsity", "40", "--kappa", "much"), "--kappa"),
+        (("net.onnx", "--target-sparsity", "40", "--seed", "-1"), "--seed"),
+        (("net.onnx", "--target-sparsity", "40", "--mean", "a,b"), "--mean"),
+        (("net.onnx", "--target-sparsity", "40", "--what"), "--what"),
+        (("net.onnx", "--target", "40"), "--target"),
+        (("inspect",), "FILE"),
+        (("compare",), "FILE"),
+        (("evaluate", "net.sim.safetensors"), "--data"),
+    ],
+)
+def test_a_command_line_that_cannot_be_read_is_one_error(run, arguments, words):
+    code, out, err = run(*arguments)
+    assert code == 2
+    assert out == ""
+    assert err.startswith("error: ")
+    assert err.count("\n") == 1
+    assert words in err
+    assert "--help" in err

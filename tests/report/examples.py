@@ -1,0 +1,33 @@
+"""A report with every kind of entry filled in."""
+
+from sim_compress.report import (
+    ArtifactFigures,
+    BlockFigures,
+    CertificateFigures,
+    DataFigures,
+    Evaluation,
+    NetworkFigures,
+    Report,
+    Score,
+)
+
+CALIBRATION = DataFigures("net.calibration.npz", "cc", 512, False)
+TEST_SET = DataFigures("test.npz", "ee", 4000, False)
+SCORE = Score("scores", 0.05, 0.99, 0.94, 0.93)
+
+REPORT = Report(
+    package_version="0.1.0",
+    network=NetworkFigures("net.onnx", "aa", 1000, 900, 200),
+    artifact=ArtifactFigures("net.sim.safetensors", "bb", 600, 120),
+    target_sparsity=0.4,
+    sparsity=0.4,
+    calibration=CALIBRATION,
+    evaluation=Evaluation(TEST_SET, True, False, (Score("embedding", 0.1, None, None, None), SCORE)),
+    certificate=CertificateFigures("acyclic", 0.0),
+    settings={"target_sparsity": 0.4, "objective": "perspective", "kappa": 0.99, "seed": 0, "extra": None},
+    seconds={"load": 0.5, "rows": 10.0},
+    total_seconds=11.0,
+    peak_memory=500_000_000,
+    blocks=(BlockFigures("relu", "relu", (4, 6, 6), 4, 9, 190, 110),),
+    notices=("only 5 samples",),
+)
