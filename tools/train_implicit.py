@@ -60,7 +60,7 @@ def train(images: Tensor, labels: Tensor, epochs: int) -> ImplicitLayer:
     steps = len(images) // batch
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, epochs * steps)
     for epoch in range(epochs):
-        order = torch.randperm(len(images))
+        order, total = torch.randperm(len(images)), 0.0
         for step in range(steps):
             pick = order[step * batch : (step + 1) * batch]
             loss = nn.functional.cross_entropy(module(images[pick].float()), labels[pick].long())
@@ -69,7 +69,8 @@ def train(images: Tensor, labels: Tensor, epochs: int) -> ImplicitLayer:
             optimizer.step()
             schedule.step()
             module.project()
-        print(f"epoch {epoch + 1}/{epochs}: loss {loss.item():.4f}", flush=True)
+            total += loss.item()
+        print(f"epoch {epoch + 1}/{epochs}: loss {total / steps:.4f}", flush=True)
     return module
 
 

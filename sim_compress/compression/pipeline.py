@@ -129,10 +129,7 @@ def _provenance(
             "sha256": teacher.sha256,
             "parameters": teacher.model.nnz,
         },
-        "calibration": {
-            "sha256": digest(teacher.model.inputs, inputs),
-            "samples": len(next(iter(inputs.values()))),
-        },
+        "calibration": {"sha256": digest(teacher.model.inputs, inputs), "samples": samples},
         "settings": asdict(settings),
         "alpha": alpha,
         "nonzeros": model.nnz,

@@ -1,17 +1,23 @@
-"""One alpha for the whole network: the penalty weight at which the supports have the asked size."""
+"""One alpha for the whole network, looked up on the paths of all blocks."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
+from sim_compress.core.gram import Matrix
+from sim_compress.core.path import Path, empty_path, longer_path
 from sim_compress.core.penalties import Penalty
 from sim_compress.core.problems import RowProblems
-from sim_compress.core.solution import Ball, Solution
-from sim_compress.core.solvers.coordinate_descent import solve
+from sim_compress.core.solution import Ball
 
-# The bracket of log(alpha) shrinks below this: the supports at its ends then differ by a few entries.
-RESOLUTION = 1e-3
+# Ratio of neighbouring alphas. Counts are interpolated between them.
+RATIO = 1.2
+# Alphas traced between two looks at the counts.
+STRIDE = 4
+# Below this part of the largest alpha a penalty no longer makes zeros that float32 moments can tell.
+SMALLEST = 1e-7
 
 
 @dataclass(frozen=True)
@@ -25,64 +31,73 @@ class Block:
 
 @dataclass(frozen=True)
 class Allocation:
-    """alpha, each block's solution at it, and how many entries each block keeps (they sum to the target)."""
+    """What one target takes from the paths.
+
+    Attributes:
+        alpha: weight of the penalty for the whole network.
+        supports: each block's support at the alpha of its path just below, (rows, features).
+        counts: how many entries each block keeps; they sum to the target.
+    """
 
     alpha: float
-    solutions: tuple[Solution, ...]
+    supports: tuple[NDArray[np.bool_], ...]
     counts: tuple[int, ...]
 
 
-def allocate(
-    blocks: Sequence[Block],
-    count: int,
-    *,
-    tolerance: float = 1e-3,
-    progress: Callable[[float], None] = lambda _: None,
-) -> Allocation:
-    """Find alpha by bisection on its logarithm, each block warm-started from the nearest alpha solved.
+def trace(
+    blocks: Sequence[Block], count: int, *, progress: Callable[[float], None] = lambda _: None
+) -> tuple[Path, ...]:
+    """Paths of all blocks on one grid of alphas, down to where their supports hold `count` entries.
 
     Args:
         blocks: the row problems of every block.
-        count: nonzero weights to keep over all blocks.
-        tolerance: relative duality gap; supports need no more.
-        progress: called with the finished part of the search in [0, 1].
+        count: the largest target that will be asked of the paths.
+        progress: called with the finished part in [0, 1].
     """
-    high = max(float(np.abs(b.problems.g).max(initial=0.0)) for b in blocks)
-    low = high * 1e-6
-    starts: list[Solution | None] = [None] * len(blocks)
-    solutions: list[Solution] = []
-    alpha = high
-    first = width = np.log(high / low)
-    while width > RESOLUTION:
-        alpha = float(np.sqrt(low * high))
-        solutions = [
-            solve(
-                b.problems,
-                b.penalty,
-                alpha,
-                ball=b.ball,
-                start=None if s is None else s.rows,
-                tolerance=tolerance,
-            )
-            for b, s in zip(blocks, starts, strict=True)
-        ]
-        starts = list(solutions)
-        found = sum(int(s.support.sum()) for s in solutions)
-        if abs(found - count) <= 0.0005 * count:
-            break
-        low, high = (alpha, high) if found > count else (low, alpha)
-        width = np.log(high / low)
-        progress(1 - width / first)
-    return Allocation(alpha, tuple(solutions), _exact_counts(solutions, count))
+    paths = [empty_path(b.problems) for b in blocks]
+    alpha = highest = max((float(np.abs(b.problems.g).max(initial=0.0)) for b in blocks), default=0.0)
+    found = 0
+    while found < count and alpha > SMALLEST * highest:
+        alphas = alpha / RATIO ** np.arange(1, STRIDE + 1)
+        for i, block in enumerate(blocks):
+            paths[i] = longer_path(paths[i], block.problems, block.penalty, alphas, block.ball)
+        alpha = float(alphas[-1])
+        found = sum(int(p.counts[-1]) for p in paths)
+        progress(min(found / count, 1.0))
+    return tuple(paths)
 
 
-def _exact_counts(solutions: Sequence[Solution], count: int) -> tuple[int, ...]:
-    """The solutions' own counts, moved in proportion so that they sum to the target."""
-    found = np.array([int(s.support.sum()) for s in solutions], float)
-    sizes = np.array([s.rows.size for s in solutions])
-    wanted = np.minimum(found * count / max(found.sum(), 1.0), sizes)
-    counts = np.floor(wanted).astype(int)
-    # Floors lose less than one entry a block: the largest remainders get them back.
-    for index in np.argsort(counts - wanted, kind="stable")[: count - int(counts.sum())]:
-        counts[index] += counts[index] < sizes[index]
+def allocate(paths: Sequence[Path], count: int) -> Allocation:
+    """Where the paths' supports hold `count` entries together.
+
+    Args:
+        paths: every block's, on one grid.
+        count: nonzero weights to keep over all blocks.
+    """
+    sizes = np.array([p.rows.size for p in paths])
+    counts = np.array([p.counts for p in paths]).reshape(len(paths), -1)
+    totals = counts.sum(axis=0)
+    reached = np.flatnonzero(totals >= count)
+    step = int(reached[0]) if len(reached) else len(totals) - 1
+    after = counts[:, step]
+    before = counts[:, step - 1] if step else np.zeros_like(after)
+    part = (count - before.sum()) / max(after.sum() - before.sum(), 1)
+    alpha = float(paths[0].alphas[step] * RATIO ** (1 - min(part, 1.0)))
+    kept = _rounded(before + part * (after - before), sizes, count)
+    return Allocation(alpha, tuple(p.support(step) for p in paths), kept)
+
+
+def _rounded(wanted: Matrix, sizes: NDArray[np.int64], count: int) -> tuple[int, ...]:
+    """Whole numbers near the wanted ones, none above its size, that sum to the count."""
+    counts = np.clip(np.floor(wanted), 0, sizes).astype(int)
+    missing = min(count, int(sizes.sum())) - int(counts.sum())
+    for index in np.argsort(counts - wanted, kind="stable"):
+        # Remainders are below one; where a path ended before the count, blocks with room take the rest.
+        extra = min(missing, sizes[index] - counts[index], max(1, int(wanted[index]) - counts[index]))
+        counts[index] += extra
+        missing -= extra
+    for index in np.argsort(counts - sizes, kind="stable"):
+        extra = min(missing, sizes[index] - counts[index])
+        counts[index] += extra
+        missing -= extra
     return tuple(int(c) for c in counts)

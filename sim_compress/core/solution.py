@@ -13,7 +13,12 @@ class Status(Enum):
     """Outcome of one row problem; the value is the sentence the user reads."""
 
     OPTIMAL = "Solved to the asked duality gap."
-    SWEEPS = "Stopped at the sweep limit above the asked gap: allow more sweeps or raise the damping."
+    FALLBACK = "Solved by the conic solver, because the native one stopped above the asked gap."
+    SWEEPS = "Stopped at its limit above the asked gap: allow more sweeps or raise the damping."
+    INEXACT = "Stopped by its own limits above the asked gap: ask for a larger gap or use the native solver."
+    MISMATCH = "No row in the constraints matches the states exactly: use relaxed matching or fewer samples."
+    NO_ROOM = "The fixed terms alone exceed kappa, so no row satisfies it: raise kappa."
+    FAILED = "The solver gave no row: try another solver or a larger alpha."
 
 
 @dataclass(frozen=True)

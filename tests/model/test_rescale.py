@@ -35,7 +35,7 @@ def assert_same_outputs(model: ImplicitModel, other: ImplicitModel) -> None:
 
 def test_any_factors_leave_the_outputs_as_they_are():
     model = homogeneous_network()
-    factors = dict(zip(("stem", "block", "pooled", "tokens"), (0.5, 20.0, 3.0, 0.01), strict=True))
+    factors = {"stem": 0.5, "block": 20.0, "pooled": 3.0, "tokens": 0.01}
     assert_same_outputs(rescaled(model, factors), model)
 
 
@@ -78,14 +78,14 @@ def test_factors_that_would_change_the_outputs_are_refused(factors, message):
 
 def test_given_matrices_make_a_model_that_unrolls_to_them():
     rng = np.random.default_rng(0)
-    given = [rng.standard_normal(s).astype(np.float32) for s in ((4, 4), (4, 3), (2, 4), (2, 3))]
+    a, b, c, d = (rng.standard_normal(s).astype(np.float32) for s in ((4, 4), (4, 3), (2, 4), (2, 3)))
     bias, output_bias = rng.standard_normal(4), rng.standard_normal(2)
-    model = from_matrices(*given, Activation("tanh"), bias=bias, output_bias=output_bias)
+    model = from_matrices(a, b, c, d, Activation("tanh"), bias=bias, output_bias=output_bias)
     A, B, C, D = (M.toarray() for M in matrices(model))
-    np.testing.assert_array_equal(A, given[0])
-    np.testing.assert_allclose(B, np.column_stack([given[1], bias]), rtol=ROUNDING)
-    np.testing.assert_array_equal(C, given[2])
-    np.testing.assert_allclose(D, np.column_stack([given[3], output_bias]), rtol=ROUNDING)
+    np.testing.assert_array_equal(A, a)
+    np.testing.assert_allclose(B, np.column_stack([b, bias]), rtol=ROUNDING)
+    np.testing.assert_array_equal(C, c)
+    np.testing.assert_allclose(D, np.column_stack([d, output_bias]), rtol=ROUNDING)
 
 
 def test_matrices_that_do_not_fit_together_are_refused():
