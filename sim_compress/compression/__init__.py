@@ -1,7 +1,6 @@
 """Compression of a teacher: settings, checks and the pipeline that sees every stage."""
 
 from sim_compress.compression.checks import check_calibration, check_exact, weights_to_keep
-from sim_compress.compression.digest import digest
 from sim_compress.compression.pipeline import STAGES, Compressed, Progress, compress
 from sim_compress.compression.settings import OBJECTIVES, Settings
 
@@ -14,6 +13,5 @@ __all__ = [
     "check_calibration",
     "check_exact",
     "compress",
-    "digest",
     "weights_to_keep",
 ]

@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike
 from sim_compress.errors import DataError, InputError, UnsupportedError
 from sim_compress.model import ImplicitModel
 from sim_compress.model.maps import Array
-from sim_compress.runtime import Session, check_inputs
+from sim_compress.runtime import Session, check_inputs, check_samples, named, parts
 from sim_compress.states import Teacher
 
 # Outputs of the exact model and of onnxruntime differ by float32 rounding, far below this.
@@ -16,24 +16,18 @@ EXACTNESS = 1e-3
 
 
 def check_calibration(teacher: Teacher, inputs: ArrayLike | Mapping[str, ArrayLike]) -> dict[str, Array]:
-    """Calibration inputs, name -> (samples, ...), in the network's own shapes and dtypes.
+    """Calibration inputs by name, (samples, ...), in the dtype they came in; batches are converted later.
 
     Raises:
         DataError: names, shapes or dtypes do not fit, there are no samples, a value is not finite, or
             all samples are the same, which says nothing of any state.
     """
-    checked = check_inputs(teacher.model.inputs, inputs)
-    for name, array in checked.items():
-        if len(array) == 0:
-            raise DataError(f"calibration input {name!r} holds no samples")
-        finite = np.isfinite(array).reshape(len(array), -1).all(axis=1)
-        if not finite.all():
-            raise DataError(
-                f"calibration input {name!r}: sample {int(np.argmin(finite))} holds NaN or infinity"
-            )
-    if all((array == array[:1]).all() for array in checked.values()):
+    expected = teacher.model.inputs
+    arrays = {name: np.asarray(array) for name, array in named(expected, inputs).items()}
+    check_samples(expected, arrays)
+    if all((part == a[:1]).all() for a in arrays.values() for part in parts(a)):
         raise DataError("all calibration samples are the same: give inputs as the network would see them")
-    return checked
+    return arrays
 
 
 def check_exact(teacher: Teacher, inputs: Mapping[str, Array]) -> None:
@@ -42,7 +36,7 @@ def check_exact(teacher: Teacher, inputs: Mapping[str, Array]) -> None:
     Raises:
         UnsupportedError: it does not, with the output and the size of the difference.
     """
-    few = {name: array[:2] for name, array in inputs.items()}
+    few = check_inputs(teacher.model.inputs, {name: array[:2] for name, array in inputs.items()})
     ours = Session(teacher.model).predict(few)
     read = teacher.outputs({name: np.moveaxis(array, 0, -1) for name, array in few.items()})
     for name, output in read.items():

@@ -4,18 +4,19 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from numpy.typing import ArrayLike
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from sim_compress.artifact import JSON, write
 from sim_compress.certificate import Certificate, Scaling, certify, row_scaling
 from sim_compress.compression.checks import check_calibration, check_exact, weights_to_keep
-from sim_compress.compression.digest import digest
 from sim_compress.compression.rows import HEADROOM, row_problems, with_rows
 from sim_compress.compression.settings import Settings
-from sim_compress.core import Block, Solution, allocate, polish, refit
+from sim_compress.core import Block, allocate, polish, refit, trace
 from sim_compress.core.gram import Matrix
 from sim_compress.model import Affine, ImplicitModel
 from sim_compress.model.maps import Array
+from sim_compress.runtime import digest
 from sim_compress.states import (
     Store,
     Teacher,
@@ -89,7 +90,7 @@ class _Plan:
     """What the baseline states decide: one alpha, and for each row group a support and a count."""
 
     alpha: float
-    groups: Mapping[tuple[str, int], tuple[Solution, int]]
+    groups: Mapping[tuple[str, int], tuple[NDArray[np.bool_], int]]
     scaling: Scaling
 
 
@@ -102,8 +103,9 @@ def _plan(teacher: Teacher, inputs: Mapping[str, Array], settings: Settings, pro
     for name, affine in affines.items():
         for number, (group, gram) in enumerate(zip(row_groups(affine), grams[name], strict=True)):
             blocks[name, number] = row_problems(name, affine, group, gram, settings, scaling)
-    allocation = allocate(tuple(blocks.values()), count, progress=lambda part: progress("allocation", part))
-    decided = zip(allocation.solutions, allocation.counts, strict=True)
+    paths = trace(tuple(blocks.values()), count, progress=lambda part: progress("allocation", part))
+    allocation = allocate(paths, count)
+    decided = zip(allocation.supports, allocation.counts, strict=True)
     return _Plan(allocation.alpha, dict(zip(blocks, decided, strict=True)), scaling)
 
 
@@ -111,9 +113,9 @@ def _regress(visit: Visit, plan: _Plan, settings: Settings) -> Affine:
     """New rows of one block on its turn: polish the planned support on regenerated states, then refit."""
     parts: list[tuple[Matrix, Matrix]] = []
     for number, (group, gram) in enumerate(zip(row_groups(visit.affine), visit.grams, strict=True)):
-        solution, count = plan.groups[visit.name, number]
+        planned, count = plan.groups[visit.name, number]
         block = row_problems(visit.name, visit.affine, group, gram, settings, plan.scaling)
-        start = refit(block.problems, solution.support)
+        start = refit(block.problems, planned)
         support = polish(block.problems, start, count)
         parts.append(block.problems.to_network(refit(block.problems, support, block.ball)))
     return with_rows(visit.affine, parts)

@@ -17,7 +17,7 @@ from sim_compress.report.figures import (
 from sim_compress.report.files import gzip_size, read_report, report_path, sha256, write_report
 from sim_compress.report.measure import Predict, measure
 from sim_compress.report.resources import peak_memory
-from sim_compress.report.samples import check_labels, check_samples
+from sim_compress.report.samples import check_labels
 
 __all__ = [
     "ArtifactFigures",
@@ -34,7 +34,6 @@ __all__ = [
     "Score",
     "Value",
     "check_labels",
-    "check_samples",
     "column",
     "compare",
     "compressed_blocks",

@@ -8,8 +8,8 @@ import numpy as np
 from sim_compress.errors import DataError
 from sim_compress.model.maps import Array
 from sim_compress.report.figures import Score
-from sim_compress.report.samples import check_labels, check_samples, is_scores
-from sim_compress.runtime import Session, check_inputs
+from sim_compress.report.samples import check_labels, is_scores
+from sim_compress.runtime import Session, check_inputs, check_samples
 
 BATCH = 64
 # Inputs, name -> (samples, ...), to outputs in the same form.

@@ -1,39 +1,12 @@
 """Evaluation data, checked before any work: inputs that fit and labels that name a class."""
 
 import math
-from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from sim_compress.errors import DataError
-from sim_compress.model import ImplicitModel, Input, Output, Shape
+from sim_compress.model import ImplicitModel, Output, Shape
 from sim_compress.model.maps import Array
-from sim_compress.runtime import check_inputs
-
-
-def check_samples(expected: Sequence[Input], inputs: Mapping[str, Array]) -> int:
-    """Number of samples of inputs, name -> (samples, ...), that a model can be evaluated on.
-
-    Raises:
-        DataError: names, shapes, dtypes or sample numbers do not fit, there are no samples, or a value is
-            not finite.
-    """
-    try:
-        # Conversion of all samples at once would take the memory that batches save.
-        check_inputs(expected, {name: array[:1] for name, array in inputs.items()})
-    except DataError:
-        check_inputs(expected, inputs)
-        raise
-    counts = {name: len(array) for name, array in inputs.items()}
-    if len(set(counts.values())) > 1:
-        raise DataError(f"inputs differ in their number of samples: {counts}")
-    if 0 in counts.values():
-        raise DataError(f"input {next(iter(counts))!r} holds no samples")
-    for name, array in inputs.items():
-        finite = np.isfinite(array).reshape(len(array), -1).all(axis=1)
-        if not finite.all():
-            raise DataError(f"input {name!r}: sample {int(np.argmin(finite))} holds NaN or infinity")
-    return next(iter(counts.values()))
 
 
 def check_labels(model: ImplicitModel, labels: Array, samples: int) -> str:

@@ -11,6 +11,7 @@ from sim_compress.model import ImplicitModel, Input
 from sim_compress.model.maps import Array
 from sim_compress.runtime.fixed_point import Tolerance, picard
 from sim_compress.runtime.kernels import preactivation
+from sim_compress.runtime.samples import check_inputs
 from sim_compress.runtime.schedule import schedule
 
 # Patches of a convolution are kernel-size times larger than its input: a chunk keeps them in cache reach.
@@ -78,36 +79,3 @@ class Session:
             for name in stage.dead:
                 del values[name]
         return {o.name: preactivation(o.affine, values) for o in self.model.outputs}
-
-
-def check_inputs(expected: Sequence[Input], inputs: ArrayLike | Mapping[str, ArrayLike]) -> dict[str, Array]:
-    """Inputs as arrays of the model's own dtype, every name, shape and dtype checked.
-
-    Numbers convert where no value can change its meaning: any real number to a float input, integers to
-    an integer input that holds them.
-
-    Raises:
-        DataError: what was expected, what came, and for which input.
-    """
-    if not isinstance(inputs, Mapping):
-        if len(expected) != 1:
-            raise DataError(f"the model has the inputs {', '.join(i.name for i in expected)}: pass a dict")
-        inputs = {expected[0].name: inputs}
-    if set(inputs) != {i.name for i in expected}:
-        raise DataError(f"expected the inputs {sorted(i.name for i in expected)}, got {sorted(inputs)}")
-    arrays = {i.name: _checked(i, np.asarray(inputs[i.name])) for i in expected}
-    if len({len(a) for a in arrays.values()}) > 1:
-        raise DataError(
-            f"inputs differ in their number of samples: { {n: len(a) for n, a in arrays.items()} }"
-        )
-    return arrays
-
-
-def _checked(expected: Input, array: Array) -> Array:
-    wanted = ("samples", *expected.shape)
-    if array.shape[1:] != expected.shape or array.ndim != len(wanted):
-        raise DataError(f"input {expected.name!r}: expected shape {wanted}, got {array.shape}")
-    dtype = np.dtype(expected.dtype)
-    if array.dtype.kind not in ("fiub" if dtype.kind == "f" else "iub"):
-        raise DataError(f"input {expected.name!r}: expected {dtype} numbers, got dtype {array.dtype}")
-    return array.astype(dtype, copy=False)

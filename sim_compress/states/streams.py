@@ -23,14 +23,16 @@ Progress = Callable[[float], None]
 
 
 def batches(model: ImplicitModel, inputs: Mapping[str, Array]) -> list[Values]:
-    """Calibration inputs as views of (*shape, samples), small enough to hold all states of one batch."""
+    """Views of the calibration inputs, small enough to hold all states of one batch."""
     states = sum(math.prod(b.affine.shape) + math.prod(b.shape) for b in model.blocks)
     size = int(np.clip(BATCH_BYTES // (4 * max(states, 1)), 1, LARGEST_BATCH))
     samples = len(next(iter(inputs.values())))
-    return [
-        {name: np.moveaxis(u[start : start + size], 0, -1) for name, u in inputs.items()}
-        for start in range(0, samples, size)
-    ]
+    return [{n: u[start : start + size] for n, u in inputs.items()} for start in range(0, samples, size)]
+
+
+def converted(model: ImplicitModel, batch: Values) -> Values:
+    """A batch in the model's own dtypes with samples on the last axis."""
+    return {i.name: np.moveaxis(batch[i.name].astype(i.dtype, copy=False), 0, -1) for i in model.inputs}
 
 
 def baseline_grams(
@@ -47,9 +49,10 @@ def baseline_grams(
     grams = {name: empty_grams(affine) for name, affine in affines.items()}
     parts = batches(teacher.model, inputs)
     for number, batch in enumerate(parts):
-        reading = teacher.baseline(batch)
+        values = converted(teacher.model, batch)
+        reading = teacher.baseline(values)
         for name, affine in affines.items():
-            accumulate(grams[name], affine, batch | reading.states, reading.preactivations[name])
+            accumulate(grams[name], affine, values | reading.states, reading.preactivations[name])
         progress((number + 1) / len(parts))
     return grams
 
@@ -139,7 +142,7 @@ class _Walk:
         self._store.drop(f"{owner} {name}" for owner in ("teacher", "regenerated") for name in stage.dead)
 
     def _values(self, owner: str, names: set[str], number: int) -> Values:
-        inputs = self._parts[number]
+        inputs = converted(self._teacher.model, self._parts[number])
         return {
             n: inputs[n] if n in inputs else self._store.get(f"{owner} {n}", number) for n in sorted(names)
         }

@@ -40,7 +40,7 @@ def test_a_loop_is_compressed_within_kappa_and_settles_where_the_teacher_does():
     assert result.certificate.kind == "norm"
     assert norm_bound(result.model, result.certificate.scaling) <= 0.99
     ours, theirs = Session(result.model)(u), Session(model)(u)
-    assert np.linalg.norm(ours - theirs) < 0.1 * np.linalg.norm(theirs)
+    assert np.linalg.norm(ours - theirs) < 0.15 * np.linalg.norm(theirs)
 
 
 def test_a_loop_whose_root_is_not_below_kappa_is_refused():

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from sim_compress.compression import digest
 from sim_compress.errors import DataError
 from sim_compress.model import Affine, ImplicitModel, Input, Output, Term
-from sim_compress.report import check_labels, check_samples
+from sim_compress.report import check_labels
+from sim_compress.runtime import check_samples, digest
 from tests.networks import residual_network, weight
 
 EXPECTED = (Input("u", (2, 3)), Input("v", (4,)))

@@ -74,7 +74,8 @@ def _arrays(file: BinaryIO, path: Path) -> dict[str, Array]:
     start = file.read(len(NPY))
     file.seek(0)
     if start == NPY:
-        return {path.name: np.load(file, allow_pickle=False)}
+        # Mapped: only the batch at work is in memory, however many samples there are.
+        return {path.name: np.load(path, mmap_mode="r", allow_pickle=False)}
     if not start.startswith(NPZ):
         raise DataError(f"{path}: expected a .npz or .npy file: write one with numpy.savez")
     with np.load(file, allow_pickle=False) as archive:

@@ -9,11 +9,11 @@ from sim_compress.cli.data.images import read_images
 from sim_compress.cli.data.naming import naming
 from sim_compress.cli.data.pixels import Scaling
 from sim_compress.cli.data.synthetic import made_up_inputs
-from sim_compress.compression import digest
 from sim_compress.errors import DataError
 from sim_compress.model import ImplicitModel, Input
 from sim_compress.model.maps import Array
-from sim_compress.report import DataFigures, Predict, check_labels, check_samples
+from sim_compress.report import DataFigures, Predict, check_labels
+from sim_compress.runtime import check_samples, digest
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,0 +1,101 @@
+"""Inputs of a model: checked, in parts, and the hash that names them in provenance and reports."""
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from sim_compress.errors import DataError
+from sim_compress.model import Input
+from sim_compress.model.maps import Array
+
+# Samples looked at together.
+PART = 256
+
+
+def check_inputs(expected: Sequence[Input], inputs: ArrayLike | Mapping[str, ArrayLike]) -> dict[str, Array]:
+    """Inputs as arrays of the model's own dtype, every name, shape and dtype checked.
+
+    Numbers convert where no value can change its meaning: any real number to a float input, integers to
+    an integer input that holds them.
+
+    Raises:
+        DataError: what was expected, what came, and for which input.
+    """
+    inputs = named(expected, inputs)
+    if set(inputs) != {i.name for i in expected}:
+        raise DataError(f"expected the inputs {sorted(i.name for i in expected)}, got {sorted(inputs)}")
+    arrays = {i.name: _checked(i, np.asarray(inputs[i.name])) for i in expected}
+    if len({len(a) for a in arrays.values()}) > 1:
+        raise DataError(
+            f"inputs differ in their number of samples: { {n: len(a) for n, a in arrays.items()} }"
+        )
+    return arrays
+
+
+def named(expected: Sequence[Input], inputs: ArrayLike | Mapping[str, ArrayLike]) -> Mapping[str, ArrayLike]:
+    """Inputs by name; an array alone is the only input.
+
+    Raises:
+        DataError: an array alone was given for several inputs.
+    """
+    if isinstance(inputs, Mapping):
+        return inputs
+    if len(expected) != 1:
+        raise DataError(f"the model has the inputs {', '.join(i.name for i in expected)}: pass a dict")
+    return {expected[0].name: inputs}
+
+
+def _checked(expected: Input, array: Array) -> Array:
+    wanted = ("samples", *expected.shape)
+    if array.shape[1:] != expected.shape or array.ndim != len(wanted):
+        raise DataError(f"input {expected.name!r}: expected shape {wanted}, got {array.shape}")
+    dtype = np.dtype(expected.dtype)
+    if array.dtype.kind not in ("fiub" if dtype.kind == "f" else "iub"):
+        raise DataError(f"input {expected.name!r}: expected {dtype} numbers, got dtype {array.dtype}")
+    return array.astype(dtype, copy=False)
+
+
+def check_samples(expected: Sequence[Input], inputs: Mapping[str, Array]) -> int:
+    """Number of samples of inputs, name -> (samples, ...), that a model can be run on.
+
+    Raises:
+        DataError: names, shapes, dtypes or sample numbers do not fit, there are no samples, or a value is
+            not finite.
+    """
+    try:
+        # Conversion of all samples at once would take the memory that batches save.
+        check_inputs(expected, {name: array[:1] for name, array in inputs.items()})
+    except (DataError, IndexError):
+        check_inputs(expected, inputs)
+        raise
+    counts = {name: len(array) for name, array in inputs.items()}
+    if len(set(counts.values())) > 1:
+        raise DataError(f"inputs differ in their number of samples: {counts}")
+    if 0 in counts.values():
+        raise DataError(f"input {next(iter(counts))!r} holds no samples")
+    for name, array in inputs.items():
+        for number, part in enumerate(parts(array)):
+            finite = np.isfinite(part).reshape(len(part), -1).all(axis=1)
+            if not finite.all():
+                sample = number * PART + int(np.argmin(finite))
+                raise DataError(f"input {name!r}: sample {sample} holds NaN or infinity")
+    return next(iter(counts.values()))
+
+
+def parts(array: Array) -> Iterator[Array]:
+    """Samples of an array, PART at a time."""
+    return (array[start : start + PART] for start in range(0, len(array), PART))
+
+
+def digest(expected: Sequence[Input], inputs: Mapping[str, Array]) -> str:
+    """sha256 over names, dtypes, shapes and values of checked inputs as the model sees them."""
+    dtypes = {i.name: np.dtype(i.dtype) for i in expected}
+    total = hashlib.sha256()
+    for name in sorted(inputs):
+        array = inputs[name]
+        total.update(f"{name} {dtypes[name].str} {array.shape} ".encode())
+        for part in parts(array):
+            total.update(part.astype(dtypes[name]).tobytes())
+    return total.hexdigest()
