@@ -24,16 +24,21 @@ _LAZY = {
 __all__ = ["Compressed", "Session", "Settings", "Teacher", "compress", "load", "open_teacher"]
 
 
-def load(path: str | Path) -> "Session":
+def load(path: str | Path, kernel: str | None = None, threads: int | None = None) -> "Session":
     """A callable model from an artifact: `load(path)(inputs)` gives outputs of shape (samples, ...).
+
+    Args:
+        kernel: "numba" (compiled, the default where numba is installed) or "scipy"; `.kernel` says which.
+        threads: threads of the numba kernel; by default one for each processor.
 
     Raises:
         ArtifactError: the file breaks a rule of docs/format.md, or its certificate does not hold.
+        InputError: kernel or threads cannot be had.
     """
     from sim_compress.artifact import read
     from sim_compress.runtime import Session
 
-    return Session(read(path).model)
+    return Session(read(path).model, kernel=kernel, threads=threads)
 
 
 def __getattr__(name: str) -> Any:

@@ -10,7 +10,9 @@ from sim_compress.cli.values import channel_values, seed, sparsity
 from sim_compress.errors import InputError
 
 DEFAULT = "compress"
+# The library's own lists, which importing would make --help slow; a test compares them.
 OBJECTIVES = ("perspective", "l1")
+SUPPORTS = ("network", "full")
 COMMANDS = """\
 commands:
   sim-compress MODEL --target-sparsity 40   compress a network (options above)
@@ -93,6 +95,13 @@ def _compress() -> Parser:
     )
     parser.add_argument(
         "--kappa", type=float, default=0.99, help="bound on the norm of A, below 1 (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--support",
+        choices=SUPPORTS,
+        default=SUPPORTS[0],
+        help="what a row may use: the sources it has in the network, or every state and input "
+        "(dense networks; the result iterates; default: %(default)s)",
     )
     parser.add_argument("--seed", type=seed, default=0, help="seed of made-up inputs (default: %(default)s)")
     parser.add_argument(

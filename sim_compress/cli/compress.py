@@ -34,7 +34,7 @@ from sim_compress.runtime import Session
 
 def run(arguments: argparse.Namespace) -> int:
     """Compress, measure, write artifact and report, show the report."""
-    settings = Settings(arguments.target_sparsity, arguments.objective, arguments.kappa)
+    settings = Settings(arguments.target_sparsity, arguments.objective, arguments.kappa, arguments.support)
     output = output_path(arguments.output, arguments.model)
     named = (arguments.model, arguments.data, arguments.evaluation, arguments.labels)
     check_output(output, [path for path in named if path is not None])

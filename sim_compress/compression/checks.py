@@ -37,7 +37,7 @@ def check_exact(teacher: Teacher, inputs: Mapping[str, Array]) -> None:
         UnsupportedError: it does not, with the output and the size of the difference.
     """
     few = check_inputs(teacher.model.inputs, {name: array[:2] for name, array in inputs.items()})
-    ours = Session(teacher.model).predict(few)
+    ours = Session(teacher.model, kernel="scipy").predict(few)
     read = teacher.outputs({name: np.moveaxis(array, 0, -1) for name, array in few.items()})
     for name, output in read.items():
         theirs = np.moveaxis(output, -1, 0)

@@ -1,7 +1,7 @@
 """The pipeline: teacher and calibration inputs in, sparse implicit model out."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +10,11 @@ from numpy.typing import ArrayLike, NDArray
 from sim_compress.artifact import JSON, write
 from sim_compress.certificate import Certificate, Scaling, certify, row_scaling
 from sim_compress.compression.checks import check_calibration, check_exact, weights_to_keep
+from sim_compress.compression.full_support import widened, without_empty_terms
 from sim_compress.compression.rows import HEADROOM, row_problems, with_rows
 from sim_compress.compression.settings import Settings
 from sim_compress.core import Block, allocate, polish, refit, trace
+from sim_compress.core.engines import one_blas_thread
 from sim_compress.core.gram import Matrix
 from sim_compress.model import Affine, ImplicitModel
 from sim_compress.model.maps import Array
@@ -71,52 +73,84 @@ def compress(
     teacher = open_teacher(network) if isinstance(network, str | Path) else network
     calibration = check_calibration(teacher, inputs)
     check_exact(teacher, calibration)
-    plan = _plan(teacher, calibration, settings, progress)
-    with Store() as store:
-        model = regenerate(
-            teacher,
-            calibration,
-            lambda visit: _regress(visit, plan, settings),
-            store,
-            lambda part: progress("rows", part),
-        )
-    return Compressed(
-        model, certify(model, plan.scaling), _provenance(teacher, model, calibration, settings, plan.alpha)
-    )
+    full = settings.support == "full"
+    affines = widened(teacher.model) if full else dict(teacher.model.affines())
+    solve_rows = _from_baseline if full else _in_order
+    # Batches and rows have threads of their own; the result then is the same on any number of cores.
+    with one_blas_thread():
+        plan = _plan(teacher, affines, calibration, settings, progress)
+        model = solve_rows(teacher, calibration, plan, lambda part: progress("rows", part))
+    provenance = _provenance(teacher, model, calibration, settings, plan.alpha)
+    return Compressed(model, certify(model, plan.scaling), provenance)
 
 
 @dataclass(frozen=True)
 class _Plan:
     """What the baseline states decide: one alpha, and for each row group a support and a count."""
 
+    settings: Settings
     alpha: float
     groups: Mapping[tuple[str, int], tuple[NDArray[np.bool_], int]]
     scaling: Scaling
+    visits: tuple[Visit, ...]
 
 
-def _plan(teacher: Teacher, inputs: Mapping[str, Array], settings: Settings, progress: Progress) -> _Plan:
+def _plan(
+    teacher: Teacher,
+    affines: Mapping[str, Affine],
+    inputs: Mapping[str, Array],
+    settings: Settings,
+    progress: Progress,
+) -> _Plan:
     count = weights_to_keep(teacher.model, settings.target_sparsity)
     scaling = row_scaling(teacher.model, settings.kappa, HEADROOM)
-    affines = dict(teacher.model.affines())
     grams = baseline_grams(teacher, affines, inputs, lambda part: progress("states", part))
+    visits = tuple(Visit(name, affine, grams[name]) for name, affine in affines.items())
     blocks: dict[tuple[str, int], Block] = {}
-    for name, affine in affines.items():
-        for number, (group, gram) in enumerate(zip(row_groups(affine), grams[name], strict=True)):
-            blocks[name, number] = row_problems(name, affine, group, gram, settings, scaling)
+    for visit in visits:
+        for number, (group, gram) in enumerate(zip(row_groups(visit.affine), visit.grams, strict=True)):
+            blocks[visit.name, number] = row_problems(
+                visit.name, visit.affine, group, gram, settings, scaling
+            )
     paths = trace(tuple(blocks.values()), count, progress=lambda part: progress("allocation", part))
     allocation = allocate(paths, count)
     decided = zip(allocation.supports, allocation.counts, strict=True)
-    return _Plan(allocation.alpha, dict(zip(blocks, decided, strict=True)), scaling)
+    return _Plan(settings, allocation.alpha, dict(zip(blocks, decided, strict=True)), scaling, visits)
 
 
-def _regress(visit: Visit, plan: _Plan, settings: Settings) -> Affine:
-    """New rows of one block on its turn: polish the planned support on regenerated states, then refit."""
+def _in_order(
+    teacher: Teacher, inputs: Mapping[str, Array], plan: _Plan, progress: Callable[[float], None]
+) -> ImplicitModel:
+    """Blocks in order on regenerated states: later rows repair earlier errors."""
+    with Store() as store:
+        return regenerate(teacher, inputs, lambda visit: _regress(visit, plan), store, progress)
+
+
+def _from_baseline(
+    teacher: Teacher, _inputs: Mapping[str, Array], plan: _Plan, progress: Callable[[float], None]
+) -> ImplicitModel:
+    """Every row on the teacher's own states (Algorithm 1 as printed): in a loop no block comes first."""
+    rows: dict[str, Affine] = {}
+    for number, visit in enumerate(plan.visits):
+        rows[visit.name] = _regress(visit, plan)
+        progress((number + 1) / len(plan.visits))
+    rows = without_empty_terms(rows)
+    model = teacher.model
+    return ImplicitModel(
+        model.inputs,
+        tuple(replace(b, affine=rows[b.name]) for b in model.blocks),
+        tuple(replace(o, affine=rows[o.name]) for o in model.outputs),
+    )
+
+
+def _regress(visit: Visit, plan: _Plan) -> Affine:
+    """New rows of one block on its turn: polish the planned support on its states, then refit."""
     parts: list[tuple[Matrix, Matrix]] = []
     for number, (group, gram) in enumerate(zip(row_groups(visit.affine), visit.grams, strict=True)):
         planned, count = plan.groups[visit.name, number]
-        block = row_problems(visit.name, visit.affine, group, gram, settings, plan.scaling)
+        block = row_problems(visit.name, visit.affine, group, gram, plan.settings, plan.scaling)
         start = refit(block.problems, planned)
-        support = polish(block.problems, start, count)
+        support = polish(block.problems, start, count, block.allowed)
         parts.append(block.problems.to_network(refit(block.problems, support, block.ball)))
     return with_rows(visit.affine, parts)
 

@@ -7,8 +7,9 @@ import numpy as np
 from scipy import sparse
 
 from sim_compress.certificate import Scaling, absolute_features
+from sim_compress.compression.full_support import own_states
 from sim_compress.compression.settings import Settings
-from sim_compress.core import L1, Ball, Block, Gram, Penalty, RowProblems, standardise
+from sim_compress.core import FORBIDDEN, L1, Ball, Block, Gram, Penalty, RowProblems, standardise
 from sim_compress.core.gram import Matrix
 from sim_compress.model import Affine, Term, weight_shape
 from sim_compress.states import RowGroup, row_groups, teacher_rows
@@ -37,6 +38,8 @@ def row_problems(
     ball = None
     if name in scaling:
         ball = _ball(affine, group, problems, settings.kappa * _smallest(affine, scaling[name]), scaling)
+    if ball is not None and settings.support == "full":
+        ball = replace(ball, weights=np.where(own_states(name, affine, group), FORBIDDEN, ball.weights))
     return Block(problems, penalty, ball)
 
 

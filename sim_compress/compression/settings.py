@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from sim_compress.errors import InputError
 
 OBJECTIVES = ("perspective", "l1")
+SUPPORTS = ("network", "full")
 
 
 @dataclass(frozen=True)
@@ -15,6 +16,8 @@ class Settings:
         target_sparsity: 1 - nnz(M) / nnz(teacher's M), in (0, 1).
         objective: `perspective` (paper eq. 4) or `l1` (eq. 6).
         kappa: bound on the inf-norm of A in scaled coordinates, in (0, 1).
+        support: what a row may use: `network`, the sources it has in the network; `full`, every state
+            and every input (dense networks only; the result has loops and inference iterates).
 
     Raises:
         InputError: a value lies outside its range.
@@ -23,11 +26,14 @@ class Settings:
     target_sparsity: float
     objective: str = "perspective"
     kappa: float = 0.99
+    support: str = "network"
 
     def __post_init__(self) -> None:
         if not 0 < self.target_sparsity < 1:
             raise InputError(f"target sparsity must lie strictly between 0 and 1, got {self.target_sparsity}")
         if self.objective not in OBJECTIVES:
             raise InputError(f"unknown objective {self.objective!r}; choose one of {', '.join(OBJECTIVES)}")
+        if self.support not in SUPPORTS:
+            raise InputError(f"unknown support {self.support!r}; choose one of {', '.join(SUPPORTS)}")
         if not 0 < self.kappa < 1:
             raise InputError(f"kappa must lie strictly between 0 and 1, got {self.kappa}")

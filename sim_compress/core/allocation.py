@@ -28,6 +28,11 @@ class Block:
     penalty: Penalty
     ball: Ball | None = None
 
+    @property
+    def allowed(self) -> NDArray[np.bool_] | None:
+        """Where a row may be nonzero, (rows, features); None for everywhere."""
+        return None if self.ball is None else self.ball.allowed
+
 
 @dataclass(frozen=True)
 class Allocation:
@@ -91,13 +96,8 @@ def _rounded(wanted: Matrix, sizes: NDArray[np.int64], count: int) -> tuple[int,
     """Whole numbers near the wanted ones, none above its size, that sum to the count."""
     counts = np.clip(np.floor(wanted), 0, sizes).astype(int)
     missing = min(count, int(sizes.sum())) - int(counts.sum())
-    for index in np.argsort(counts - wanted, kind="stable"):
-        # Remainders are below one; where a path ended before the count, blocks with room take the rest.
-        extra = min(missing, sizes[index] - counts[index], max(1, int(wanted[index]) - counts[index]))
-        counts[index] += extra
-        missing -= extra
-    for index in np.argsort(counts - sizes, kind="stable"):
-        extra = min(missing, sizes[index] - counts[index])
-        counts[index] += extra
-        missing -= extra
+    while missing > 0:
+        order = np.argsort(counts - wanted, kind="stable")
+        counts[order[counts[order] < sizes[order]][:missing]] += 1
+        missing = min(count, int(sizes.sum())) - int(counts.sum())
     return tuple(int(c) for c in counts)

@@ -20,13 +20,16 @@ ROUNDS = 100
 SETTLED = 5
 
 
-def polish(problems: RowProblems, start: Matrix, count: int) -> NDArray[np.bool_]:
+def polish(
+    problems: RowProblems, start: Matrix, count: int, allowed: NDArray[np.bool_] | None = None
+) -> NDArray[np.bool_]:
     """A support of `count` entries with a lower least-squares error than the start's.
 
     Args:
         problems: the rows of one block.
         start: rows to start from, (rows, features), usually the convex solution refitted.
         count: entries to keep over all rows.
+        allowed: where a row may be nonzero, (rows, features); everywhere if not given.
 
     Returns:
         The support, (rows, features), with exactly min(count, size) entries.
@@ -37,7 +40,7 @@ def polish(problems: RowProblems, start: Matrix, count: int) -> NDArray[np.bool_
     support, rest = largest(start, count), 0
     for _ in range(ROUNDS):
         V = ((gQ + rho * ((Z - U) @ Q)) / (np.maximum(eigenvalues, 0.0) + rho)) @ Q.T
-        moved = largest(V + U, count)
+        moved = largest(V + U if allowed is None else (V + U) * allowed, count)
         Z = np.where(moved, V + U, 0.0)
         U = (U + V - Z) / GROWTH
         rho *= GROWTH

@@ -21,17 +21,27 @@ class Status(Enum):
     FAILED = "The solver gave no row: try another solver or a larger alpha."
 
 
+# The ball's weight of a feature that a row may not use: no multiplier is too small to keep it at zero.
+FORBIDDEN = 1e200
+
+
 @dataclass(frozen=True)
 class Ball:
     """The kappa constraint of each row: sum_j weights_ij |v_ij| <= radius_i.
 
     Attributes:
-        weights: (rows, features), not negative; zero for features that read inputs.
+        weights: (rows, features), not negative; zero for features that read inputs, FORBIDDEN for those
+            that the row may not use.
         radius: (rows,), positive.
     """
 
     weights: Matrix
     radius: Matrix
+
+    @property
+    def allowed(self) -> NDArray[np.bool_]:
+        """Where a row may be nonzero, (rows, features)."""
+        return self.weights < FORBIDDEN
 
 
 @dataclass(frozen=True)

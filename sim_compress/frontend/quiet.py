@@ -50,14 +50,11 @@ def open_session(model: onnx.ModelProto, optimised: Path | None = None) -> onnxr
 
 
 def quiet_options() -> onnxruntime.SessionOptions:
-    """Options of a session that neither logs nor reports, and whose threads sleep between its runs.
-
-    Spinning threads would take the cores from the numerical work that follows every run.
-    """
+    """Options of a session that neither logs nor reports, and runs on the thread that calls it."""
     onnxruntime.disable_telemetry_events()
     options = onnxruntime.SessionOptions()
     options.log_severity_level = FATAL
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.intra_op_num_threads = 1
     return options
 
 

@@ -1,21 +1,24 @@
-"""Evaluates implicit models with numpy and scipy alone."""
+"""Evaluates implicit models: numpy and scipy alone, or compiled by numba."""
 
-from sim_compress.runtime.fixed_point import Tolerance, picard
+from sim_compress.runtime.fixed_point import Convergence, Tolerance
 from sim_compress.runtime.kernels import preactivation, term_value
+from sim_compress.runtime.reference import equilibrium
 from sim_compress.runtime.samples import check_inputs, check_samples, digest, named, parts
 from sim_compress.runtime.schedule import Stage, schedule
-from sim_compress.runtime.session import Session
+from sim_compress.runtime.session import Session, Solution
 
 __all__ = [
+    "Convergence",
     "Session",
+    "Solution",
     "Stage",
     "Tolerance",
     "check_inputs",
     "check_samples",
     "digest",
+    "equilibrium",
     "named",
     "parts",
-    "picard",
     "preactivation",
     "schedule",
     "term_value",

@@ -1,14 +1,17 @@
-"""Picard iteration on the blocks of one loop, with a residual for each sample."""
+"""The fixed point of a loop, x = phi(Ax + Bu), with a residual and a count of iterations for each sample."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sim_compress.errors import ConvergenceError
-from sim_compress.model import StateBlock
 from sim_compress.model.maps import Array
-from sim_compress.runtime.kernels import preactivation
+from sim_compress.runtime.anderson import Mixing
+
+# Iterations before Anderson mixing begins: a fast contraction is done without it.
+PLAIN_ITERATIONS = 10
 
 
 @dataclass(frozen=True)
@@ -24,33 +27,88 @@ class Tolerance:
     iterations: int = 1000
 
 
-def picard(
-    blocks: tuple[StateBlock, ...], values: Mapping[str, Array], tolerance: Tolerance
-) -> dict[str, Array]:
-    """States of a loop at their fixed point; block name -> (*shape, samples).
+@dataclass(frozen=True, eq=False)
+class Convergence:
+    """How each sample of a batch came to its equilibrium.
 
-    Raises:
-        ConvergenceError: some sample did not converge, with how many and the largest residual.
+    Attributes:
+        iterations: evaluations of the slowest loop.
+        residuals: largest relative residual of any loop.
+        converged: whether the tolerance was met.
     """
-    samples = next(iter(values.values())).shape[-1]
-    states = {b.name: np.zeros((*b.shape, samples), np.float32) for b in blocks}
-    residual = np.full(samples, np.inf)
-    for _ in range(tolerance.iterations):
-        known = {**values, **states}
-        updated = {b.name: b.phi(preactivation(b.affine, known)) for b in blocks}
-        residual = np.max([_change(states[n], updated[n]) for n in states], axis=0)
-        states = updated
-        if np.all(residual <= tolerance.residual):
-            return states
-    late = np.flatnonzero(~(residual <= tolerance.residual))
-    raise ConvergenceError(
-        f"{len(late)} of {samples} samples did not reach their equilibrium in {tolerance.iterations} "
-        f"iterations (first: sample {late[0]}, residual {residual[late[0]]:.3g}, "
-        f"asked {tolerance.residual:.3g}): allow more iterations or compress with a smaller kappa"
-    )
+
+    iterations: NDArray[np.int64]
+    residuals: NDArray[np.float32]
+    converged: NDArray[np.bool_]
+
+    def joined(self, other: "Convergence | None") -> "Convergence":
+        """With that of another loop over the same samples."""
+        if other is None:
+            return self
+        return Convergence(
+            np.maximum(self.iterations, other.iterations),
+            np.fmax(self.residuals, other.residuals),
+            self.converged & other.converged,
+        )
+
+    @classmethod
+    def concatenated(cls, parts: Sequence["Convergence"]) -> "Convergence":
+        """Of a batch that was cut into parts."""
+        return cls(
+            np.concatenate([p.iterations for p in parts]),
+            np.concatenate([p.residuals for p in parts]),
+            np.concatenate([p.converged for p in parts]),
+        )
+
+    def check(self, tolerance: Tolerance) -> None:
+        """Refuse samples that are not at their equilibrium.
+
+        Raises:
+            ConvergenceError: with how many, the first and its residual.
+        """
+        late = np.flatnonzero(~self.converged)
+        if len(late):
+            raise ConvergenceError(
+                f"{len(late)} of {len(self.converged)} samples did not reach their equilibrium in "
+                f"{tolerance.iterations} iterations (first: sample {late[0]}, residual "
+                f"{self.residuals[late[0]]:.3g}, asked {tolerance.residual:.3g}): allow more iterations or "
+                "compress with a smaller kappa"
+            )
+
+
+def solve(
+    step: Callable[[Array], Array], size: int, samples: int, tolerance: Tolerance
+) -> tuple[Array, Convergence]:
+    """States of a loop at their fixed point.
+
+    Picard iteration, with Anderson mixing where it is slow. Each sample stops by itself: what it gets
+    does not depend on the others in its batch.
+
+    Args:
+        step: states (size, samples) -> phi(Ax + Bu) of the same shape.
+
+    Returns:
+        The states (size, samples), for samples that did not converge the last ones, and how it went.
+    """
+    x = np.zeros((size, samples), np.float32)
+    found = np.zeros_like(x)
+    iterations = np.full(samples, tolerance.iterations)
+    residuals = np.full(samples, np.inf, np.float32)
+    waiting = np.ones(samples, bool)
+    mixing = Mixing(size, samples)
+    for count in range(1, tolerance.iterations + 1):
+        updated = step(x)
+        change = _change(x, updated)
+        found[:, waiting], residuals[waiting] = updated[:, waiting], change[waiting]
+        iterations[waiting] = count
+        # A NaN is no convergence.
+        waiting &= ~(change <= tolerance.residual)
+        if not waiting.any():
+            break
+        x = updated if count < PLAIN_ITERATIONS else mixing.next(x, updated, change)
+    return found, Convergence(iterations, residuals, ~waiting)
 
 
 def _change(old: Array, new: Array) -> Array:
-    """Relative change of each sample, NaN counted as no convergence."""
-    axes = tuple(range(old.ndim - 1))
-    return np.abs(new - old).max(axis=axes, initial=0) / (1 + np.abs(new).max(axis=axes, initial=0))
+    """Relative change of each sample."""
+    return np.abs(new - old).max(axis=0, initial=0) / (1 + np.abs(new).max(axis=0, initial=0))

@@ -1,35 +1,63 @@
 """A loaded model that is called like a function or like an onnxruntime session."""
 
+import threading
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from numpy.typing import ArrayLike
 
 from sim_compress.errors import DataError
 from sim_compress.model import ImplicitModel, Input
 from sim_compress.model.maps import Array
-from sim_compress.runtime.fixed_point import Tolerance, picard
-from sim_compress.runtime.kernels import preactivation
+from sim_compress.runtime.fixed_point import Convergence, Tolerance
+from sim_compress.runtime.kernel import Evaluator, chosen_kernel, chosen_threads, make_evaluator
 from sim_compress.runtime.samples import check_inputs
-from sim_compress.runtime.schedule import schedule
 
-# Patches of a convolution are kernel-size times larger than its input: a chunk keeps them in cache reach.
-CHUNK = 64
+
+@dataclass(frozen=True, eq=False)
+class Solution:
+    """Outputs with how each sample came to its equilibrium.
+
+    Attributes:
+        outputs: output name -> (samples, ...).
+        convergence: None where A has no loops and there is nothing to iterate; samples that are not
+            converged have the outputs of their last iterate.
+    """
+
+    outputs: dict[str, Array]
+    convergence: Convergence | None
 
 
 class Session:
-    """Evaluates an implicit model on inputs of shape (samples, ...).
+    """Evaluates an implicit model on inputs of shape (samples, ...); several threads may share it.
 
     Args:
         model: the implicit model.
         tolerance: when the fixed point of a loop counts as reached.
+        kernel: "numba" (compiled, the default where numba is installed) or "scipy" (the reference).
+        threads: threads of the numba kernel; by default one for each processor. With 1 none is started.
+
+    Attributes:
+        kernel: the kernel in use.
+
+    Raises:
+        InputError: kernel or threads cannot be had.
     """
 
-    def __init__(self, model: ImplicitModel, tolerance: Tolerance | None = None) -> None:
+    def __init__(
+        self,
+        model: ImplicitModel,
+        tolerance: Tolerance | None = None,
+        kernel: str | None = None,
+        threads: int | None = None,
+    ) -> None:
         self.model = model
+        self.kernel = chosen_kernel(kernel)
+        self.threads = chosen_threads(threads)
         self._tolerance = tolerance or Tolerance()
-        self._stages = schedule(model)
+        self._lock = threading.Lock()
+        self._made: Evaluator | None = None
 
     def __call__(self, inputs: ArrayLike | Mapping[str, ArrayLike]) -> Any:
         """Outputs for a batch: one array where the model has one output, else name -> array.
@@ -45,17 +73,20 @@ class Session:
         return next(iter(outputs.values())) if len(outputs) == 1 else outputs
 
     def predict(self, inputs: ArrayLike | Mapping[str, ArrayLike]) -> dict[str, Array]:
-        """Outputs for a batch, output name -> (samples, ...)."""
-        checked = check_inputs(self.model.inputs, inputs)
-        samples = len(next(iter(checked.values())))
-        parts = [
-            self._evaluate({name: np.moveaxis(u[i : i + CHUNK], 0, -1) for name, u in checked.items()})
-            for i in range(0, max(samples, 1), CHUNK)
-        ]
-        return {
-            name: np.ascontiguousarray(np.concatenate([np.moveaxis(p[name], -1, 0) for p in parts]))
-            for name in parts[0]
-        }
+        """Outputs for a batch, output name -> (samples, ...); raises as a call does."""
+        solution = self.solve(inputs)
+        if solution.convergence is not None:
+            solution.convergence.check(self._tolerance)
+        return solution.outputs
+
+    def solve(self, inputs: ArrayLike | Mapping[str, ArrayLike]) -> Solution:
+        """Outputs with residuals and iteration counts; samples that did not converge are marked, not refused.
+
+        Raises:
+            DataError: names, shapes or dtypes do not fit the model's inputs.
+        """
+        outputs, convergence = self._evaluator().evaluate(check_inputs(self.model.inputs, inputs))
+        return Solution(outputs, convergence)
 
     def run(self, names: Sequence[str] | None, inputs: Mapping[str, ArrayLike]) -> list[Array]:
         """The call of an onnxruntime session: the named outputs (None: all) in order."""
@@ -69,13 +100,10 @@ class Session:
         """Name, per-sample shape and dtype of every input."""
         return self.model.inputs
 
-    def _evaluate(self, values: dict[str, Array]) -> dict[str, Array]:
-        """Outputs of one chunk, samples on the last axis; states leave when nothing reads them any more."""
-        for stage in self._stages:
-            if stage.cyclic:
-                values |= picard(stage.blocks, values, self._tolerance)
-            else:
-                values |= {b.name: b.phi(preactivation(b.affine, values)) for b in stage.blocks}
-            for name in stage.dead:
-                del values[name]
-        return {o.name: preactivation(o.affine, values) for o in self.model.outputs}
+    def _evaluator(self) -> Evaluator:
+        """Made at the first call, so that loading a model stays quick."""
+        if self._made is None:
+            with self._lock:
+                if self._made is None:
+                    self._made = make_evaluator(self.model, self.kernel, self.threads, self._tolerance)
+        return self._made

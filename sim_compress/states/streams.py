@@ -1,38 +1,19 @@
 """Grams of every block: from baseline states in one pass, from regenerated states block by block."""
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-
-import numpy as np
 
 from sim_compress.core import Gram
 from sim_compress.model import Affine, ImplicitModel, Output, StateBlock
 from sim_compress.model.maps import Array
 from sim_compress.runtime import Stage, schedule
+from sim_compress.states.batches import Values, batches, converted, in_order
 from sim_compress.states.designs import accumulate, empty_grams
 from sim_compress.states.store import Store
-from sim_compress.states.teachers import Teacher, Values, settle
-
-# One batch's states of the whole network stay below this many bytes.
-BATCH_BYTES = 256 * 2**20
-LARGEST_BATCH = 64
+from sim_compress.states.teachers import Teacher, settle
 
 Grams = tuple[Gram, ...]
 Progress = Callable[[float], None]
-
-
-def batches(model: ImplicitModel, inputs: Mapping[str, Array]) -> list[Values]:
-    """Views of the calibration inputs, small enough to hold all states of one batch."""
-    states = sum(math.prod(b.affine.shape) + math.prod(b.shape) for b in model.blocks)
-    size = int(np.clip(BATCH_BYTES // (4 * max(states, 1)), 1, LARGEST_BATCH))
-    samples = len(next(iter(inputs.values())))
-    return [{n: u[start : start + size] for n, u in inputs.items()} for start in range(0, samples, size)]
-
-
-def converted(model: ImplicitModel, batch: Values) -> Values:
-    """A batch in the model's own dtypes with samples on the last axis."""
-    return {i.name: np.moveaxis(batch[i.name].astype(i.dtype, copy=False), 0, -1) for i in model.inputs}
 
 
 def baseline_grams(
@@ -46,15 +27,34 @@ def baseline_grams(
         inputs: input name -> (samples, ...).
         progress: called with the finished part in [0, 1].
     """
-    grams = {name: empty_grams(affine) for name, affine in affines.items()}
+    total = {name: empty_grams(affine) for name, affine in affines.items()}
     parts = batches(teacher.model, inputs)
-    for number, batch in enumerate(parts):
-        values = converted(teacher.model, batch)
+
+    def moments(number: int) -> dict[str, Grams]:
+        values = converted(teacher.model, parts[number])
         reading = teacher.baseline(values)
-        for name, affine in affines.items():
-            accumulate(grams[name], affine, values | reading.states, reading.preactivations[name])
+        return _moments(affines, values | reading.states, reading.preactivations)
+
+    for number, grams in enumerate(in_order(moments, len(parts))):
+        _merge(total, grams)
         progress((number + 1) / len(parts))
+    return total
+
+
+def _moments(
+    affines: Mapping[str, Affine], values: Mapping[str, Array], targets: Mapping[str, Array]
+) -> dict[str, Grams]:
+    """Grams of one batch."""
+    grams = {name: empty_grams(affine) for name, affine in affines.items()}
+    for name, affine in affines.items():
+        accumulate(grams[name], affine, values, targets[name])
     return grams
+
+
+def _merge(total: Mapping[str, Grams], grams: Mapping[str, Grams]) -> None:
+    for name, parts in grams.items():
+        for whole, part in zip(total[name], parts, strict=True):
+            whole.merge(part)
 
 
 @dataclass(frozen=True)
@@ -121,25 +121,33 @@ class _Walk:
         """Grams of the blocks of one stage; the teacher's states of it are computed on the way."""
         outside = {t.source for a in affines.values() for t in a.terms} - set(affines)
         step = self._teacher.step(list(affines))
-        grams = {name: empty_grams(affine) for name, affine in affines.items()}
-        for number in range(len(self._parts)):
+        total = {name: empty_grams(affine) for name, affine in affines.items()}
+
+        def moments(number: int) -> tuple[dict[str, Grams], Values]:
             reading = step(self._values("teacher", outside, number))
             values = self._values("regenerated", outside, number) | reading.states
-            for name, affine in affines.items():
-                accumulate(grams[name], affine, values, reading.preactivations[name])
-            for name, state in reading.states.items():
-                self._store.put(f"teacher {name}", number, state)
-        return [Visit(name, affine, grams[name]) for name, affine in affines.items()]
+            return _moments(affines, values, reading.preactivations), reading.states
+
+        for number, (grams, states) in enumerate(in_order(moments, len(self._parts))):
+            _merge(total, grams)
+            self._keep("teacher", number, states)
+        return [Visit(name, affine, total[name]) for name, affine in affines.items()]
 
     def advance(self, stage: Stage) -> None:
         """Keep the compressed blocks' states and forget what nothing reads any more."""
         inside = {b.name for b in stage.blocks}
         outside = {t.source for b in stage.blocks for t in b.affine.terms} - inside
-        for number in range(len(self._parts)):
-            states = settle(stage, self._values("regenerated", outside, number))
-            for name, state in states.items():
-                self._store.put(f"regenerated {name}", number, state)
+
+        def states(number: int) -> Values:
+            return settle(stage, self._values("regenerated", outside, number))
+
+        for number, found in enumerate(in_order(states, len(self._parts))):
+            self._keep("regenerated", number, found)
         self._store.drop(f"{owner} {name}" for owner in ("teacher", "regenerated") for name in stage.dead)
+
+    def _keep(self, owner: str, number: int, states: Values) -> None:
+        for name, state in states.items():
+            self._store.put(f"{owner} {name}", number, state)
 
     def _values(self, owner: str, names: set[str], number: int) -> Values:
         inputs = converted(self._teacher.model, self._parts[number])

@@ -16,10 +16,10 @@ from sim_compress import frontend
 from sim_compress.artifact import read
 from sim_compress.model import ImplicitModel
 from sim_compress.model.maps import Array
-from sim_compress.runtime import Stage, Tolerance, picard, preactivation, schedule
+from sim_compress.runtime import Stage, Tolerance, equilibrium, preactivation, schedule
+from sim_compress.states.batches import Values
 from sim_compress.states.read_out import Reader, with_outputs
 
-Values = dict[str, Array]
 SUFFIX = ".safetensors"
 
 
@@ -158,7 +158,9 @@ def settle(stage: Stage, values: Mapping[str, Array]) -> Values:
         ConvergenceError: a sample did not reach its equilibrium.
     """
     if stage.cyclic:
-        return picard(stage.blocks, values, Tolerance())
+        states, convergence = equilibrium(stage, values, Tolerance())
+        convergence.check(Tolerance())
+        return states
     return {b.name: b.phi(preactivation(b.affine, values, dense_product)) for b in stage.blocks}
 
 

@@ -55,4 +55,4 @@ def test_a_reader_written_from_the_page_finds_every_weight(model: ImplicitModel,
     wanted = [w.toarray() for _, affine in model.affines() for w in affine.weights]
     assert len(found) == len(wanted)
     for (name, groups), weight in zip(found, wanted, strict=True):
-        assert np.array_equal(matrix(tensors, name, *weight.shape, groups), weight)
+        assert np.array_equal(matrix(tensors, name, weight.shape[0], weight.shape[1], groups), weight)

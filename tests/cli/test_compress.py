@@ -46,7 +46,13 @@ def test_the_report_holds_the_numbers_of_the_run(run):
     assert found.artifact.nonzeros == artifact.model.nnz == sum(b.nonzeros for b in found.blocks)
     assert found.sparsity == 1 - artifact.model.nnz / teacher.model.nnz
     assert found.target_sparsity == 0.4
-    assert found.settings == {"target_sparsity": 0.4, "objective": "perspective", "kappa": 0.9, "seed": 3}
+    assert found.settings == {
+        "target_sparsity": 0.4,
+        "objective": "perspective",
+        "kappa": 0.9,
+        "support": "network",
+        "seed": 3,
+    }
     assert found.certificate.kind == artifact.certificate.kind
     assert list(found.seconds) == STAGES
     assert sum(found.seconds.values()) <= found.total_seconds

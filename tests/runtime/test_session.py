@@ -7,7 +7,7 @@ import pytest
 
 from sim_compress.errors import ConvergenceError, DataError
 from sim_compress.runtime import Session, Tolerance, schedule
-from sim_compress.runtime.session import CHUNK
+from sim_compress.runtime.reference import CHUNK
 from tests.networks import loop, residual_network
 
 

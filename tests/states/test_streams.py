@@ -15,8 +15,8 @@ from sim_compress.states import (
     baseline_grams,
     open_teacher,
     regenerate,
-    streams,
 )
+from sim_compress.states import batches as batching
 from tests.frontend.graphs import graph_of, node, random, saved
 
 # Float32 products summed in another order.
@@ -124,8 +124,8 @@ def test_the_live_cut_holds_no_state_longer_than_needed(teacher):
 
 
 def test_batches_shrink_until_all_states_of_one_fit(teacher, monkeypatch):
-    monkeypatch.setattr(streams, "BATCH_BYTES", 4 * 2000)
-    sizes = {len(b["u"]) for b in streams.batches(teacher.model, inputs(10))}
+    monkeypatch.setattr(batching, "BATCH_BYTES", 4 * 2000)
+    sizes = {len(b["u"]) for b in batching.batches(teacher.model, inputs(10))}
     assert max(sizes) < 10
 
 

@@ -1,0 +1,117 @@
+"""The supports of a block along descending alphas, each row warm-started from the alpha before."""
+
+from dataclasses import dataclass
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from sim_compress.core.gram import Matrix
+from sim_compress.core.penalties import Penalty
+from sim_compress.core.problems import RowProblems
+from sim_compress.core.solution import Ball
+from sim_compress.core.solvers.cholesky import scratch_size
+from sim_compress.core.solvers.cost import Cost, Shared
+from sim_compress.core.solvers.native import unbounded
+from sim_compress.core.solvers.rows import Stop, minimise, minimise_within
+
+# Passes a row may take at one alpha; the next one goes on from where they left it.
+SWEEPS = 200
+
+
+@dataclass(frozen=True)
+class Path:
+    """Supports of one block for every alpha of a descending grid.
+
+    Attributes:
+        alphas: (steps,), descending.
+        packed: supports as bits along the features, (steps, rows, bytes).
+        counts: entries of each support, (steps,).
+        features: columns of a support.
+        rows: v at the last alpha, (rows, features): where a longer path goes on.
+        multiplier: of each row's ball at the last alpha, (rows,).
+    """
+
+    alphas: Matrix
+    packed: NDArray[np.uint8]
+    counts: NDArray[np.int64]
+    features: int
+    rows: Matrix
+    multiplier: Matrix
+
+    def support(self, step: int) -> NDArray[np.bool_]:
+        """Where the rows at alphas[step] are not zero, (rows, features)."""
+        bits = np.unpackbits(self.packed[step], axis=1, count=self.features, bitorder="little")
+        return bits.astype(bool)
+
+
+def empty_path(problems: RowProblems) -> Path:
+    """A path without alphas; it starts at rows of zeros."""
+    rows, features = problems.g.shape
+    packed = np.zeros((0, rows, -(-features // 8)), np.uint8)
+    start = np.zeros((rows, features))
+    return Path(np.zeros(0), packed, np.zeros(0, np.int64), features, start, np.zeros(rows))
+
+
+def longer_path(
+    path: Path,
+    problems: RowProblems,
+    penalty: Penalty,
+    alphas: Matrix,
+    ball: Ball | None = None,
+    tolerance: float = 1e-3,
+) -> Path:
+    """The path with more alphas.
+
+    Args:
+        path: what is known; its last rows are the start.
+        problems, penalty, ball: the block.
+        alphas: descending, below the path's.
+        tolerance: a row moves on when its duality gap is below this part of c; supports need no more.
+    """
+    V, multiplier = path.rows.copy(), path.multiplier.copy()
+    packed = np.zeros((len(alphas), *path.packed.shape[1:]), np.uint8)
+    if ball is None:
+        ball = unbounded(problems)
+    _trace(
+        problems.H,
+        problems.g,
+        problems.c,
+        V,
+        alphas,
+        penalty.knee,
+        ball.weights,
+        ball.radius,
+        Stop(0.0, tolerance, SWEEPS),
+        multiplier,
+        packed,
+    )
+    counts = np.bitwise_count(packed).sum(axis=(1, 2), dtype=np.int64)
+    return Path(
+        np.concatenate([path.alphas, alphas]),
+        np.concatenate([path.packed, packed]),
+        np.concatenate([path.counts, counts]),
+        path.features,
+        V,
+        multiplier,
+    )
+
+
+@numba.njit(cache=True, parallel=True)
+def _trace(H, G, C, V, alphas, knee, weights, radius, stop, multiplier, packed):
+    """Every row by itself through all alphas; supports go into packed (alphas, rows, bytes)."""
+    none = np.zeros((0, 0))
+    for r in numba.prange(len(G)):
+        shared = Shared(H, none, np.empty(scratch_size(len(H))))
+        v, own = V[r], Stop(stop.relative, stop.absolute * C[r], stop.sweeps)
+        if C[r] <= 0.0:
+            continue
+        for k in range(len(alphas)):
+            cost = Cost(alphas[k], knee, weights[r], multiplier[r])
+            if radius[r] == np.inf:
+                minimise(shared, G[r], C[r], v, cost, own)
+            else:
+                multiplier[r], _ = minimise_within(shared, G[r], C[r], v, cost, radius[r], own)
+            for j in range(len(v)):
+                if v[j] != 0.0:
+                    packed[k, r, j // 8] |= np.uint8(1 << (j % 8))

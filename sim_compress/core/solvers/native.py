@@ -1,0 +1,112 @@
+"""The native solver: all rows of a block in parallel, each to its own duality gap.
+
+Rows share H and, where it is well conditioned, its inverse; a row's result does not depend on the thread
+that solves it nor on the rows beside it.
+"""
+
+import numba
+import numpy as np
+from scipy import linalg
+
+from sim_compress.core.gram import Matrix
+from sim_compress.core.penalties import Penalty
+from sim_compress.core.problems import RowProblems
+from sim_compress.core.solution import FORBIDDEN, Ball, Solution, Status
+from sim_compress.core.solvers.cholesky import scratch_size
+from sim_compress.core.solvers.cost import Cost, Shared, value
+from sim_compress.core.solvers.descent import add_product
+from sim_compress.core.solvers.rows import Stop, minimise, minimise_within
+
+# Gaps are relative to the objective, or to this part of c where the objective is smaller.
+FLOOR = 1e-8
+# With a larger condition number the inverse of H loses the digits that Newton steps need.
+CONDITION = 1e7
+
+
+def solve(
+    problems: RowProblems,
+    penalty: Penalty,
+    alpha: float,
+    *,
+    ball: Ball | None = None,
+    start: Matrix | None = None,
+    tolerance: float = 1e-6,
+    sweeps: int = 1000,
+) -> Solution:
+    """Minimise every row's objective.
+
+    Args:
+        problems: the rows of one block.
+        penalty: P.
+        alpha: weight of the penalty.
+        ball: the kappa constraint, none if the block reads no state.
+        start: rows to start from, (rows, features).
+        tolerance: stop a row when its duality gap is below this part of its objective.
+        sweeps: at most so many passes over a row's coordinates.
+    """
+    V = np.zeros_like(problems.g) if start is None else start.copy()
+    if ball is None:
+        ball = unbounded(problems)
+    multiplier, gap = np.zeros(len(V)), np.zeros(len(V))
+    _rows(
+        problems.H,
+        shared_inverse(problems.H),
+        problems.g,
+        problems.c,
+        V,
+        Cost(alpha, penalty.knee, np.zeros(0), 0.0),
+        ball.weights,
+        ball.radius,
+        Stop(tolerance, tolerance * FLOOR, sweeps),
+        multiplier,
+        gap,
+    )
+    return certified(problems, penalty, alpha, ball, V, multiplier, gap, tolerance, Status.SWEEPS)
+
+
+def unbounded(problems: RowProblems) -> Ball:
+    """A ball that holds every row."""
+    return Ball(np.zeros_like(problems.g), np.full(problems.rows, np.inf))
+
+
+def shared_inverse(H: Matrix) -> Matrix:
+    """The inverse of H; an empty matrix where H is singular or nearly."""
+    L, failed = linalg.lapack.dpotrf(H, lower=1)
+    if failed:
+        return np.zeros((0, 0))
+    reciprocal, _ = linalg.lapack.dpocon(L, np.abs(H).sum(axis=0).max(), uplo="L")
+    if reciprocal * CONDITION < 1:
+        return np.zeros((0, 0))
+    inverse, _ = linalg.lapack.dpotri(L, lower=1)
+    return np.tril(inverse) + np.tril(inverse, -1).T
+
+
+@numba.njit(cache=True, parallel=True)
+def _rows(H, inverse, G, C, V, penalty, weights, radius, stop, multiplier, gaps):
+    """Every row by itself."""
+    for r in numba.prange(len(G)):
+        shared = Shared(H, inverse, np.empty(scratch_size(len(H))))
+        own = Stop(stop.relative, stop.absolute * C[r], stop.sweeps)
+        cost = Cost(penalty.alpha, penalty.knee, weights[r], 0.0)
+        if C[r] <= 0.0:
+            V[r] = 0.0
+            continue
+        if not V[r].any():
+            _start(shared, G[r], V[r], cost)
+        if radius[r] == np.inf:
+            _, gaps[r] = minimise(shared, G[r], C[r], V[r], cost, own)
+        else:
+            multiplier[r], gaps[r] = minimise_within(shared, G[r], C[r], V[r], cost, radius[r], own)
+
+
+@numba.njit(cache=True)
+def _start(shared, g, v, cost):
+    """From the least-squares row where its objective is below that of zero."""
+    if len(shared.inverse) == 0:
+        return
+    guess, product = np.zeros(len(v)), np.zeros(len(v))
+    add_product(shared.inverse, guess, g)
+    guess[cost.weights >= FORBIDDEN] = 0.0
+    add_product(shared.H, product, guess)
+    if np.dot(guess, 0.5 * product - g) + value(guess, cost) < 0.0:
+        v[:] = guess

@@ -1,0 +1,130 @@
+"""How fast a session is beside onnxruntime on the dense network: the same inputs, threads and moments."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+
+from sim_compress.errors import DataError, ModelFileError
+from sim_compress.frontend.quiet import FATAL, RUNTIME_ERRORS, first_line
+from sim_compress.model import ImplicitModel
+from sim_compress.model.maps import Array
+from sim_compress.runtime import Session
+
+WARM_UP = 3
+# One measurement repeats a call for at least so many seconds: the clock and its own cost disappear.
+SHORTEST = 2e-3
+
+
+@dataclass(frozen=True)
+class Speed:
+    """Seconds of one call at one batch size, every round both runtimes in turn.
+
+    Attributes:
+        ours, theirs: median seconds of a call.
+        ratio: median over rounds of theirs / ours in the same round; above 1 we are faster.
+        low, high: quartiles of that ratio.
+    """
+
+    batch: int
+    threads: int
+    ours: float
+    theirs: float
+    ratio: float
+    low: float
+    high: float
+
+    @property
+    def slower(self) -> bool:
+        """Whether the dense network is the faster one."""
+        return self.ratio < 1
+
+    @property
+    def throughput(self) -> tuple[float, float]:
+        """Samples a second: ours, theirs."""
+        return self.batch / self.ours, self.batch / self.theirs
+
+
+class DenseRuntime:
+    """onnxruntime on a network with so many threads, called like a session.
+
+    Raises:
+        ModelFileError: onnxruntime refuses the network.
+    """
+
+    def __init__(self, network: Path, threads: int) -> None:
+        self._network = network
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = FATAL
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        try:
+            self._session = onnxruntime.InferenceSession(str(network), options, ["CPUExecutionProvider"])
+        except RUNTIME_ERRORS as error:
+            raise ModelFileError(
+                f"{network}: onnxruntime refuses the network: {first_line(error)}"
+            ) from error
+
+    def __call__(self, inputs: Mapping[str, Array]) -> object:
+        """All outputs.
+
+        Raises:
+            DataError: the network takes other inputs or another batch size.
+        """
+        try:
+            return self._session.run(None, dict(inputs))
+        except RUNTIME_ERRORS as error:
+            shapes = {name: array.shape for name, array in inputs.items()}
+            raise DataError(
+                f"{self._network}: onnxruntime refuses inputs of shapes {shapes}: {first_line(error)}; "
+                "give the network the artifact came from, and a batch size it takes"
+            ) from error
+
+
+def measure_speed(
+    session: Session, dense: DenseRuntime, inputs: Mapping[str, Array], rounds: int = 30
+) -> Speed:
+    """Time both on the same inputs, in turn, so that other jobs of the machine disturb both alike.
+
+    Raises:
+        DataError: one of them does not take the inputs.
+    """
+    calls: tuple[Callable[[], object], ...] = (lambda: session.predict(inputs), lambda: dense(inputs))
+    repeats = [_repeats(call) for call in calls]
+    times = np.empty((rounds, 2))
+    for i in range(rounds):
+        for j, (call, count) in enumerate(zip(calls, repeats, strict=True)):
+            times[i, j] = _seconds(call, count)
+    ratios = times[:, 1] / times[:, 0]
+    ours, theirs = np.median(times, axis=0)
+    low, ratio, high = np.quantile(ratios, (0.25, 0.5, 0.75))
+    batch = len(next(iter(inputs.values())))
+    return Speed(batch, session.threads, *map(float, (ours, theirs, ratio, low, high)))
+
+
+def made_up_inputs(model: ImplicitModel, batch: int) -> dict[str, Array]:
+    """Inputs for timing: uniform in [0, 1), or small integers."""
+    rng = np.random.default_rng(0)
+    return {
+        i.name: (rng.random((batch, *i.shape)) if i.dtype.startswith("float") else rng.integers(0, 2, (batch, *i.shape)))
+        .astype(i.dtype)
+        for i in model.inputs
+    }  # fmt: skip
+
+
+def _repeats(call: Callable[[], object]) -> int:
+    """Calls that fill one measurement."""
+    for _ in range(WARM_UP):
+        call()
+    return max(1, round(SHORTEST / _seconds(call, WARM_UP)))
+
+
+def _seconds(call: Callable[[], object], count: int) -> float:
+    """Mean seconds of so many calls in a row."""
+    began = time.perf_counter()
+    for _ in range(count):
+        call()
+    return (time.perf_counter() - began) / count

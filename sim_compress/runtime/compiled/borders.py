@@ -1,0 +1,92 @@
+"""How wide the halo of every image size must be, from all terms that read it with a shift."""
+
+from collections import defaultdict
+from dataclasses import dataclass
+
+from sim_compress.model import ImplicitModel
+from sim_compress.runtime.compiled.lanes import Geometry, Halo, Lanes, Pair, best_geometry
+from sim_compress.runtime.compiled.windows import Form, Windows, form_of, trace
+
+NO_HALO: Halo = (0, 0, 0, 0)
+
+
+@dataclass(frozen=True)
+class Borders:
+    """Attributes:
+    geometries: image size -> how it lies in lanes, with the halo its readers need.
+    haloed: values of which a reader needs the halo.
+    """
+
+    geometries: dict[Pair, Geometry]
+    haloed: frozenset[str]
+
+
+def forms(model: ImplicitModel) -> dict[str, Form]:
+    """Canonical form of every block's state."""
+    found = {}
+    for block in model.blocks:
+        componentwise = block.shape == block.affine.shape
+        found[block.name] = form_of(block.affine) if componentwise else Form(block.shape)
+    return found
+
+
+def borders(model: ImplicitModel, lanes: Lanes) -> Borders:
+    """Geometries for one batch size."""
+    known = forms(model)
+    halos: defaultdict[Pair, Halo] = defaultdict(lambda: NO_HALO)
+    readers: defaultdict[Pair, list[tuple[Pair, Pair]]] = defaultdict(list)
+    haloed = set()
+    for form in [*known.values(), *(form_of(affine) for _, affine in model.affines())]:
+        halos.setdefault(form.size, NO_HALO)
+    for _, affine in model.affines():
+        target = form_of(affine)
+        for term in affine.terms:
+            source = known.get(term.source)
+            windows = source and trace(term.maps, source, target, term.weight is not None)
+            if source is None or not windows:
+                continue
+            needed = halo_of(windows, lanes, source.size, target.size)
+            if any(needed):
+                haloed.add(term.source)
+                halos[source.size] = _widest(halos[source.size], needed)
+            if windows.strides != (1, 1):
+                readers[source.size].append((target.size, windows.strides))
+    geometries: dict[Pair, Geometry] = {}
+    # A strided reader is smaller than what it reads: its geometry is known first.
+    for size in sorted(halos, key=lambda size: size[0] * size[1]):
+        asked = [(geometries[small], strides) for small, strides in readers[size] if small in geometries]
+        geometries[size] = best_geometry(lanes, size, halos[size], asked)
+    return Borders(geometries, frozenset(haloed))
+
+
+def halo_of(windows: Windows, lanes: Lanes, source: Pair, target: Pair) -> Halo:
+    """What windows read outside a patch of the source."""
+    read = windows.channel >= 0
+    sides = []
+    for shifts, stride, size, out in zip(
+        (windows.row[read], windows.column[read]), windows.strides, source, target, strict=True
+    ):
+        smallest, largest = int(shifts.min(initial=0)), int(shifts.max(initial=0))
+        # Over the whole image, and over one patch of it where it is cut.
+        beyond = [stride * (out - 1) + largest - (size - 1)]
+        if lanes.parts > 1:
+            beyond.append(largest - (stride - 1))
+        sides.append((max(0, -smallest), max(0, *beyond)))
+    (top, bottom), (left, right) = sides
+    return top, left, bottom, right
+
+
+def fits(windows: Windows, source: Geometry, target: Geometry) -> bool:
+    """Whether the lanes of a source are those of its target, and its halo is wide enough."""
+    needed = halo_of(windows, source.lanes, source.size, target.size)
+    wide = all(have >= need for have, need in zip(source.halo, needed, strict=True))
+    cut = [
+        source.grid[d] == target.grid[d] == 1 or source.patch[d] == windows.strides[d] * target.patch[d]
+        for d in range(2)
+    ]
+    return wide and source.grid == target.grid and all(cut)
+
+
+def _widest(one: Halo, other: Halo) -> Halo:
+    top, left, bottom, right = map(max, zip(one, other, strict=True))
+    return top, left, bottom, right

@@ -1,0 +1,151 @@
+"""What the parts of the lowering share: the assembly, the arena and the values placed so far."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sim_compress.activations import Activation
+from sim_compress.errors import InputError
+from sim_compress.runtime.compiled.borders import Borders
+from sim_compress.runtime.compiled.lanes import Geometry, Lanes
+from sim_compress.runtime.compiled.places import Flat, Load, Outside, Place, Regions, Tiled
+from sim_compress.runtime.compiled.program import Assembly
+from sim_compress.runtime.compiled.rounds import ROWS
+from sim_compress.runtime.compiled.windows import Form
+
+# The tables hold places in the arena as 32-bit integers.
+LARGEST_ARENA = 2**31 - 1
+Parameters = tuple[float, float, float]
+LINEAR_PHI: Parameters = (-np.inf, 1.0, np.inf)
+
+
+def rounded_up(number: int, multiple: int) -> int:
+    """The next multiple."""
+    return -(-number // multiple) * multiple
+
+
+def fused_phi(phi: Activation) -> Parameters | None:
+    """(low, slope, high) where phi(z) = min(max(z, slope z, low), high), else None."""
+    attributes: Mapping[str, float] = phi.attributes
+    match phi.name:
+        case "identity":
+            return LINEAR_PHI
+        case "relu":
+            return (0.0, 1.0, np.inf)
+        case "clip":
+            return (attributes["low"], 1.0, attributes["high"])
+        case "leaky_relu" if 0 <= attributes["slope"] <= 1:
+            return (-np.inf, attributes["slope"], np.inf)
+    return None
+
+
+@dataclass
+class Context:
+    """One program being made.
+
+    Attributes:
+        lanes: how the samples of a batch lie in vectors.
+        tile: vectors of a tile.
+        values: the place of every live input and state.
+        loads: what is copied from the inputs.
+    """
+
+    lanes: Lanes
+    tile: int
+    borders: Borders
+    assembly: Assembly
+    regions: Regions = field(default_factory=lambda: Regions(lead=1))
+    values: dict[str, Place | Outside] = field(default_factory=dict)
+    loads: list[Load] = field(default_factory=list)
+    _inside: dict[str, Flat] = field(default_factory=dict)
+    _temporary: list[int] = field(default_factory=list)
+
+    def is_flat(self, form: Form) -> bool:
+        """Whether rows go into lanes: no positions and few samples."""
+        return form.size == (1, 1) and 2 * self.lanes.samples < self.lanes.width
+
+    def place(self, form: Form) -> Place:
+        """A new place for a state or output."""
+        if self.is_flat(form):
+            return self.flat(form, rounded_up(form.channels, self.lanes.width))
+        geometry = self.borders.geometries[form.size]
+        channels = rounded_up(form.channels, ROWS)
+        return Tiled(form, geometry, self._take((geometry, channels), channels * geometry.plane))
+
+    def flat(self, form: Form, step: int) -> Flat:
+        """A new flat place with so many floats a sample."""
+        vectors = self._vectors(step)
+        return Flat(form, self._take(("flat", vectors), vectors) * self.lanes.width, step)
+
+    def tiled_copy(self, source: Place | Outside, form: Form, geometry: Geometry) -> Tiled:
+        """A place for a copy that the block at hand reads."""
+        vectors = form.channels * geometry.plane
+        return Tiled(form, geometry, self._copy(source, (geometry, form.channels), vectors))
+
+    def flat_copy(self, source: Place | Outside, form: Form) -> Flat:
+        """A place without positions for a copy that the block at hand reads."""
+        step = int(np.prod(form.shape))
+        vectors = self._vectors(step)
+        return Flat(form, self._copy(source, ("flat", vectors), vectors) * self.lanes.width, step)
+
+    def _copy(self, source: Place | Outside, kind: object, vectors: int) -> int:
+        if isinstance(source, Outside):
+            return self._checked(self.regions.keep(vectors))
+        self._temporary.append(base := self._take(kind, vectors))
+        return base
+
+    def load(self, name: str, targets: NDArray[np.int64], sources: NDArray[np.int64], step: int) -> None:
+        """Copy features of an input before anything runs."""
+        self.loads.append(Load(name, targets.astype(np.int32), sources.astype(np.int32), step))
+
+    def inside(self, name: str) -> Place:
+        """A value in the arena; an input is loaded whole when it is first wanted."""
+        place = self.values[name]
+        if not isinstance(place, Outside):
+            return place
+        if name not in self._inside:
+            flat = self._inside[name] = self.kept_flat(place.form)
+            self.load(name, flat.elements.ravel(), place.elements.ravel(), flat.step)
+        return self._inside[name]
+
+    def kept_flat(self, form: Form) -> Flat:
+        """A flat place that nothing else will use."""
+        step = int(np.prod(form.shape))
+        base = self._checked(self.regions.keep(self._vectors(step)))
+        return Flat(form, base * self.lanes.width, step)
+
+    def _vectors(self, step: int) -> int:
+        return max(1, -(-step * max(self.lanes.samples, 1) // self.lanes.width))
+
+    def _take(self, kind: object, vectors: int) -> int:
+        return self._checked(self.regions.take(kind, vectors))
+
+    def _checked(self, base: int) -> int:
+        if self.regions.size * self.lanes.width > LARGEST_ARENA:
+            raise InputError(
+                f"the states of {self.lanes.samples} samples need more than {LARGEST_ARENA} numbers: "
+                "use kernel='scipy'"
+            )
+        return base
+
+    def end_with_block(self, place: Place) -> None:
+        """Mark a place as needed for the block at hand only."""
+        self._temporary.append(self.first_vector(place))
+
+    def first_vector(self, place: Place) -> int:
+        """Where a place begins, as the regions count."""
+        return place.base if isinstance(place, Tiled) else place.base // self.lanes.width
+
+    def end_block(self) -> None:
+        """Give back what was temporary."""
+        for base in self._temporary:
+            self.regions.give_back(base)
+        self._temporary.clear()
+
+    def end_value(self, name: str) -> None:
+        """Give back a value that nothing reads any more."""
+        place = self.values.pop(name)
+        if not isinstance(place, Outside):
+            self.regions.give_back(self.first_vector(place))

@@ -1,0 +1,116 @@
+"""Chains that do more than shift: their values are copied, or summed, into a place of their own."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from sim_compress.model import LinearMap, apply_chain, chain_matrix
+from sim_compress.model.maps import SELECTIONS
+from sim_compress.runtime.compiled.context import Context
+from sim_compress.runtime.compiled.operations import CHUNK, Gather, Sums
+from sim_compress.runtime.compiled.places import Outside, Place, Tiled
+
+# The source of an element that is zero.
+NOTHING = -1
+
+
+def selected(maps: Sequence[LinearMap], source: Place | Outside) -> NDArray[np.int64] | None:
+    """Where each element of a chain comes from (NOTHING: zero); None where a map computes."""
+    if not all(isinstance(step, SELECTIONS) for step in maps):
+        return None
+    # Zero padding must differ from the first place: number from one.
+    return apply_chain(maps, source.elements[..., None] + 1)[..., 0] - 1
+
+
+def copy_chain(context: Context, maps: Sequence[LinearMap], name: str, target: Place) -> None:
+    """Fill a place, halo included, with a chain's elements.
+
+    Args:
+        maps: a chain whose result has the shape of the target's form.
+        name: the value that the chain reads.
+        target: for an input a place that was kept, else one that may hold old numbers.
+    """
+    places, element = _destinations(target)
+    source = context.values[name]
+    sources = selected(maps, source)
+    if sources is None:
+        _linear(context, maps, context.inside(name), target, places, element)
+        return
+    wanted = sources.ravel()[element]
+    kept = wanted != NOTHING
+    if isinstance(source, Outside):
+        context.load(name, places[kept], wanted[kept], target.step)
+        return
+    _gather(context, places[kept], target.step, wanted[kept], source.step)
+    if not kept.all():
+        _clear(context, places[~kept], target.step)
+
+
+def _destinations(target: Place) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """All places to fill, and the row-major number of the element that goes there."""
+    if not isinstance(target, Tiled):
+        return target.elements.ravel(), np.arange(target.elements.size)
+    places, rows, columns = target.geometry.filled()
+    numbers = np.arange(target.elements.size).reshape(target.form.shape)
+    element = target.form.canonical(numbers)[:, rows, columns]
+    return (target.channels[:, None] + places).ravel(), element.ravel()
+
+
+def _items(places: NDArray[np.int64]) -> int:
+    return -(-len(places) // CHUNK)
+
+
+def _gather(
+    context: Context, places: NDArray[np.int64], step: int, sources: NDArray[np.int64], source_step: int
+) -> None:
+    assembly = context.assembly
+    targets, places_read = assembly.integers(places), assembly.integers(sources)
+    samples = context.lanes.samples
+    assembly.add(Gather(_items(places), targets, places_read, len(places), step, source_step, samples))
+
+
+def _clear(context: Context, places: NDArray[np.int64], step: int) -> None:
+    nothing = np.zeros(0, np.int64)
+    _sums(context, places, step, sparse.csr_array((len(places), 1)), nothing, 0, np.zeros(len(places)))
+
+
+def _linear(
+    context: Context,
+    maps: Sequence[LinearMap],
+    source: Place,
+    target: Place,
+    places: NDArray[np.int64],
+    element: NDArray[np.int64],
+) -> None:
+    L, offset = chain_matrix(maps, source.form.shape)
+    L = sparse.csr_array(L[element])
+    _sums(context, places, target.step, L, source.elements.ravel()[L.indices], source.step, offset[element])
+
+
+def _sums(
+    context: Context,
+    places: NDArray[np.int64],
+    step: int,
+    L: sparse.csr_array,
+    sources: NDArray[np.int64],
+    source_step: int,
+    constants: NDArray[np.float64],
+) -> None:
+    assembly = context.assembly
+    key = (context.lanes, assembly.length)
+    assembly.add(
+        Sums(
+            _items(places),
+            assembly.integers(places),
+            assembly.integers(L.indptr),
+            assembly.integers(sources),
+            assembly.constants.add((*key, "weights"), L.data),
+            assembly.constants.add((*key, "constants"), constants),
+            len(places),
+            step,
+            source_step,
+            context.lanes.samples,
+        )
+    )

@@ -1,0 +1,105 @@
+"""The compiled evaluator: cuts batches into chunks and gives each an arena."""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+
+from sim_compress.model import ImplicitModel
+from sim_compress.model.maps import Array
+from sim_compress.runtime.compiled.arena import Arena
+from sim_compress.runtime.compiled.borders import forms
+from sim_compress.runtime.compiled.lowering import Lowering, Program
+from sim_compress.runtime.compiled.preparation import prepare
+from sim_compress.runtime.compiled.team import Team
+from sim_compress.runtime.compiled.vectors import TILE, WIDTH
+from sim_compress.runtime.fixed_point import Convergence, Tolerance
+
+# Programs kept for different batch sizes, the last ones used.
+PROGRAMS = 8
+
+
+class CompiledEvaluator:
+    """Evaluates a model with compiled programs, one for every batch size up to a chunk."""
+
+    def __init__(self, model: ImplicitModel, tolerance: Tolerance, threads: int) -> None:
+        prepare()
+        self._model, self._tolerance, self._threads = model, tolerance, threads
+        self._lowering = Lowering(model, WIDTH, TILE)
+        images = any(form.size != (1, 1) for form in forms(model).values())
+        # Images: the states of a chunk stay in cache. Rows alone: a whole tile of samples.
+        self._chunk = WIDTH // 2 if images else WIDTH * TILE
+        self._lock = threading.Lock()
+        self._kept: OrderedDict[int, tuple[Program, list[Arena]]] = OrderedDict()
+        self._team = Team(threads - 1) if threads > 1 else None
+        self._pool = ThreadPoolExecutor(threads, "sim-compress") if threads > 1 else None
+
+    def evaluate(self, inputs: Mapping[str, Array]) -> tuple[dict[str, Array], Convergence | None]:
+        """Outputs (samples, ...) of checked inputs (samples, ...), and how the loops converged, if any."""
+        samples = len(next(iter(inputs.values())))
+        outputs = {o.name: np.empty((samples, *o.shape), np.float32) for o in self._model.outputs}
+        if not samples:
+            return outputs, None
+        rows = {name: np.ascontiguousarray(u, np.float32).reshape(samples, -1) for name, u in inputs.items()}
+        flat = {name: y.reshape(samples, -1) for name, y in outputs.items()}
+        if samples <= self._chunk:
+            convergence = self._chunk_alone(rows, flat, samples)
+        else:
+            convergence = self._chunks(rows, flat, samples)
+        return outputs, convergence
+
+    def _chunk_alone(
+        self, inputs: Mapping[str, Array], outputs: Mapping[str, Array], samples: int
+    ) -> Convergence | None:
+        """One chunk, with the team where nobody else has it."""
+        team = self._team
+        if team is None or not team.lock.acquire(blocking=False):
+            return self._evaluate(inputs, outputs, samples, None)
+        try:
+            return self._evaluate(inputs, outputs, samples, team)
+        finally:
+            team.lock.release()
+
+    def _chunks(
+        self, inputs: Mapping[str, Array], outputs: Mapping[str, Array], samples: int
+    ) -> Convergence | None:
+        """Chunk after chunk, each on one thread."""
+        begins = range(0, samples, self._chunk)
+
+        def part(begin: int) -> Convergence | None:
+            end = min(begin + self._chunk, samples)
+            own = [{name: a[begin:end] for name, a in arrays.items()} for arrays in (inputs, outputs)]
+            return self._evaluate(own[0], own[1], end - begin, None)
+
+        parts = list(self._pool.map(part, begins) if self._pool else map(part, begins))
+        loops = [p for p in parts if p is not None]
+        return Convergence.concatenated(loops) if loops else None
+
+    def _evaluate(
+        self, inputs: Mapping[str, Array], outputs: Mapping[str, Array], samples: int, team: Team | None
+    ) -> Convergence | None:
+        arena = self._take(samples)
+        try:
+            return arena.evaluate(inputs, outputs, self._tolerance, team)
+        finally:
+            self._give_back(arena)
+
+    def _take(self, samples: int) -> Arena:
+        """An arena that no other thread uses."""
+        with self._lock:
+            kept = self._kept.get(samples)
+            if kept is None:
+                kept = self._kept[samples] = (self._lowering.program(samples), [])
+                while len(self._kept) > PROGRAMS:
+                    self._kept.popitem(last=False)
+            self._kept.move_to_end(samples)
+            program, free = kept
+            return free.pop() if free else Arena(program)
+
+    def _give_back(self, arena: Arena) -> None:
+        with self._lock:
+            program, free = self._kept.get(arena.program.lanes.samples, (None, []))
+            if program is arena.program:
+                free.append(arena)

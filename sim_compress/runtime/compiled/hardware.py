@@ -1,0 +1,36 @@
+"""What the compiled kernel must know of the processor: vector width and how many accumulators fit."""
+
+from dataclasses import dataclass
+
+import llvmlite.binding as llvm
+from numba.core import config
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """Attributes:
+    width: float32 lanes of a vector register.
+    tile: vectors of a tile; ROWS * tile accumulators stay in registers.
+    """
+
+    width: int
+    tile: int
+
+
+def detect() -> Hardware:
+    """The processor that numba compiles for."""
+    features = _features()
+    if features.get("avx512f"):
+        return Hardware(16, 6)
+    if features.get("avx"):
+        return Hardware(8, 3)
+    # 128-bit registers: 32 of them on ARM, 16 on x86.
+    return Hardware(4, 6 if features.get("neon") else 3)
+
+
+def _features() -> dict[str, bool]:
+    # numba reads this setting from the environment, as NUMBA_CPU_FEATURES.
+    asked: str | None = vars(config)["CPU_FEATURES"]
+    if asked is None:
+        return dict(llvm.get_host_cpu_features())
+    return {name[1:]: name[0] == "+" for name in asked.split(",") if name}

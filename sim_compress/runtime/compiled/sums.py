@@ -1,0 +1,216 @@
+"""LLVM code of the sums: tied rows at tiles of positions, rows without positions, and halos.
+
+    z[r, tile] = sum_k value[k] * x[offset[k] + tile]
+
+is formed for ROWS rows and a tile of vectors at once, in registers over all nonzeros of the block.
+"""
+
+from typing import Any
+
+from llvmlite import ir
+
+from sim_compress.runtime.compiled.operations import DenseRows, Halo, TiedSum
+from sim_compress.runtime.compiled.rounds import COUNTS, ONES, ROWS, SEVERAL, TWOS, Round
+from sim_compress.runtime.compiled.vectors import (
+    ALIGNED,
+    INT32,
+    INT64,
+    TABLES,
+    TILE,
+    UNALIGNED,
+    WIDTH,
+    ZERO,
+    Choice,
+    Loop,
+    Tables,
+    apply_phi,
+    at,
+    function,
+    index,
+    lanes,
+    load,
+    multiply_add,
+    splat,
+    store,
+)
+
+# Independent sums of a dense row: enough to hide the latency of a multiply-add.
+CHAINS = 4
+
+
+def tied_sum_item(module: ir.Module) -> Any:
+    """Function of (tables, item): one tile for some row blocks, then what neighbours need of it."""
+    made, b = function(module, "sim_compress_tied_sum", [*TABLES, INT64])
+    tables = Tables(b, made.args[:-1], TiedSum)
+    tile_count = tables.field("tile_count")
+    tile = b.srem(made.args[-1], tile_count)
+    begin = b.mul(b.sdiv(made.args[-1], tile_count), tables.field("item_blocks"))
+    share, left = tables.field("item_blocks"), b.sub(tables.field("blocks"), begin)
+    blocks = b.select(b.icmp_signed("<", share, left), share, left)
+    entry = b.add(tables.field("tiles"), b.mul(tile, INT64(2)))
+    first, size = tables.integer(entry), tables.integer(b.add(entry, INT64(1)))
+    end = b.append_basic_block()
+    choice = b.switch(size, end)
+    for positions in range(1, TILE + 1):
+        case = b.append_basic_block()
+        choice.add_case(INT64(positions), case)
+        b.position_at_end(case)
+        b.call(_tile(module, positions), [*tables.arguments, first, begin, blocks])
+        b.branch(end)
+    b.position_at_end(end)
+    edges = tables.field("edges")
+    haloed = Choice(b, b.icmp_signed(">=", edges, INT64(0)), [])
+    _tile_halo(tables, b.add(edges, tile), begin, blocks)
+    haloed.leave([])
+    b.ret_void()
+    return made
+
+
+def _tile_halo(tables: Tables, edge: Any, begin: Any, blocks: Any) -> None:
+    b, plane = tables.b, tables.field("plane")
+    entry = tables.integer(edge)
+    count = b.sub(tables.integer(b.add(edge, INT64(1))), entry)
+    row = b.mul(begin, INT64(ROWS))
+    first = tables.vector(b.add(tables.field("halo_target"), b.mul(row, plane)))
+    _copy_halo(tables, first, entry, count, b.mul(plane, INT64(WIDTH)), b.mul(blocks, INT64(ROWS)))
+
+
+def _tile(module: ir.Module, positions: int) -> Any:
+    """Function of (tables, first position, first block, blocks): z and phi at so many positions."""
+    made, b = function(module, f"sim_compress_tile_{positions}", [*TABLES, INT64, INT64, INT64])
+    *arguments, first, begin, blocks = made.args
+    tables = Tables(b, arguments, TiedSum)
+    loop = Loop(b, blocks, [])
+    block = b.add(begin, loop.round)
+    bias = at(b, tables.floats, b.add(tables.field("bias"), b.mul(block, INT64(ROWS))))
+    sums = [splat(b, b.load(at(b, bias, r))) for r in range(ROWS) for _ in range(positions)]
+    start = b.add(tables.field("starts"), b.mul(block, INT64(2)))
+    offsets = at(b, tables.integers, tables.integer(start))
+    values = at(b, tables.floats, tables.integer(b.add(start, INT64(1))))
+    segments = tables.field("segments")
+    place = b.mul(b.mul(block, segments), INT64(COUNTS))
+    counts = at(b, tables.integers, b.add(tables.field("counts"), place))
+    reads = at(b, tables.integers, tables.field("reads"))
+    parts = Loop(b, segments, [counts, reads, offsets, values, *sums])
+    counts, reads, *state = parts.carried
+    table = at(b, tables.integers, b.add(index(b, reads), first))
+    x = [tables.vector(index(b, at(b, table, t))) for t in range(positions)]
+    state = _rounds(b, counts, state, x)
+    done = parts.leave([at(b, counts, COUNTS), at(b, reads, 1), *state])
+    _store(tables, done[4:], first, block)
+    loop.leave([])
+    b.ret_void()
+    return made
+
+
+def _rounds(b: ir.IRBuilder, counts: Any, state: list[Any], x: list[Any]) -> list[Any]:
+    """All nonzeros of one segment; state is [offsets, values, sums...]."""
+    single = (*TWOS, *ONES)
+    for place, columns in enumerate(single):
+        state = _loop(b, columns, b.load(at(b, counts, place)), state, x)
+    several = Choice(b, b.icmp_signed(">", b.load(at(b, counts, len(single))), INT32(0)), state)
+    for place, columns in enumerate(SEVERAL, len(single) + 1):
+        state = _loop(b, columns, b.load(at(b, counts, place)), state, x)
+    return several.leave(state)
+
+
+def _loop(b: ir.IRBuilder, columns: Round, count: Any, state: list[Any], x: list[Any]) -> list[Any]:
+    """All rounds of one loop."""
+    own = [2 + r * len(x) + t for rows in columns for r in rows for t in range(len(x))]
+    loop = Loop(b, count, [state[0], state[1], *(state[i] for i in own)])
+    offsets, values, *sums = loop.carried
+    value = 0
+    for column, rows in enumerate(columns):
+        offset = b.mul(index(b, at(b, offsets, column)), INT64(WIDTH))
+        weights = [splat(b, b.load(at(b, values, value + i))) for i in range(len(rows))]
+        for t, first in enumerate(x):
+            vector = load(b, at(b, first, offset), ALIGNED)
+            for i, weight in enumerate(weights):
+                place = (value + i) * len(x) + t
+                sums[place] = multiply_add(b, vector, weight, sums[place])
+        value += len(rows)
+    after = loop.leave([at(b, offsets, len(columns)), at(b, values, value), *sums])
+    changed = dict(zip([0, 1, *own], after, strict=True))
+    return [changed.get(i, old) for i, old in enumerate(state)]
+
+
+def _store(tables: Tables, sums: list[Any], first: Any, block: Any) -> None:
+    """phi of the sums where there is a pixel, zero elsewhere: convolutions read it as padding."""
+    b, positions = tables.b, len(sums) // ROWS
+    states = apply_phi(b, sums, at(b, tables.floats, tables.field("phi")))
+    plane = tables.field("plane")
+    row = b.mul(b.mul(block, INT64(ROWS)), plane)
+    target = tables.vector(b.add(tables.field("target"), row))
+    writes = at(b, tables.integers, b.add(tables.field("writes"), first))
+    masks = at(b, tables.masks, b.add(tables.field("masks"), first))
+    for t in range(positions):
+        kept = lanes(b, b.load(at(b, masks, t)))
+        vector = index(b, at(b, writes, t))
+        for r in range(ROWS):
+            place = b.mul(b.add(vector, b.mul(plane, INT64(r))), INT64(WIDTH))
+            store(b, b.select(kept, states[r * positions + t], ZERO), at(b, target, place), ALIGNED)
+
+
+def dense_rows_item(module: ir.Module) -> Any:
+    """Function of (tables, item): a vector of rows, sample after sample."""
+    made, b = function(module, "sim_compress_dense_rows", [*TABLES, INT64])
+    *arguments, item = made.args
+    tables = Tables(b, arguments, DenseRows)
+    block = b.add(tables.field("blocks"), b.mul(item, INT64(3)))
+    offsets, values, columns = (tables.integer(b.add(block, INT64(i))) for i in range(3))
+    row = b.mul(item, INT64(WIDTH))
+    samples = Loop(b, tables.field("samples"), [])
+    n = samples.round
+    x = at(b, tables.arena, b.mul(n, tables.field("source_step")))
+    target = b.add(b.add(tables.field("target"), row), b.mul(n, tables.field("step")))
+    bias = load(b, at(b, tables.floats, b.add(tables.field("bias"), row)), UNALIGNED)
+    state = [at(b, tables.integers, offsets), at(b, tables.floats, values), bias, *[ZERO] * (CHAINS - 1)]
+    for chains, count in ((CHAINS, b.sdiv(columns, INT64(CHAINS))), (1, b.srem(columns, INT64(CHAINS)))):
+        state = _dense_columns(b, chains, count, state, x)
+    total = b.fadd(b.fadd(state[2], state[3]), b.fadd(state[4], state[5]))
+    (result,) = apply_phi(b, [total], at(b, tables.floats, tables.field("phi")))
+    store(b, result, at(b, tables.arena, target), UNALIGNED)
+    samples.leave([])
+    b.ret_void()
+    return made
+
+
+def _dense_columns(b: ir.IRBuilder, chains: int, count: Any, state: list[Any], x: Any) -> list[Any]:
+    """Columns times their broadcast state, into one sum after the other."""
+    loop = Loop(b, count, state)
+    offsets, values, *sums = loop.carried
+    for i in range(chains):
+        value = splat(b, b.load(at(b, x, index(b, at(b, offsets, i)))))
+        weights = load(b, at(b, values, i * WIDTH), UNALIGNED)
+        sums[i] = multiply_add(b, weights, value, sums[i])
+    return loop.leave([at(b, offsets, chains), at(b, values, chains * WIDTH), *sums])
+
+
+def halo_item(module: ir.Module) -> Any:
+    """Function of (tables, item): the halo of some channels."""
+    made, b = function(module, "sim_compress_halo", [*TABLES, INT64])
+    *arguments, item = made.args
+    tables = Tables(b, arguments, Halo)
+    share, plane = tables.field("share"), tables.field("plane")
+    begin = b.mul(item, share)
+    left = b.sub(tables.field("channels"), begin)
+    channels = b.select(b.icmp_signed("<", share, left), share, left)
+    first = at(b, tables.arena, b.add(tables.field("target"), b.mul(begin, plane)))
+    _copy_halo(tables, first, INT64(0), tables.field("entries"), plane, channels)
+    b.ret_void()
+    return made
+
+
+def _copy_halo(tables: Tables, first: Any, entry: Any, entries: Any, plane: Any, channels: Any) -> None:
+    """Copy whole vectors shifted by lanes, in all channels."""
+    b = tables.b
+    table = at(b, tables.integers, b.add(tables.field("halo"), b.mul(entry, INT64(2))))
+    masks = at(b, tables.masks, b.add(tables.field("halo_masks"), entry))
+    loop = Loop(b, entries, [table, masks])
+    table, masks = loop.carried
+    kept = lanes(b, b.load(masks))
+    inner = Loop(b, channels, [at(b, first, index(b, at(b, table, i))) for i in range(2)])
+    target, source = inner.carried
+    store(b, b.select(kept, load(b, source, UNALIGNED), ZERO), target, ALIGNED)
+    inner.leave([at(b, target, plane), at(b, source, plane)])
+    loop.leave([at(b, table, 2), at(b, masks, 1)])

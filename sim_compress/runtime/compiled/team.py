@@ -1,0 +1,76 @@
+"""The other threads of a session: they sleep in Python and help inside compiled code."""
+
+import threading
+import weakref
+from typing import Protocol
+
+
+class Served(Protocol):
+    """What a thread can help with."""
+
+    def serve(self) -> None:
+        """Help until there was nothing to do for a while; must not hold the interpreter lock."""
+        ...
+
+
+class Team:
+    """Threads that help whoever calls, one caller at a time.
+
+    A caller never waits for them to wake up: it works alone until they come.
+    """
+
+    def __init__(self, helpers: int) -> None:
+        self.lock = threading.Lock()
+        self._state = _State(helpers)
+        for _ in range(helpers):
+            threading.Thread(target=_work, args=(self._state,), name="sim-compress", daemon=True).start()
+        weakref.finalize(self, self._state.stop)
+
+    def help(self, served: Served) -> None:
+        """Wake the threads that are not helping here already."""
+        self._state.call(served)
+
+
+class _State:
+    """Shared with the threads, which must not keep the team itself alive."""
+
+    def __init__(self, helpers: int) -> None:
+        self._helpers = helpers
+        self._condition = threading.Condition()
+        self._served: Served | None = None
+        self._busy = 0
+        self._stopped = False
+
+    def call(self, served: Served) -> None:
+        # Read without the lock: a wrong guess only wakes a thread in vain or leaves the caller alone.
+        if self._served is served and self._busy == self._helpers:
+            return
+        with self._condition:
+            self._served = served
+            self._condition.notify_all()
+
+    def stop(self) -> None:
+        with self._condition:
+            self._stopped = True
+            self._condition.notify_all()
+
+    def wait(self) -> Served | None:
+        """The next to serve; None when the session is gone."""
+        with self._condition:
+            self._condition.wait_for(lambda: self._served is not None or self._stopped)
+            self._busy += 1
+            return None if self._stopped else self._served
+
+    def done(self, served: Served) -> None:
+        with self._condition:
+            self._busy -= 1
+            if self._served is served:
+                self._served = None
+
+
+def _work(state: _State) -> None:
+    while (served := state.wait()) is not None:
+        served.serve()
+        state.done(served)
+        # A sleeping thread must not keep the arena alive.
+        del served
