@@ -13,6 +13,8 @@ DEFAULT = "compress"
 # The library's own lists, which importing would make --help slow; a test compares them.
 OBJECTIVES = ("perspective", "l1")
 SUPPORTS = ("network", "full")
+STATES = ("regenerated", "baseline")
+ENGINES = ("processes", "ray", "serial")
 COMMANDS = """\
 commands:
   sim-compress MODEL --target-sparsity 40   compress a network (options above)
@@ -102,6 +104,19 @@ def _compress() -> Parser:
         default=SUPPORTS[0],
         help="what a row may use: the sources it has in the network, or every state and input "
         "(dense networks; the result iterates; default: %(default)s)",
+    )
+    parser.add_argument(
+        "--states",
+        choices=STATES,
+        default=STATES[0],
+        help="what rows are fitted on: states of the compressed model, block by block, or the network's own, "
+        "all rows side by side (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--engine", choices=ENGINES, help="runs rows on baseline states (default: threads of this process)"
+    )
+    parser.add_argument(
+        "--workers", type=int, metavar="N", help="workers of the engine (default: one a processor)"
     )
     parser.add_argument("--seed", type=seed, default=0, help="seed of made-up inputs (default: %(default)s)")
     parser.add_argument(

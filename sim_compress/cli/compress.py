@@ -3,6 +3,7 @@
 import argparse
 import time
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from sim_compress.cli.stages import Stages
 from sim_compress.cli.tables import report_view
 from sim_compress.cli.version import package_version
 from sim_compress.compression import STAGES, Compressed, Settings, compress
+from sim_compress.core.engines import Engine, engine
+from sim_compress.errors import InputError
 from sim_compress.report import (
     ArtifactFigures,
     CertificateFigures,
@@ -34,7 +37,13 @@ from sim_compress.runtime import Session
 
 def run(arguments: argparse.Namespace) -> int:
     """Compress, measure, write artifact and report, show the report."""
-    settings = Settings(arguments.target_sparsity, arguments.objective, arguments.kappa, arguments.support)
+    settings = Settings(
+        arguments.target_sparsity,
+        arguments.objective,
+        arguments.kappa,
+        arguments.support,
+        arguments.states,
+    )
     output = output_path(arguments.output, arguments.model)
     named = (arguments.model, arguments.data, arguments.evaluation, arguments.labels)
     check_output(output, [path for path in named if path is not None])
@@ -67,7 +76,8 @@ def _job(arguments: argparse.Namespace, settings: Settings, output: Path) -> Rep
         job = _loaded(arguments)
         network = _network(job)
         stages.begin(STAGES[0])
-        compressed = compress(job.teacher, job.inputs, settings, stages.update)
+        with _engine(arguments) as chosen:
+            compressed = compress(job.teacher, job.inputs, settings, stages.update, chosen)
         stages.begin("evaluate")
         evaluation = _evaluation(job, compressed, stages)
         stages.begin("save")
@@ -90,6 +100,14 @@ def _job(arguments: argparse.Namespace, settings: Settings, output: Path) -> Rep
     )
     write_report(report_path(output), report)
     return report
+
+
+def _engine(arguments: argparse.Namespace) -> AbstractContextManager[Engine | None]:
+    if arguments.engine is None:
+        if arguments.workers is not None:
+            raise InputError("--workers needs --engine: without one, rows are solved by threads")
+        return nullcontext()
+    return engine(arguments.engine, arguments.workers)
 
 
 def _network(job: Job) -> NetworkFigures:

@@ -2,11 +2,12 @@
 
 from sim_compress.compression.checks import check_calibration, check_exact, weights_to_keep
 from sim_compress.compression.pipeline import STAGES, Compressed, Progress, compress
-from sim_compress.compression.settings import OBJECTIVES, SUPPORTS, Settings
+from sim_compress.compression.settings import OBJECTIVES, STATES, SUPPORTS, Settings
 
 __all__ = [
     "OBJECTIVES",
     "STAGES",
+    "STATES",
     "SUPPORTS",
     "Compressed",
     "Progress",

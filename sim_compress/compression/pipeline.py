@@ -1,11 +1,11 @@
 """The pipeline: teacher and calibration inputs in, sparse implicit model out."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from sim_compress.artifact import JSON, write
 from sim_compress.certificate import Certificate, Scaling, certify, row_scaling
@@ -13,8 +13,9 @@ from sim_compress.compression.checks import check_calibration, check_exact, weig
 from sim_compress.compression.full_support import widened, without_empty_terms
 from sim_compress.compression.rows import HEADROOM, row_problems, with_rows
 from sim_compress.compression.settings import Settings
-from sim_compress.core import Block, allocate, polish, refit, trace
-from sim_compress.core.engines import one_blas_thread
+from sim_compress.compression.tasks import Planned, regressed, regressed_by
+from sim_compress.core import Block, allocate, trace
+from sim_compress.core.engines import Engine, one_blas_thread
 from sim_compress.core.gram import Matrix
 from sim_compress.model import Affine, ImplicitModel
 from sim_compress.model.maps import Array
@@ -58,14 +59,17 @@ def compress(
     inputs: ArrayLike | Mapping[str, ArrayLike],
     settings: Settings,
     progress: Progress = lambda _stage, _part: None,
+    engine: Engine | None = None,
 ) -> Compressed:
     """Sparse rows of M whose states and outputs match the network's.
 
     Args:
         network: an ONNX file, an artifact (its model is compressed further), or an opened teacher.
         inputs: unlabelled calibration inputs, name -> (samples, ...), or the array where there is one input.
-        settings: sparsity, objective, kappa.
+        settings: sparsity, objective, kappa, support, states.
         progress: called with a stage of STAGES and its finished part.
+        engine: runs the row groups of baseline states; this process alone if not given. The result is the
+            same to the byte.
 
     Raises:
         InputError: the file, the inputs or the settings cannot be used.
@@ -75,24 +79,27 @@ def compress(
     check_exact(teacher, calibration)
     full = settings.support == "full"
     affines = widened(teacher.model) if full else dict(teacher.model.affines())
-    solve_rows = _from_baseline if full else _in_order
     # Batches and rows have threads of their own; the result then is the same on any number of cores.
     with one_blas_thread():
         plan = _plan(teacher, affines, calibration, settings, progress)
-        model = solve_rows(teacher, calibration, plan, lambda part: progress("rows", part))
+        rows_done = partial(progress, "rows")
+        if full or settings.states == "baseline":
+            model = _from_baseline(teacher.model, plan, engine, rows_done)
+        else:
+            model = _in_order(teacher, calibration, plan, rows_done)
     provenance = _provenance(teacher, model, calibration, settings, plan.alpha)
     return Compressed(model, certify(model, plan.scaling), provenance)
 
 
 @dataclass(frozen=True)
 class _Plan:
-    """What the baseline states decide: one alpha, and for each row group a support and a count."""
+    """What the baseline states decide: one alpha, and for each block its row groups' supports and counts."""
 
     settings: Settings
     alpha: float
-    groups: Mapping[tuple[str, int], tuple[NDArray[np.bool_], int]]
+    affines: Mapping[str, Affine]
+    groups: Mapping[str, tuple[Planned, ...]]
     scaling: Scaling
-    visits: tuple[Visit, ...]
 
 
 def _plan(
@@ -104,38 +111,55 @@ def _plan(
 ) -> _Plan:
     count = weights_to_keep(teacher.model, settings.target_sparsity)
     scaling = row_scaling(teacher.model, settings.kappa, HEADROOM)
-    grams = baseline_grams(teacher, affines, inputs, lambda part: progress("states", part))
-    visits = tuple(Visit(name, affine, grams[name]) for name, affine in affines.items())
-    blocks: dict[tuple[str, int], Block] = {}
-    for visit in visits:
-        for number, (group, gram) in enumerate(zip(row_groups(visit.affine), visit.grams, strict=True)):
-            blocks[visit.name, number] = row_problems(
-                visit.name, visit.affine, group, gram, settings, scaling
-            )
-    paths = trace(tuple(blocks.values()), count, progress=lambda part: progress("allocation", part))
+    grams = baseline_grams(teacher, affines, inputs, partial(progress, "states"))
+    blocks = {
+        name: _blocks(Visit(name, affine, grams[name]), settings, scaling) for name, affine in affines.items()
+    }
+    every = [b for own in blocks.values() for b in own]
+    paths = trace(every, count, progress=partial(progress, "allocation"))
     allocation = allocate(paths, count)
     decided = zip(allocation.supports, allocation.counts, strict=True)
-    return _Plan(settings, allocation.alpha, dict(zip(blocks, decided, strict=True)), scaling, visits)
+    groups = {name: tuple(Planned(b, *next(decided)) for b in own) for name, own in blocks.items()}
+    return _Plan(settings, allocation.alpha, affines, groups, scaling)
+
+
+def _blocks(visit: Visit, settings: Settings, scaling: Scaling) -> tuple[Block, ...]:
+    """The row problems of every row group of one block."""
+    return tuple(
+        row_problems(visit.name, visit.affine, group, gram, settings, scaling)
+        for group, gram in zip(row_groups(visit.affine), visit.grams, strict=True)
+    )
 
 
 def _in_order(
     teacher: Teacher, inputs: Mapping[str, Array], plan: _Plan, progress: Callable[[float], None]
 ) -> ImplicitModel:
     """Blocks in order on regenerated states: later rows repair earlier errors."""
+
+    def rows(visit: Visit) -> Affine:
+        fresh = _blocks(visit, plan.settings, plan.scaling)
+        groups = [
+            replace(planned, block=b) for planned, b in zip(plan.groups[visit.name], fresh, strict=True)
+        ]
+        return _assembled(visit.affine, groups, [regressed(g) for g in groups])
+
     with Store() as store:
-        return regenerate(teacher, inputs, lambda visit: _regress(visit, plan), store, progress)
+        return regenerate(teacher, inputs, rows, store, progress)
 
 
 def _from_baseline(
-    teacher: Teacher, _inputs: Mapping[str, Array], plan: _Plan, progress: Callable[[float], None]
+    model: ImplicitModel, plan: _Plan, engine: Engine | None, progress: Callable[[float], None]
 ) -> ImplicitModel:
-    """Every row on the teacher's own states (Algorithm 1 as printed): in a loop no block comes first."""
-    rows: dict[str, Affine] = {}
-    for number, visit in enumerate(plan.visits):
-        rows[visit.name] = _regress(visit, plan)
-        progress((number + 1) / len(plan.visits))
-    rows = without_empty_terms(rows)
-    model = teacher.model
+    """Every row group on the teacher's own states, side by side (Algorithm 1 as printed)."""
+    groups = [g for own in plan.groups.values() for g in own]
+    solved = iter(regressed_by(engine, groups, progress) if engine else [regressed(g) for g in groups])
+    rows = without_empty_terms(
+        {
+            name: _assembled(affine, plan.groups[name], [next(solved) for _ in plan.groups[name]])
+            for name, affine in plan.affines.items()
+        }
+    )
+    progress(1.0)
     return ImplicitModel(
         model.inputs,
         tuple(replace(b, affine=rows[b.name]) for b in model.blocks),
@@ -143,16 +167,9 @@ def _from_baseline(
     )
 
 
-def _regress(visit: Visit, plan: _Plan) -> Affine:
-    """New rows of one block on its turn: polish the planned support on its states, then refit."""
-    parts: list[tuple[Matrix, Matrix]] = []
-    for number, (group, gram) in enumerate(zip(row_groups(visit.affine), visit.grams, strict=True)):
-        planned, count = plan.groups[visit.name, number]
-        block = row_problems(visit.name, visit.affine, group, gram, plan.settings, plan.scaling)
-        start = refit(block.problems, planned)
-        support = polish(block.problems, start, count, block.allowed)
-        parts.append(block.problems.to_network(refit(block.problems, support, block.ball)))
-    return with_rows(visit.affine, parts)
+def _assembled(affine: Affine, groups: Sequence[Planned], solved: Sequence[Matrix]) -> Affine:
+    """The block with the solved rows in the network's units."""
+    return with_rows(affine, [g.block.problems.to_network(V) for g, V in zip(groups, solved, strict=True)])
 
 
 def _provenance(

@@ -10,9 +10,9 @@ from sim_compress.core.gram import Matrix
 from sim_compress.core.penalties import Penalty
 from sim_compress.core.problems import RowProblems
 from sim_compress.core.solution import Ball
+from sim_compress.core.solvers.appraisal import unbounded
 from sim_compress.core.solvers.cholesky import scratch_size
 from sim_compress.core.solvers.cost import Cost, Shared
-from sim_compress.core.solvers.native import unbounded
 from sim_compress.core.solvers.rows import Stop, minimise, minimise_within
 
 # Passes a row may take at one alpha; the next one goes on from where they left it.

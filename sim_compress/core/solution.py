@@ -1,6 +1,6 @@
 """What a solver returns: rows, how far they may be from optimal, and one status per row."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 import numpy as np
@@ -64,3 +64,12 @@ class Solution:
     def support(self) -> NDArray[np.bool_]:
         """Where the rows are not zero."""
         return self.rows != 0
+
+    def with_status(self, where: NDArray[np.bool_], status: Status) -> "Solution":
+        """The same rows with another status for some."""
+        changed = (status if w else s for w, s in zip(where, self.status, strict=True))
+        return replace(self, status=tuple(changed))
+
+    def count(self, status: Status) -> int:
+        """Rows with this outcome."""
+        return self.status.count(status)

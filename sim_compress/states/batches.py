@@ -14,7 +14,7 @@ from sim_compress.model.maps import Array
 
 # One batch's states of the whole network stay below this many bytes.
 BATCH_BYTES = 256 * 2**20
-LARGEST_BATCH = 64
+LARGEST_BATCH = 32
 
 Values = dict[str, Array]
 Result = TypeVar("Result")

@@ -51,6 +51,7 @@ def test_the_report_holds_the_numbers_of_the_run(run):
         "objective": "perspective",
         "kappa": 0.9,
         "support": "network",
+        "states": "regenerated",
         "seed": 3,
     }
     assert found.certificate.kind == artifact.certificate.kind

@@ -7,6 +7,7 @@ import pytest
 
 from sim_compress import compression
 from sim_compress.cli import arguments
+from sim_compress.core.engines import engine_names
 from tests.cli.networks import ENV
 
 HEAVY = ("onnx", "onnxruntime", "numba", "scipy", "numpy", "rich", "PIL")
@@ -66,6 +67,8 @@ def test_the_package_runs_as_a_module():
 def test_the_objectives_offered_are_those_the_library_knows():
     assert arguments.OBJECTIVES == compression.OBJECTIVES
     assert arguments.SUPPORTS == compression.SUPPORTS
+    assert arguments.STATES == compression.STATES
+    assert list(arguments.ENGINES) == list(engine_names())
 
 
 @pytest.mark.parametrize(

@@ -12,13 +12,12 @@ from sim_compress.core.gram import Matrix
 from sim_compress.core.penalties import Penalty
 from sim_compress.core.problems import RowProblems
 from sim_compress.core.solution import FORBIDDEN, Ball, Solution, Status
+from sim_compress.core.solvers.appraisal import FLOOR, appraise, unbounded
 from sim_compress.core.solvers.cholesky import scratch_size
 from sim_compress.core.solvers.cost import Cost, Shared, value
 from sim_compress.core.solvers.descent import add_product
 from sim_compress.core.solvers.rows import Stop, minimise, minimise_within
 
-# Gaps are relative to the objective, or to this part of c where the objective is smaller.
-FLOOR = 1e-8
 # With a larger condition number the inverse of H loses the digits that Newton steps need.
 CONDITION = 1e7
 
@@ -47,7 +46,7 @@ def solve(
     V = np.zeros_like(problems.g) if start is None else start.copy()
     if ball is None:
         ball = unbounded(problems)
-    multiplier, gap = np.zeros(len(V)), np.zeros(len(V))
+    multiplier = np.zeros(len(V))
     _rows(
         problems.H,
         shared_inverse(problems.H),
@@ -59,14 +58,8 @@ def solve(
         ball.radius,
         Stop(tolerance, tolerance * FLOOR, sweeps),
         multiplier,
-        gap,
     )
-    return certified(problems, penalty, alpha, ball, V, multiplier, gap, tolerance, Status.SWEEPS)
-
-
-def unbounded(problems: RowProblems) -> Ball:
-    """A ball that holds every row."""
-    return Ball(np.zeros_like(problems.g), np.full(problems.rows, np.inf))
+    return appraise(problems, penalty, alpha, ball, V, multiplier, tolerance, Status.SWEEPS)
 
 
 def shared_inverse(H: Matrix) -> Matrix:
@@ -82,7 +75,7 @@ def shared_inverse(H: Matrix) -> Matrix:
 
 
 @numba.njit(cache=True, parallel=True)
-def _rows(H, inverse, G, C, V, penalty, weights, radius, stop, multiplier, gaps):
+def _rows(H, inverse, G, C, V, penalty, weights, radius, stop, multiplier):
     """Every row by itself."""
     for r in numba.prange(len(G)):
         shared = Shared(H, inverse, np.empty(scratch_size(len(H))))
@@ -94,9 +87,9 @@ def _rows(H, inverse, G, C, V, penalty, weights, radius, stop, multiplier, gaps)
         if not V[r].any():
             _start(shared, G[r], V[r], cost)
         if radius[r] == np.inf:
-            _, gaps[r] = minimise(shared, G[r], C[r], V[r], cost, own)
+            minimise(shared, G[r], C[r], V[r], cost, own)
         else:
-            multiplier[r], gaps[r] = minimise_within(shared, G[r], C[r], V[r], cost, radius[r], own)
+            multiplier[r], _ = minimise_within(shared, G[r], C[r], V[r], cost, radius[r], own)
 
 
 @numba.njit(cache=True)

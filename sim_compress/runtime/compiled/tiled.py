@@ -151,11 +151,13 @@ def _copied(context: Context, term: Term, target: Tiled, weight: sparse.csr_arra
     """Copy what comes before the patches, or the whole chain."""
     source = context.values[term.source]
     maps, patches = term.maps, ()
-    if term.weight is not None and maps and isinstance(maps[-1], Patches) and len(maps[-1].kernel) <= 2:
-        maps, patches = maps[:-1], maps[-1:]
+    match maps:
+        # A kernel of one pixel repeats nothing: only the pixels that it reads are copied.
+        case (*before, Patches() as last) if len(last.kernel) <= 2 and max(last.kernel) > 1:
+            maps, patches = tuple(before), (last,)
     form = Form(chain_shape(maps, source.form.shape))
     if term.weight is None:
-        form = target.form
+        form, patches = target.form, ()
     windows = (trace(patches, form, target.form, weighted=True) if patches else None) or _whole(form)
     place = context.tiled_copy(source, form, _private(windows, form, target.geometry))
     copy_chain(context, maps, term.source, place)

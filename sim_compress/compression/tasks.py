@@ -1,0 +1,51 @@
+"""One row group as a task that any engine can run: arrays that workers share, and what they do with them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sim_compress.core import Ball, Block, Penalty, RowProblems, polish, refit
+from sim_compress.core.engines import Arrays, Engine, Progress
+from sim_compress.core.gram import Matrix
+
+PARTS = tuple(f.name for f in fields(RowProblems))
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A row group with what the allocation decided for it: a support to start from and entries to keep."""
+
+    block: Block
+    support: NDArray[np.bool_]
+    count: int
+
+
+def regressed(planned: Planned) -> Matrix:
+    """v in standard coordinates: the planned support refitted, polished and refitted within kappa."""
+    problems, ball = planned.block.problems, planned.block.ball
+    start = refit(problems, planned.support)
+    support = polish(problems, start, planned.count, planned.block.allowed)
+    return refit(problems, support, ball)
+
+
+def regressed_by(engine: Engine, groups: Sequence[Planned], progress: Progress) -> list[Matrix]:
+    """`regressed` of every row group, in order."""
+    shared: dict[str, Matrix] = {}
+    for number, group in enumerate(groups):
+        shared |= {f"{number}.{part}": getattr(group.block.problems, part) for part in PARTS}
+        shared[f"{number}.support"] = group.support
+        if group.block.ball is not None:
+            shared[f"{number}.weights"] = group.block.ball.weights
+            shared[f"{number}.radius"] = group.block.ball.radius
+    tasks = [(number, group.block.penalty, group.count) for number, group in enumerate(groups)]
+    return engine.map(_regress, tasks, shared, progress)
+
+
+def _regress(shared: Arrays, task: tuple[int, Penalty, int]) -> Matrix:
+    number, penalty, count = task
+    problems = RowProblems(**{part: shared[f"{number}.{part}"] for part in PARTS})
+    bounded = f"{number}.weights" in shared
+    ball = Ball(shared[f"{number}.weights"], shared[f"{number}.radius"]) if bounded else None
+    return regressed(Planned(Block(problems, penalty, ball), shared[f"{number}.support"], count))

@@ -1,0 +1,25 @@
+"""A penalty and a constraint set that the user writes as cvxpy expressions."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from cvxpy import Constraint, Expression
+
+
+def _everywhere(_v: "Expression") -> "list[Constraint]":
+    return []
+
+
+@dataclass(frozen=True)
+class Convex:
+    """Any convex f and C of one row in standard coordinates; the conic solvers take it as a penalty.
+
+    Attributes:
+        f: v (features,) -> convex scalar expression.
+        C: v -> constraints.
+    """
+
+    f: "Callable[[Expression], Expression]"
+    C: "Callable[[Expression], list[Constraint]]" = _everywhere

@@ -1,0 +1,167 @@
+"""One cvxpy problem for all rows of a block: what differs between rows is a parameter."""
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import cvxpy as cp
+import numpy as np
+
+from sim_compress.core.gram import Matrix
+from sim_compress.core.penalties import Penalty
+from sim_compress.core.solution import FORBIDDEN, Ball, Status
+from sim_compress.core.solvers.backends import Backend, inner_tolerance
+from sim_compress.core.solvers.convex import Convex
+from sim_compress.errors import InputError, SolverError
+
+STATUSES = {
+    cp.OPTIMAL: Status.OPTIMAL,
+    cp.OPTIMAL_INACCURATE: Status.INEXACT,
+    cp.USER_LIMIT: Status.INEXACT,
+    cp.INFEASIBLE: Status.NO_ROOM,
+    cp.INFEASIBLE_INACCURATE: Status.NO_ROOM,
+}
+
+
+@dataclass(frozen=True)
+class RowModel:
+    """Variable, parameters, penalty and constraints of one row.
+
+    Attributes:
+        v: the row, (features,).
+        g: parameter of the target, (features,).
+        f: the penalty of v.
+        constraints: C, what the penalty needs, and the ball.
+        inside: the ball.
+    """
+
+    v: cp.Variable
+    g: cp.Parameter
+    f: cp.Expression
+    constraints: list[cp.Constraint]
+    inside: "BallModel | None"
+
+
+@dataclass(frozen=True)
+class BallModel:
+    """A block's ball as one constraint; every row is divided by its largest weight.
+
+    Attributes:
+        ball: the weights and radii of all rows.
+        weights, radius: parameters of one row.
+        allowed: parameter, one where the row may be nonzero.
+        constraint: sum of weights |v| <= radius.
+    """
+
+    ball: Ball
+    weights: cp.Parameter
+    radius: cp.Parameter
+    allowed: cp.Parameter
+    constraint: cp.Constraint
+
+    def set_row(self, row: int) -> float:
+        """Put one row's ball into the parameters; the number it was divided by."""
+        allowed = self.ball.weights[row] < FORBIDDEN
+        weights = np.where(allowed, self.ball.weights[row], 0.0)
+        largest = float(weights.max(initial=0.0)) or 1.0
+        self.allowed.value = allowed.astype(float)
+        self.weights.value = weights / largest
+        self.radius.value = self.ball.radius[row] / largest
+        return largest
+
+
+def row_model(features: int, penalty: Penalty | Convex, ball: Ball | None) -> RowModel:
+    """The model of a block's rows.
+
+    Raises:
+        InputError: f is not convex or a constraint not a convex set, by cvxpy's rules.
+    """
+    v, g = cp.Variable(features), cp.Parameter(features)
+    if isinstance(penalty, Convex):
+        f, constraints = penalty.f(v), list(penalty.C(v))
+        if not f.is_convex() or not f.is_scalar() or not all(c.is_dcp() for c in constraints):
+            raise InputError(f"f must be a convex scalar and C convex by cvxpy's rules; got f(v) = {f}")
+    else:
+        f, constraints = _perspective(v, penalty)
+    inside = None
+    if ball is not None:
+        inside = _ball_model(v, ball)
+        constraints += [inside.constraint, cp.multiply(1 - inside.allowed, v) == 0]
+    return RowModel(v, g, f, constraints, inside)
+
+
+def _perspective(v: cp.Variable, penalty: Penalty) -> tuple[cp.Expression, list[cp.Constraint]]:
+    """Equation (4) as printed, with its t: (sum of v^2 / t / knee + knee t) / 2 over 0 <= t <= 1."""
+    if np.isinf(penalty.knee):
+        return cp.norm1(v), []
+    t, s = cp.Variable(v.shape), cp.Variable(v.shape)
+    # s t >= v^2 is the second-order cone |(2 v, s - t)| <= s + t.
+    cones = cp.SOC(s + t, cp.vstack([2 * v, s - t]), axis=0)
+    return cp.sum(s) / (2 * penalty.knee) + penalty.knee * cp.sum(t) / 2, [cones, t <= 1]
+
+
+def _ball_model(v: cp.Variable, ball: Ball) -> BallModel:
+    weights, allowed = cp.Parameter(v.shape, nonneg=True), cp.Parameter(v.shape, nonneg=True)
+    radius = cp.Parameter()
+    return BallModel(ball, weights, radius, allowed, weights @ cp.abs(v) <= radius)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What the back end gave, before it is certified.
+
+    Attributes:
+        rows, multiplier, status: of every row; zeros where it gave nothing.
+        prices: duals of the equality, one row each; empty without one.
+    """
+
+    rows: Matrix
+    multiplier: Matrix
+    status: tuple[Status, ...]
+    prices: Matrix
+
+
+def solve_rows(
+    problem: cp.Problem,
+    model: RowModel,
+    backend: Backend,
+    targets: Matrix,
+    tolerance: float,
+    equality: cp.Constraint | None = None,
+) -> Outcome:
+    """Solve the problem for every row of targets.
+
+    Raises:
+        SolverError: the back end does not take such a problem.
+    """
+    if not backend.cones and not problem.is_qp():
+        raise SolverError(
+            f"{backend.name} solves quadratic programs; this penalty or constraint needs second-order cones: "
+            "use the solver 'clarabel', or the l1 objective"
+        )
+    rows, multiplier = np.zeros_like(targets), np.zeros(len(targets))
+    prices = np.zeros((len(targets), equality.size if equality is not None else 0))
+    status: list[Status] = []
+    options = backend.options(inner_tolerance(tolerance))
+    for r, target in enumerate(targets):
+        model.g.value = target
+        scale = model.inside.set_row(r) if model.inside is not None else 1.0
+        status.append(_solve(problem, backend, options))
+        if status[-1] in (Status.OPTIMAL, Status.INEXACT):
+            rows[r] = model.v.value
+            if model.inside is not None:
+                multiplier[r] = max(float(np.ravel(model.inside.constraint.dual_value)[0]), 0.0) / scale
+            if equality is not None:
+                prices[r] = equality.dual_value
+    return Outcome(rows, multiplier, tuple(status), prices)
+
+
+def _solve(problem: cp.Problem, backend: Backend, options: Mapping[str, object]) -> Status:
+    """One solve; what cvxpy would warn of is in the status."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        try:
+            problem.solve(solver=backend.name, **options)
+        except cp.SolverError:
+            return Status.FAILED
+    return STATUSES.get(problem.status, Status.FAILED)
