@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,7 +33,7 @@ def regressed(planned: Planned) -> Matrix:
 
 def regressed_by(engine: Engine, groups: Sequence[Planned], progress: Progress) -> list[Matrix]:
     """`regressed` of every row group, in order."""
-    shared: dict[str, Matrix] = {}
+    shared: dict[str, NDArray[Any]] = {}
     for number, group in enumerate(groups):
         shared |= {f"{number}.{part}": getattr(group.block.problems, part) for part in PARTS}
         shared[f"{number}.support"] = group.support

@@ -11,7 +11,7 @@ import numpy as np
 from sim_compress.model.maps import Array
 
 # Beyond this many bytes batches go to disk and are mapped when read, so memory does not grow with samples.
-MEMORY_BOUND = 256 * 2**20
+MEMORY_BOUND = 128 * 2**20
 
 
 class Store:
