@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from sim_compress.core.gram import Matrix
 from sim_compress.core.penalties import Penalty
 from sim_compress.core.problems import RowProblems
+from sim_compress.core.row_threads import over_rows
 from sim_compress.core.solution import Ball
 from sim_compress.core.solvers.appraisal import unbounded
 from sim_compress.core.solvers.cholesky import scratch_size
@@ -73,7 +74,9 @@ def longer_path(
     packed = np.zeros((len(alphas), *path.packed.shape[1:]), np.uint8)
     if ball is None:
         ball = unbounded(problems)
-    _trace(
+    over_rows(
+        _trace,
+        problems.rows,
         problems.H,
         problems.g,
         problems.c,
@@ -97,11 +100,11 @@ def longer_path(
     )
 
 
-@numba.njit(cache=True, parallel=True)
-def _trace(H, G, C, V, alphas, knee, weights, radius, stop, multiplier, packed):
-    """Every row by itself through all alphas; supports go into packed (alphas, rows, bytes)."""
+@numba.njit(cache=True, nogil=True)
+def _trace(first, stop_row, H, G, C, V, alphas, knee, weights, radius, stop, multiplier, packed):
+    """Rows first:stop_row, each through all alphas; supports go into packed (alphas, rows, bytes)."""
     none = np.zeros((0, 0))
-    for r in numba.prange(len(G)):
+    for r in range(first, stop_row):
         shared = Shared(H, none, np.empty(scratch_size(len(H))))
         v, own = V[r], Stop(stop.relative, stop.absolute * C[r], stop.sweeps)
         if C[r] <= 0.0:

@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 
 from sim_compress.core.gram import Matrix
 from sim_compress.core.problems import RowProblems
+from sim_compress.core.row_threads import over_rows
 from sim_compress.core.solution import Ball
 from sim_compress.core.solvers.cholesky import scratch_size, solve_on, submatrix
 from sim_compress.core.solvers.cost import Cost, Shared
@@ -29,7 +30,7 @@ def refit(problems: RowProblems, support: NDArray[np.bool_], ball: Ball | None =
         v in standard coordinates, (rows, features), zero outside the support.
     """
     V = np.zeros_like(problems.g)
-    _least_squares(problems.H, problems.g, support, V)
+    over_rows(_least_squares, problems.rows, problems.H, problems.g, support, V)
     if ball is not None:
         norms = np.einsum("rj,rj->r", ball.weights, np.abs(V))
         for row in np.flatnonzero(norms > ball.radius):
@@ -38,19 +39,21 @@ def refit(problems: RowProblems, support: NDArray[np.bool_], ball: Ball | None =
     return V
 
 
-@numba.njit(cache=True, parallel=True)
-def _least_squares(H, g, support, V):
-    """Each row's normal equations on its support, by the Cholesky factor U'U of its part of H.
+@numba.njit(cache=True, nogil=True)
+def _least_squares(first, stop_row, H, g, support, V):
+    """Normal equations of rows first:stop_row, each on its support, by the Cholesky factor of its part of H.
 
     Rows are too small for a threaded LAPACK call each, and one thread a row makes the result the same
     on any number of cores.
     """
-    for r in numba.prange(len(g)):
+    for r in range(first, stop_row):
         columns = np.flatnonzero(support[r])
         U = submatrix(H, columns, np.empty(scratch_size(len(H))))
         for i in range(len(columns)):
             U[i, i] += RIDGE
-        V[r] = solve_on(U, columns, g[r])
+        v = solve_on(U, columns, g[r])
+        for j in columns:
+            V[r, j] = v[j]
 
 
 def _within(problems: RowProblems, ball: Ball, row: int, columns: NDArray[np.intp], start: Matrix) -> Matrix:

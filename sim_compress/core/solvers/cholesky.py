@@ -91,9 +91,11 @@ def submatrix(H, index, scratch):
         row = H[index[i]]
         for k in range(i, order):
             U[i, k] = row[index[k]]
-        U[i, order:] = 0.0
+        for k in range(order, full):
+            U[i, k] = 0.0
     for i in range(order, full):
-        U[i, i:] = 0.0
+        for k in range(i, full):
+            U[i, k] = 0.0
         U[i, i] = 1.0
     return U
 
@@ -101,10 +103,12 @@ def submatrix(H, index, scratch):
 @numba.njit(cache=True)
 def solve_on(U, index, b):
     """U^-1 b on an index, zero elsewhere; U is lost."""
-    part = np.zeros(len(U))
-    part[: len(index)] = b[index]
+    part, x = np.zeros(len(U)), np.zeros(len(b))
+    # Loops and not slices: numba compiles those, with their messages about shapes, for seconds.
+    for i in range(len(index)):
+        part[i] = b[index[i]]
     factor(U)
     solve(U, part)
-    x = np.zeros(len(b))
-    x[index] = part[: len(index)]
+    for i in range(len(index)):
+        x[index[i]] = part[i]
     return x

@@ -100,7 +100,7 @@ def match(
     V, multiplier = outcome.rows, outcome.multiplier
     price = outcome.prices @ basis.T
     solution = matched_solution(penalty, ball, V, multiplier, price, matched, tolerance, Status.INEXACT)
-    # Some back ends call rows optimal that miss the target or leave the ball by more than a certificate bears.
+    # Some back ends call rows optimal that miss the target or leave the ball.
     astray = np.abs((V - nearest) @ basis).max(axis=1, initial=0.0) > np.sqrt(MATCHED)
     astray |= np.einsum("rj,rj->r", ball.weights, np.abs(V)) > (1 + OUTSIDE) * ball.radius
     solution = solution.with_status(astray & matched, Status.INEXACT)

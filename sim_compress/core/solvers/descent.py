@@ -53,6 +53,13 @@ def add_columns(H, q, index, moves):
 
 
 @numba.njit(cache=True)
+def assign(target, source):
+    """target[:] = source, without the seconds that numba takes to compile the slice's error messages."""
+    for j in range(len(target)):
+        target[j] = source[j]
+
+
+@numba.njit(cache=True)
 def add_product(H, q, v):
     """q += H v, by the columns where v is not zero."""
     index, moves, waiting = np.zeros(WAITING, np.int64), np.zeros(WAITING), 0

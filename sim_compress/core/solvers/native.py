@@ -6,8 +6,9 @@ that solves it nor on the rows beside it.
 
 import numba
 import numpy as np
-from scipy import linalg
+from scipy.linalg import lapack
 
+from sim_compress.core.engines.threads import one_blas_thread
 from sim_compress.core.gram import Matrix
 from sim_compress.core.penalties import Penalty
 from sim_compress.core.problems import RowProblems
@@ -20,6 +21,8 @@ from sim_compress.core.solvers.rows import Stop, minimise, minimise_within
 
 # With a larger condition number the inverse of H loses the digits that Newton steps need.
 CONDITION = 1e7
+# The inverse pays where the teacher's rows cost less than this part of c: most coordinates stay active then.
+MANY = 0.2
 
 
 def solve(
@@ -47,9 +50,10 @@ def solve(
     if ball is None:
         ball = unbounded(problems)
     multiplier = np.zeros(len(V))
+    inverse = shared_inverse(problems.H) if _many_active(problems, penalty, alpha) else np.zeros((0, 0))
     _rows(
         problems.H,
-        shared_inverse(problems.H),
+        inverse,
         problems.g,
         problems.c,
         V,
@@ -62,15 +66,22 @@ def solve(
     return appraise(problems, penalty, alpha, ball, V, multiplier, tolerance, Status.SWEEPS)
 
 
+def _many_active(problems: RowProblems, penalty: Penalty, alpha: float) -> bool:
+    """Whether alpha is so small that most coordinates may be active: only then does the inverse pay."""
+    cost = alpha * penalty.value(problems.prior).sum()
+    return bool(cost < MANY * problems.c.sum())
+
+
 def shared_inverse(H: Matrix) -> Matrix:
     """The inverse of H; an empty matrix where H is singular or nearly."""
-    L, failed = linalg.lapack.dpotrf(H, lower=1)
-    if failed:
-        return np.zeros((0, 0))
-    reciprocal, _ = linalg.lapack.dpocon(L, np.abs(H).sum(axis=0).max(), uplo="L")
-    if reciprocal * CONDITION < 1:
-        return np.zeros((0, 0))
-    inverse, _ = linalg.lapack.dpotri(L, lower=1)
+    with one_blas_thread():
+        L, failed = lapack.dpotrf(H, lower=1)
+        if failed:
+            return np.zeros((0, 0))
+        reciprocal, _ = lapack.dpocon(L, np.abs(H).sum(axis=0).max(), uplo="L")
+        if reciprocal * CONDITION < 1:
+            return np.zeros((0, 0))
+        inverse, _ = lapack.dpotri(L, lower=1)
     return np.tril(inverse) + np.tril(inverse, -1).T
 
 

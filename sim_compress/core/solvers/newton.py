@@ -20,10 +20,10 @@ RIDGE = 1e-10
 
 @numba.njit(cache=True)
 def step(shared, q, v, cost) -> bool:
-    """One step on the active coordinates; updates v and q = Hv - g.
+    """One step on the active coordinates; updates v and q = Hv - g, and never raises the objective.
 
     Returns:
-        Whether the full step was taken and crossed no kink: v is then optimal among its signs.
+        Whether the step ended early where a coordinate met zero: the next one goes on without it.
     """
     descent = np.zeros(len(v))
     for j in range(len(v)):
@@ -36,7 +36,7 @@ def step(shared, q, v, cost) -> bool:
     if not kinked:
         v += move
         q += product
-        return True
+        return False
     part, stopped = _line_minimum(q, v, cost, move, product)
     change = _change(q, v, cost, part * move, part * product)
     if crossed:
@@ -53,7 +53,7 @@ def step(shared, q, v, cost) -> bool:
         if stopped >= 0:
             q -= v[stopped] * shared.H[stopped]
             v[stopped] = 0.0
-    return False
+    return change < 0.0 and stopped >= 0
 
 
 @numba.njit(cache=True)

@@ -7,15 +7,13 @@ import numpy as np
 
 from sim_compress.core.solution import FORBIDDEN
 from sim_compress.core.solvers.cost import Cost, duality_gap, residual, value
-from sim_compress.core.solvers.descent import add_product, sweep
+from sim_compress.core.solvers.descent import add_product, assign, sweep
 from sim_compress.core.solvers.newton import solve_active, step
 
 # Passes over the active coordinates between two over all of them.
-PASSES = 5
+PASSES = 10
 # Active passes stop when they move coordinates by less than this part of the full pass.
 SETTLED = 0.1
-# Newton steps in one round; a round ends when one crosses no kink.
-STEPS = 8
 # Solves between updates of the multiplier stop at this part of the asked gap.
 INNER = 1e-2
 # Updates of the multiplier; Newton's take a handful, bisection would take sixty.
@@ -58,7 +56,9 @@ def minimise(shared, g, c, v, cost, stop):
         newton = newton or _newton_pays(gap / previous, wanted / gap, len(active), len(v))
         previous = gap
         if newton:
-            _newton_round(shared, q, v, cost)
+            # With dependent columns active, coordinates leave one at a time until none depends on others.
+            while step(shared, q, v, cost):
+                pass
         else:
             for _ in range(PASSES):
                 if sweep(H, q, v, cost, active) <= SETTLED * moved:
@@ -74,15 +74,6 @@ def _newton_pays(ratio, wanted, active, features) -> bool:
     rounds = np.log(wanted) / np.log(ratio) if ratio > 0.0 else 0.0
     order = min(active, features - active) + 1
     return rounds * (1.0 + PASSES) * 2.0 * active * features > 2.0 * order**3 / 3.0 + 8.0 * active * features
-
-
-@numba.njit(cache=True)
-def _newton_round(shared, q, v, cost):
-    """Newton steps until one crosses no kink, each followed by a pass over what is active."""
-    for _ in range(STEPS):
-        if step(shared, q, v, cost):
-            break
-        sweep(shared.H, q, v, cost, np.flatnonzero(v))
 
 
 @numba.njit(cache=True)
@@ -110,10 +101,10 @@ def minimise_within(shared, g, c, v, cost, radius, stop):
         norm = np.sum(cost.weights * np.abs(v))
         if norm > radius:
             low = tau
-            above[:] = v
+            assign(above, v)
         else:
             high = tau
-            below[:] = v
+            assign(below, v)
         gap, wanted = np.inf, 0.0
         for outer in (v, above):
             best = _inside(outer, below, cost.weights, radius)
@@ -128,7 +119,7 @@ def minimise_within(shared, g, c, v, cost, radius, stop):
         if not low < tau < high:
             tau = 0.5 * (low + high) if free or low > 0.0 else 0.0
         free = free or tau == 0.0
-    v[:] = best
+    assign(v, best)
     return tau, gap
 
 
