@@ -15,6 +15,7 @@ OBJECTIVES = ("perspective", "l1")
 SUPPORTS = ("network", "full")
 STATES = ("regenerated", "baseline")
 ENGINES = ("processes", "ray", "serial")
+SOLVERS = ("native", "clarabel", "scs", "osqp", "mosek")
 COMMANDS = """\
 commands:
   sim-compress MODEL --target-sparsity 40   compress a network (options above)
@@ -111,6 +112,12 @@ def _compress() -> Parser:
         default=STATES[0],
         help="what rows are fitted on: states of the compressed model, block by block, or the network's own, "
         "all rows side by side (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--solver",
+        choices=SOLVERS,
+        default=SOLVERS[0],
+        help="of the convex row problems; all but the native one go through cvxpy (default: %(default)s)",
     )
     parser.add_argument(
         "--engine", choices=ENGINES, help="runs rows on baseline states (default: threads of this process)"

@@ -43,6 +43,7 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.kappa,
         arguments.support,
         arguments.states,
+        arguments.solver,
     )
     output = output_path(arguments.output, arguments.model)
     named = (arguments.model, arguments.data, arguments.evaluation, arguments.labels)

@@ -17,6 +17,7 @@ from sim_compress.compression.tasks import Planned, regressed, regressed_by
 from sim_compress.core import Block, allocate, trace
 from sim_compress.core.engines import Engine, one_blas_thread
 from sim_compress.core.gram import Matrix
+from sim_compress.core.solvers import NATIVE, Solver, solver
 from sim_compress.model import Affine, ImplicitModel
 from sim_compress.model.maps import Array
 from sim_compress.runtime import digest
@@ -74,6 +75,8 @@ def compress(
     Raises:
         InputError: the file, the inputs or the settings cannot be used.
     """
+    # Refused before any work where it cannot be used here.
+    chosen = solver(settings.solver)
     teacher = open_teacher(network) if isinstance(network, str | Path) else network
     calibration = check_calibration(teacher, inputs)
     check_exact(teacher, calibration)
@@ -81,7 +84,7 @@ def compress(
     affines = widened(teacher.model) if full else dict(teacher.model.affines())
     # Batches and rows have threads of their own; the result then is the same on any number of cores.
     with one_blas_thread():
-        plan = _plan(teacher, affines, calibration, settings, progress)
+        plan = _plan(teacher, affines, calibration, settings, chosen, progress)
         rows_done = partial(progress, "rows")
         if full or settings.states == "baseline":
             model = _from_baseline(teacher.model, plan, engine, rows_done)
@@ -107,6 +110,7 @@ def _plan(
     affines: Mapping[str, Affine],
     inputs: Mapping[str, Array],
     settings: Settings,
+    chosen: Solver,
     progress: Progress,
 ) -> _Plan:
     count = weights_to_keep(teacher.model, settings.target_sparsity)
@@ -118,7 +122,12 @@ def _plan(
     every = [b for own in blocks.values() for b in own]
     paths = trace(every, count, progress=partial(progress, "allocation"))
     allocation = allocate(paths, count)
-    decided = zip(allocation.supports, allocation.counts, strict=True)
+    supports = allocation.supports
+    if chosen.name != NATIVE:
+        supports = tuple(
+            chosen.solve(b.problems, b.penalty, allocation.alpha, ball=b.ball).support for b in every
+        )
+    decided = zip(supports, allocation.counts, strict=True)
     groups = {name: tuple(Planned(b, *next(decided)) for b in own) for name, own in blocks.items()}
     return _Plan(settings, allocation.alpha, affines, groups, scaling)
 

@@ -23,6 +23,7 @@ class Settings:
             later rows repair earlier errors; `baseline`, the teacher's own (Algorithm 1 as printed), so
             that all rows can be solved side by side. Full support has no first block: it is always
             baseline.
+        solver: of the convex problem at the network's alpha: `native`, or a conic one through cvxpy.
 
     Raises:
         InputError: a value lies outside its range.
@@ -33,6 +34,7 @@ class Settings:
     kappa: float = 0.99
     support: str = "network"
     states: str = "regenerated"
+    solver: str = "native"
 
     def __post_init__(self) -> None:
         if not 0 < self.target_sparsity < 1:

@@ -63,7 +63,7 @@ def trace(
     alpha = highest = max((float(np.abs(b.problems.g).max(initial=0.0)) for b in blocks), default=0.0)
     found = 0
     while found < count and alpha > SMALLEST * highest:
-        alphas = alpha / RATIO ** np.arange(1, STRIDE + 1)
+        alphas: Matrix = alpha / np.power(RATIO, np.arange(1.0, STRIDE + 1))
         for i, block in enumerate(blocks):
             paths[i] = longer_path(paths[i], block.problems, block.penalty, alphas, block.ball)
         alpha = float(alphas[-1])

@@ -52,6 +52,7 @@ def test_the_report_holds_the_numbers_of_the_run(run):
         "kappa": 0.9,
         "support": "network",
         "states": "regenerated",
+        "solver": "native",
         "seed": 3,
     }
     assert found.certificate.kind == artifact.certificate.kind

@@ -8,6 +8,7 @@ import pytest
 from sim_compress import compression
 from sim_compress.cli import arguments
 from sim_compress.core.engines import engine_names
+from sim_compress.core.solvers import NAMES
 from tests.cli.networks import ENV
 
 HEAVY = ("onnx", "onnxruntime", "numba", "scipy", "numpy", "rich", "PIL")
@@ -69,6 +70,7 @@ def test_the_objectives_offered_are_those_the_library_knows():
     assert arguments.SUPPORTS == compression.SUPPORTS
     assert arguments.STATES == compression.STATES
     assert list(arguments.ENGINES) == list(engine_names())
+    assert arguments.SOLVERS == NAMES
 
 
 @pytest.mark.parametrize(

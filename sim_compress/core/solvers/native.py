@@ -6,7 +6,7 @@ that solves it nor on the rows beside it.
 
 import numba
 import numpy as np
-from scipy.linalg import lapack
+from scipy import linalg
 
 from sim_compress.core.engines.threads import one_blas_thread
 from sim_compress.core.gram import Matrix
@@ -74,14 +74,15 @@ def _many_active(problems: RowProblems, penalty: Penalty, alpha: float) -> bool:
 
 def shared_inverse(H: Matrix) -> Matrix:
     """The inverse of H; an empty matrix where H is singular or nearly."""
+    potrf, pocon, potri = linalg.get_lapack_funcs(("potrf", "pocon", "potri"), (H,))
     with one_blas_thread():
-        L, failed = lapack.dpotrf(H, lower=1)
+        L, failed = potrf(H, lower=1)
         if failed:
             return np.zeros((0, 0))
-        reciprocal, _ = lapack.dpocon(L, np.abs(H).sum(axis=0).max(), uplo="L")
+        reciprocal, _ = pocon(L, np.abs(H).sum(axis=0).max(), uplo="L")
         if reciprocal * CONDITION < 1:
             return np.zeros((0, 0))
-        inverse, _ = lapack.dpotri(L, lower=1)
+        inverse, _ = potri(L, lower=1)
     return np.tril(inverse) + np.tril(inverse, -1).T
 
 

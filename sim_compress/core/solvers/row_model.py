@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import cast
 
 import cvxpy as cp
 import numpy as np
@@ -97,7 +98,8 @@ def _perspective(v: cp.Variable, penalty: Penalty) -> tuple[cp.Expression, list[
     t, s = cp.Variable(v.shape), cp.Variable(v.shape)
     # s t >= v^2 is the second-order cone |(2 v, s - t)| <= s + t.
     cones = cp.SOC(s + t, cp.vstack([2 * v, s - t]), axis=0)
-    return cp.sum(s) / (2 * penalty.knee) + penalty.knee * cp.sum(t) / 2, [cones, t <= 1]
+    f = cast("cp.Expression", cp.sum(s / (2 * penalty.knee) + penalty.knee / 2 * t))
+    return f, [cones, t <= 1]
 
 
 def _ball_model(v: cp.Variable, ball: Ball) -> BallModel:
@@ -150,7 +152,9 @@ def solve_rows(
         if status[-1] in (Status.OPTIMAL, Status.INEXACT):
             rows[r] = model.v.value
             if model.inside is not None:
-                multiplier[r] = max(float(np.ravel(model.inside.constraint.dual_value)[0]), 0.0) / scale
+                multiplier[r] = (
+                    max(float(np.max(np.asarray(model.inside.constraint.dual_value))), 0.0) / scale
+                )
             if equality is not None:
                 prices[r] = equality.dual_value
     return Outcome(rows, multiplier, tuple(status), prices)
