@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from sim_compress.cli.values import channel_values, seed, sparsity
+from sim_compress.cli.values import channel_values, positive, seed, sparsity
 from sim_compress.errors import InputError
 
 DEFAULT = "compress"
@@ -22,6 +22,7 @@ commands:
   sim-compress inspect FILE                 what an artifact holds
   sim-compress evaluate FILE --data DATA    score an artifact
   sim-compress compare FILE FILE ...        reports or artifacts side by side
+  sim-compress bench FILE --against MODEL   time an artifact and its network
 
 Exit codes: 0 done, 1 a check you asked for failed, 2 bad input, 130 Ctrl-C.
 """
@@ -175,6 +176,25 @@ def _compare() -> Parser:
     return parser
 
 
+def _bench() -> Parser:
+    parser = _parser(
+        "bench", "sim-compress bench", "Time an artifact against onnxruntime on the network it was made from."
+    )
+    parser.add_argument("file", metavar="FILE", type=Path, help="artifact")
+    parser.add_argument("--against", type=Path, required=True, metavar="MODEL", help="ONNX network")
+    parser.add_argument(
+        "--batch", type=positive, nargs="+", default=[1, 64], metavar="N", help="batch sizes (default: 1 64)"
+    )
+    parser.add_argument(
+        "--threads", type=positive, metavar="N", help="threads of both (default: one a processor)"
+    )
+    parser.add_argument(
+        "--rounds", type=positive, default=30, metavar="N", help="turns of each (default: %(default)s)"
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    return parser
+
+
 def _add_data_options(parser: Parser) -> None:
     parser.add_argument(
         "--labels", type=Path, metavar="FILE", help="class numbers of the evaluated samples: .npy or .npz"
@@ -202,6 +222,7 @@ class _Version(argparse.Action):
 
 
 PARSERS: dict[str, Callable[[], Parser]] = {
+    "bench": _bench,
     "compare": _compare,
     "evaluate": _evaluate,
     "inspect": _inspect,

@@ -54,3 +54,11 @@ def seed(text: str) -> int:
     if value < 0:
         raise ValueError(text)
     return value
+
+
+def positive(text: str) -> int:
+    """A whole number from 1; ValueError where it is none."""
+    value = int(text)
+    if value < 1:
+        raise ValueError(text)
+    return value

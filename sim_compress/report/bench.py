@@ -54,10 +54,12 @@ class DenseRuntime:
     """onnxruntime on a network with so many threads, called like a session.
 
     Raises:
-        ModelFileError: onnxruntime refuses the network.
+        ModelFileError: there is no such file, or onnxruntime refuses the network.
     """
 
     def __init__(self, network: Path, threads: int) -> None:
+        if not network.is_file():
+            raise ModelFileError(f"{network}: is not a file: check the path")
         self._network = network
         options = onnxruntime.SessionOptions()
         options.log_severity_level = FATAL

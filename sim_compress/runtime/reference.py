@@ -64,7 +64,7 @@ def equilibrium(
     def step(x: Array) -> Array:
         known = {**values, **split(x)}
         updated = [b.phi(preactivation(b.affine, known)) for b in stage.blocks]
-        return np.concatenate([u.reshape(-1, samples) for u in updated])
+        return np.concatenate([u.reshape(size, samples) for u, size in zip(updated, sizes, strict=True)])
 
     states, convergence = solve(step, sum(sizes), samples, tolerance)
     return split(states), convergence

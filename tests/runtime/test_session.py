@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from sim_compress.errors import ConvergenceError, DataError
+from sim_compress.errors import ConvergenceError, DataError, InputError
 from sim_compress.runtime import Session, Tolerance, schedule
 from sim_compress.runtime.reference import CHUNK
 from tests.networks import loop, residual_network
@@ -31,7 +31,7 @@ def test_run_is_the_call_of_onnxruntime():
 
 @pytest.mark.parametrize("samples", [0, 1, CHUNK, CHUNK + 1])
 def test_a_sample_does_not_depend_on_its_batch(samples):
-    session = Session(residual_network())
+    session = Session(residual_network(), kernel="scipy")
     everything = session(inputs(CHUNK + 1))
     part = session(inputs(CHUNK + 1)[:samples])
     np.testing.assert_allclose(part["scores"], everything["scores"][:samples], rtol=1e-5, atol=1e-5)
@@ -57,9 +57,39 @@ def test_numbers_of_other_dtypes_give_the_same_outputs():
     np.testing.assert_array_equal(session(pixels), session(pixels.astype(np.float64)))
 
 
-def test_a_sample_that_does_not_converge_is_an_error():
+@pytest.mark.parametrize("kernel", ["numba", "scipy"])
+def test_a_sample_that_does_not_converge_is_an_error_or_marked(kernel):
+    session = Session(loop(0.9), Tolerance(residual=1e-7, iterations=3), kernel=kernel)
     with pytest.raises(ConvergenceError, match="4 of 4 samples"):
-        Session(loop(0.9), Tolerance(residual=1e-7, iterations=3))(np.ones((4, 3)))
+        session(np.ones((4, 3)))
+    solution = session.solve(np.ones((4, 3)))
+    assert solution.convergence is not None
+    assert not solution.convergence.converged.any()
+    assert solution.outputs["y"].shape == (4, 2)
+
+
+def test_without_loops_there_is_nothing_to_converge():
+    assert Session(residual_network()).solve(inputs(2)).convergence is None
+
+
+def test_the_kernel_in_use_can_be_asked():
+    assert Session(loop()).kernel == "numba"
+    assert Session(loop(), kernel="scipy").kernel == "scipy"
+
+
+def test_without_numba_the_default_is_scipy_and_numba_is_refused(monkeypatch):
+    monkeypatch.setattr("sim_compress.runtime.kernel.find_spec", lambda _: None)
+    assert Session(loop()).kernel == "scipy"
+    with pytest.raises(InputError, match="pip install numba"):
+        Session(loop(), kernel="numba")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"), [({"kernel": "cuda"}, "unknown kernel 'cuda'"), ({"threads": 0}, "at least 1")]
+)
+def test_kernels_and_threads_that_cannot_be_had_are_refused(arguments, message):
+    with pytest.raises(InputError, match=message):
+        Session(loop(), **arguments)
 
 
 def test_stages_follow_the_graph_whatever_the_order_of_blocks():

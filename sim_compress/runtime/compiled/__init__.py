@@ -1,0 +1,1 @@
+"""The numba kernel: models as programs for a compiled interpreter."""

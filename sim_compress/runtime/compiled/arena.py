@@ -1,5 +1,6 @@
 """One program with its memory: evaluates a batch of one size, one caller at a time."""
 
+import time
 from collections.abc import Mapping
 
 import numpy as np
@@ -7,8 +8,10 @@ from numpy.typing import NDArray
 
 from sim_compress.model.maps import Array
 from sim_compress.runtime.compiled import machine
-from sim_compress.runtime.compiled.lowering import Loop, Program, Reference, Step
+from sim_compress.runtime.compiled.gate import new_gate
+from sim_compress.runtime.compiled.pacing import Pacing
 from sim_compress.runtime.compiled.places import Place
+from sim_compress.runtime.compiled.steps import Loop, Program, Reference, Step
 from sim_compress.runtime.compiled.team import Team
 from sim_compress.runtime.fixed_point import Convergence, Tolerance, solve
 
@@ -16,7 +19,7 @@ from sim_compress.runtime.fixed_point import Convergence, Tolerance, solve
 class Arena:
     """Memory for a program; nothing is allocated when it runs, but for phi by the reference and loops."""
 
-    def __init__(self, program: Program) -> None:
+    def __init__(self, program: Program, threads: int) -> None:
         self.program = program
         tables = program.tables
         width = program.lanes.width
@@ -26,7 +29,8 @@ class Arena:
         self._floats = raw[skipped : skipped + program.floats]
         self._samples = program.lanes.samples
         self._passed = (tables.ops, tables.integers, tables.floats, tables.masks, self._floats)
-        self._gate = machine.new_gate(len(tables.ops))
+        self._gate = new_gate(len(tables.ops), threads)
+        self._pacing = Pacing()
         self._stores = {
             name: (place.elements.ravel().astype(np.int32), place.step)
             for name, place in program.outputs.items()
@@ -41,9 +45,26 @@ class Arena:
     ) -> Convergence | None:
         """Fill outputs (samples, features) from float32 inputs (samples, features).
 
+        Args:
+            team: threads that may help; whether they do is decided by the time it takes.
+
         Returns:
             How the loops converged; None without loops.
         """
+        if team is None:
+            return self._evaluate(inputs, outputs, tolerance, None)
+        began = time.perf_counter()
+        convergence = self._evaluate(inputs, outputs, tolerance, team if self._pacing.together() else None)
+        self._pacing.took(time.perf_counter() - began)
+        return convergence
+
+    def _evaluate(
+        self,
+        inputs: Mapping[str, Array],
+        outputs: Mapping[str, Array],
+        tolerance: Tolerance,
+        team: Team | None,
+    ) -> Convergence | None:
         for load in self.program.loads:
             machine.load(self._floats, load.targets, load.sources, load.step, inputs[load.name])
         convergence = None
@@ -56,9 +77,9 @@ class Arena:
             machine.store(self._floats, sources, step, outputs[name])
         return convergence
 
-    def serve(self) -> None:
-        """Help the caller of `evaluate` from another thread; returns when there is nothing to do."""
-        machine.run(*self._passed, 0, 0, self._gate, machine.SERVE)
+    def serve(self, thread: int) -> None:
+        """Help the caller of `evaluate` as thread 1, 2, ...; returns when there is nothing to do."""
+        machine.run(*self._passed, 0, 0, self._gate, thread)
 
     def _run(self, step: Step, team: Team | None) -> None:
         if isinstance(step, Reference):
@@ -67,7 +88,7 @@ class Arena:
             machine.run(*self._passed, step.first, step.last, self._gate, machine.ALONE)
         else:
             team.help(self)
-            machine.run(*self._passed, step.first, step.last, self._gate, machine.LEAD)
+            machine.run(*self._passed, step.first, step.last, self._gate, machine.LEADER)
 
     def _loop(self, loop: Loop, tolerance: Tolerance, team: Team | None) -> Convergence:
         states, updated = list(loop.states.values()), list(loop.updated.values())

@@ -4,8 +4,9 @@ from collections import defaultdict
 from dataclasses import dataclass
 
 from sim_compress.model import ImplicitModel
+from sim_compress.runtime.compiled.forms import form_of, forms
 from sim_compress.runtime.compiled.lanes import Geometry, Halo, Lanes, Pair, best_geometry
-from sim_compress.runtime.compiled.windows import Form, Windows, form_of, trace
+from sim_compress.runtime.compiled.windows import Windows, trace
 
 NO_HALO: Halo = (0, 0, 0, 0)
 
@@ -19,15 +20,6 @@ class Borders:
 
     geometries: dict[Pair, Geometry]
     haloed: frozenset[str]
-
-
-def forms(model: ImplicitModel) -> dict[str, Form]:
-    """Canonical form of every block's state."""
-    found = {}
-    for block in model.blocks:
-        componentwise = block.shape == block.affine.shape
-        found[block.name] = form_of(block.affine) if componentwise else Form(block.shape)
-    return found
 
 
 def borders(model: ImplicitModel, lanes: Lanes) -> Borders:

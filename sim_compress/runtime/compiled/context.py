@@ -1,44 +1,25 @@
 """What the parts of the lowering share: the assembly, the arena and the values placed so far."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sim_compress.activations import Activation
 from sim_compress.errors import InputError
 from sim_compress.runtime.compiled.borders import Borders
+from sim_compress.runtime.compiled.forms import Form
 from sim_compress.runtime.compiled.lanes import Geometry, Lanes
 from sim_compress.runtime.compiled.places import Flat, Load, Outside, Place, Regions, Tiled
 from sim_compress.runtime.compiled.program import Assembly
 from sim_compress.runtime.compiled.rounds import ROWS
-from sim_compress.runtime.compiled.windows import Form
 
 # The tables hold places in the arena as 32-bit integers.
 LARGEST_ARENA = 2**31 - 1
-Parameters = tuple[float, float, float]
-LINEAR_PHI: Parameters = (-np.inf, 1.0, np.inf)
 
 
 def rounded_up(number: int, multiple: int) -> int:
     """The next multiple."""
     return -(-number // multiple) * multiple
-
-
-def fused_phi(phi: Activation) -> Parameters | None:
-    """(low, slope, high) where phi(z) = min(max(z, slope z, low), high), else None."""
-    attributes: Mapping[str, float] = phi.attributes
-    match phi.name:
-        case "identity":
-            return LINEAR_PHI
-        case "relu":
-            return (0.0, 1.0, np.inf)
-        case "clip":
-            return (attributes["low"], 1.0, attributes["high"])
-        case "leaky_relu" if 0 <= attributes["slope"] <= 1:
-            return (-np.inf, attributes["slope"], np.inf)
-    return None
 
 
 @dataclass

@@ -1,5 +1,6 @@
 """The compiled evaluator: cuts batches into chunks and gives each an arena."""
 
+import os
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping
@@ -10,9 +11,10 @@ import numpy as np
 from sim_compress.model import ImplicitModel
 from sim_compress.model.maps import Array
 from sim_compress.runtime.compiled.arena import Arena
-from sim_compress.runtime.compiled.borders import forms
-from sim_compress.runtime.compiled.lowering import Lowering, Program
+from sim_compress.runtime.compiled.forms import forms
+from sim_compress.runtime.compiled.lowering import Lowering
 from sim_compress.runtime.compiled.preparation import prepare
+from sim_compress.runtime.compiled.steps import Program
 from sim_compress.runtime.compiled.team import Team
 from sim_compress.runtime.compiled.vectors import TILE, WIDTH
 from sim_compress.runtime.fixed_point import Convergence, Tolerance
@@ -33,6 +35,8 @@ class CompiledEvaluator:
         self._chunk = WIDTH // 2 if images else WIDTH * TILE
         self._lock = threading.Lock()
         self._kept: OrderedDict[int, tuple[Program, list[Arena]]] = OrderedDict()
+        # A forked child has none of its parent's threads.
+        self._process = os.getpid()
         self._team = Team(threads - 1) if threads > 1 else None
         self._pool = ThreadPoolExecutor(threads, "sim-compress") if threads > 1 else None
 
@@ -54,7 +58,7 @@ class CompiledEvaluator:
         self, inputs: Mapping[str, Array], outputs: Mapping[str, Array], samples: int
     ) -> Convergence | None:
         """One chunk, with the team where nobody else has it."""
-        team = self._team
+        team = self._team if os.getpid() == self._process else None
         if team is None or not team.lock.acquire(blocking=False):
             return self._evaluate(inputs, outputs, samples, None)
         try:
@@ -73,7 +77,8 @@ class CompiledEvaluator:
             own = [{name: a[begin:end] for name, a in arrays.items()} for arrays in (inputs, outputs)]
             return self._evaluate(own[0], own[1], end - begin, None)
 
-        parts = list(self._pool.map(part, begins) if self._pool else map(part, begins))
+        pool = self._pool if os.getpid() == self._process else None
+        parts = list(pool.map(part, begins) if pool else map(part, begins))
         loops = [p for p in parts if p is not None]
         return Convergence.concatenated(loops) if loops else None
 
@@ -96,7 +101,7 @@ class CompiledEvaluator:
                     self._kept.popitem(last=False)
             self._kept.move_to_end(samples)
             program, free = kept
-            return free.pop() if free else Arena(program)
+            return free.pop() if free else Arena(program, self._threads)
 
     def _give_back(self, arena: Arena) -> None:
         with self._lock:

@@ -4,38 +4,49 @@ A program is data, so that one compilation, kept on disk, serves every model. It
 to different places: results do not depend on the order or on the thread that they run on.
 """
 
+import hashlib
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numba import njit, types
 from numba.extending import intrinsic
-from numpy.typing import NDArray
 
-from sim_compress.runtime.compiled.atomics import atomic_add, atomic_get, atomic_swap, wait
+from sim_compress.runtime.compiled.dense_code import dense_rows_item
 from sim_compress.runtime.compiled.elements import element_item
+from sim_compress.runtime.compiled.gate import (
+    BEGIN,
+    END,
+    claim,
+    close_gate,
+    enter,
+    finish,
+    leave,
+    open_gate,
+    wait_for_all,
+)
+from sim_compress.runtime.compiled.halo_code import halo_item
 from sim_compress.runtime.compiled.operations import DenseRows, Halo, TiedSum
-from sim_compress.runtime.compiled.sums import dense_rows_item, halo_item, tied_sum_item
+from sim_compress.runtime.compiled.tied_code import tied_sum_item
 
 VECTOR_CODE = {TiedSum.CODE: tied_sum_item, DenseRows.CODE: dense_rows_item, Halo.CODE: halo_item}
 FIRST_ELEMENT_CODE = max(VECTOR_CODE) + 1
 
-# A gate: whether it is open and how many helpers are inside, the operations to run, and for every
-# operation the next item and the number of items done. Each number has a cache line of its own.
-LINE = 8
-STATE, BEGIN, END, FIRST_COUNTER = 0, LINE, 2 * LINE, 3 * LINE
-OPEN, HELPER = 1, 2
-# What a thread does in `run`.
-ALONE, LEAD, SERVE = range(3)
-# Rounds that a helper waits at a closed gate: some hundred microseconds.
-ATTENDANCE = 4000
+# Threads of `run`; helpers have numbers from 1.
+ALONE, LEADER = -1, 0
 # Samples whose features are loaded side by side.
 LOADED_SAMPLES = 16
 
 # A type checker would take the compiled functions for plain ones.
 _code: Any = intrinsic
 _entry: Any = njit(nogil=True, cache=True, error_model="numpy")
-_inner: Any = njit(nogil=True, error_model="numpy")
 _pasted: Any = njit(nogil=True, error_model="numpy", inline="always")
+
+
+def _digest() -> str:
+    """Hash of everything that the compiled code is made of."""
+    files = sorted(Path(__file__).parent.glob("*.py"))
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
 
 
 @_code
@@ -73,84 +84,68 @@ def _share(
     first: int,
     last: int,
     gate: Any,
-    alone: bool,
+    thread: int,
 ) -> None:
-    """Run operations; with others inside the gate each takes the next item that nobody has."""
+    """Run operations, alone or together with the others at the gate."""
+    alone = thread == ALONE
     for i in range(first, last):
-        following = FIRST_COUNTER + 2 * LINE * i
-        done = following + LINE
+        items = ops[i, 1]
         item = np.int64(-1)
         while True:
-            item = item + 1 if alone else atomic_add(gate, following, 1)
-            if item >= ops[i, 1]:
+            item = item + 1 if alone else claim(gate, thread, i, items)
+            if item < 0 or item >= items:
                 break
             if ops[i, 0] < FIRST_ELEMENT_CODE:
                 _vector_item(arena, integers, floats, masks, ops, i, item)
             else:
                 element_item(ops, i, item, integers, floats, arena)
             if not alone:
-                atomic_add(gate, done, 1)
-        rounds = 0
-        while not alone and atomic_get(gate, done) < ops[i, 1]:
-            wait(rounds)
-            rounds += 1
+                finish(gate, thread, i)
+        if not alone:
+            wait_for_all(gate, i, items)
 
 
-@_inner
-def _open(gate: Any, first: int, last: int) -> None:
-    """Let helpers in, to operations that nobody has begun."""
-    for i in range(first, last):
-        gate[FIRST_COUNTER + 2 * LINE * i] = gate[FIRST_COUNTER + 2 * LINE * i + LINE] = 0
-    gate[BEGIN], gate[END] = first, last
-    atomic_add(gate, STATE, OPEN)
+def _keyed_run(sources: str) -> Any:
+    """`run` with a place on disk that changes with the sources: numba looks at this file alone."""
+
+    @_entry
+    def run(
+        ops: Any,
+        integers: Any,
+        floats: Any,
+        masks: Any,
+        arena: Any,
+        first: int,
+        last: int,
+        gate: Any,
+        thread: int,
+    ) -> None:
+        """Run the operations first..last-1.
+
+        Thread ALONE does it all; LEADER shares with the threads that serve the gate, if any come. Another
+        number serves: it helps the leader, again and again, until nobody leads for a while; its own first
+        and last do not matter.
+        """
+        serving = thread > LEADER
+        # Only what a function uses is part of its key.
+        if not sources:
+            return
+        if thread == LEADER:
+            open_gate(gate, ops, first, last)
+        while not serving or enter(gate):
+            if serving:
+                first, last = gate[BEGIN], gate[END]
+            _share(ops, integers, floats, masks, arena, first, last, gate, thread)
+            if not serving:
+                break
+            leave(gate)
+        if thread == LEADER:
+            close_gate(gate)
+
+    return run
 
 
-@_inner
-def _close(gate: Any) -> None:
-    """Let nobody else in, and wait until the last helper is out."""
-    atomic_add(gate, STATE, -OPEN)
-    rounds = 0
-    while atomic_get(gate, STATE) != 0:
-        wait(rounds)
-        rounds += 1
-
-
-@_inner
-def _enter(gate: Any) -> bool:
-    """Go in as a helper; False when the gate stayed closed for a while."""
-    for _ in range(ATTENDANCE):
-        state = atomic_get(gate, STATE)
-        if state & OPEN and atomic_swap(gate, STATE, state, state + HELPER):
-            return True
-        wait(0)
-    return False
-
-
-@_entry
-def run(
-    ops: Any, integers: Any, floats: Any, masks: Any, arena: Any, first: int, last: int, gate: Any, role: int
-) -> None:
-    """Run the operations first..last-1.
-
-    ALONE: on this thread. LEAD: with the threads that serve the gate, if any come. SERVE: help whoever
-    leads, again and again, until nobody does for a while; first and last are the leader's.
-    """
-    if role == LEAD:
-        _open(gate, first, last)
-    while role != SERVE or _enter(gate):
-        if role == SERVE:
-            first, last = gate[BEGIN], gate[END]
-        _share(ops, integers, floats, masks, arena, first, last, gate, role == ALONE)
-        if role != SERVE:
-            break
-        atomic_add(gate, STATE, -HELPER)
-    if role == LEAD:
-        _close(gate)
-
-
-def new_gate(operations: int) -> NDArray[np.int64]:
-    """A closed gate for a program."""
-    return np.zeros(FIRST_COUNTER + 2 * LINE * max(1, operations), np.int64)
+run = _keyed_run(_digest())
 
 
 @_entry

@@ -34,10 +34,11 @@ class Operation:
 
 @dataclass(frozen=True)
 class TiedSum(Operation):
-    """Tied rows with phi: an item is a tile of positions for some row blocks.
+    """Tied rows with phi: an item is a tile of positions for some row blocks, tile after tile.
 
     Attributes:
         tiles: (first position, number of positions) of each tile.
+        parts: items of one tile, each with item_blocks of the blocks.
         starts: (first offset, first value) of each block.
         counts: rounds of each loop, for each block and segment.
         segments: number of sources that are read at different positions.
@@ -52,7 +53,7 @@ class TiedSum(Operation):
 
     CODE = 0
     tiles: int
-    tile_count: int
+    parts: int
     blocks: int
     item_blocks: int
     starts: int

@@ -6,8 +6,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from sim_compress.runtime.compiled.forms import Form
 from sim_compress.runtime.compiled.lanes import Geometry
-from sim_compress.runtime.compiled.windows import Form
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ def prepare() -> None:
         if machine.run.signatures:
             return
         folder = Path(machine.run.stats.cache_path)
-        known = any(folder.glob(f"{Path(machine.__file__).stem}.{machine.run.__name__}-*.nbi"))
+        known = any(folder.glob(f"{Path(machine.__file__).stem}.*{machine.run.__name__}-*.nbi"))
         if not known:
             LOGGER.info("compiling the numba kernel for this processor: some seconds, only once")
         began = time.perf_counter()

@@ -8,8 +8,8 @@ from typing import Protocol
 class Served(Protocol):
     """What a thread can help with."""
 
-    def serve(self) -> None:
-        """Help until there was nothing to do for a while; must not hold the interpreter lock."""
+    def serve(self, thread: int) -> None:
+        """Help as thread 1, 2, ... until there is nothing to do, without the interpreter lock."""
         ...
 
 
@@ -22,8 +22,9 @@ class Team:
     def __init__(self, helpers: int) -> None:
         self.lock = threading.Lock()
         self._state = _State(helpers)
-        for _ in range(helpers):
-            threading.Thread(target=_work, args=(self._state,), name="sim-compress", daemon=True).start()
+        for number in range(1, helpers + 1):
+            arguments = (self._state, number)
+            threading.Thread(target=_work, args=arguments, name="sim-compress", daemon=True).start()
         weakref.finalize(self, self._state.stop)
 
     def help(self, served: Served) -> None:
@@ -68,9 +69,9 @@ class _State:
                 self._served = None
 
 
-def _work(state: _State) -> None:
+def _work(state: _State, number: int) -> None:
     while (served := state.wait()) is not None:
-        served.serve()
+        served.serve(number)
         state.done(served)
         # A sleeping thread must not keep the arena alive.
         del served

@@ -1,4 +1,4 @@
-"""LLVM code of the sums: tied rows at tiles of positions, rows without positions, and halos.
+"""LLVM code of tied rows at tiles of positions:
 
     z[r, tile] = sum_k value[k] * x[offset[k] + tile]
 
@@ -9,7 +9,8 @@ from typing import Any
 
 from llvmlite import ir
 
-from sim_compress.runtime.compiled.operations import DenseRows, Halo, TiedSum
+from sim_compress.runtime.compiled.halo_code import copy_halo
+from sim_compress.runtime.compiled.operations import TiedSum
 from sim_compress.runtime.compiled.rounds import COUNTS, ONES, ROWS, SEVERAL, TWOS, Round
 from sim_compress.runtime.compiled.vectors import (
     ALIGNED,
@@ -17,7 +18,6 @@ from sim_compress.runtime.compiled.vectors import (
     INT64,
     TABLES,
     TILE,
-    UNALIGNED,
     WIDTH,
     ZERO,
     Choice,
@@ -34,18 +34,15 @@ from sim_compress.runtime.compiled.vectors import (
     store,
 )
 
-# Independent sums of a dense row: enough to hide the latency of a multiply-add.
-CHAINS = 4
-
 
 def tied_sum_item(module: ir.Module) -> Any:
     """Function of (tables, item): one tile for some row blocks, then what neighbours need of it."""
     made, b = function(module, "sim_compress_tied_sum", [*TABLES, INT64])
     tables = Tables(b, made.args[:-1], TiedSum)
-    tile_count = tables.field("tile_count")
-    tile = b.srem(made.args[-1], tile_count)
-    begin = b.mul(b.sdiv(made.args[-1], tile_count), tables.field("item_blocks"))
-    share, left = tables.field("item_blocks"), b.sub(tables.field("blocks"), begin)
+    parts, share = tables.field("parts"), tables.field("item_blocks")
+    tile = b.sdiv(made.args[-1], parts)
+    begin = b.mul(b.srem(made.args[-1], parts), share)
+    left = b.sub(tables.field("blocks"), begin)
     blocks = b.select(b.icmp_signed("<", share, left), share, left)
     entry = b.add(tables.field("tiles"), b.mul(tile, INT64(2)))
     first, size = tables.integer(entry), tables.integer(b.add(entry, INT64(1)))
@@ -72,7 +69,7 @@ def _tile_halo(tables: Tables, edge: Any, begin: Any, blocks: Any) -> None:
     count = b.sub(tables.integer(b.add(edge, INT64(1))), entry)
     row = b.mul(begin, INT64(ROWS))
     first = tables.vector(b.add(tables.field("halo_target"), b.mul(row, plane)))
-    _copy_halo(tables, first, entry, count, b.mul(plane, INT64(WIDTH)), b.mul(blocks, INT64(ROWS)))
+    copy_halo(tables, first, entry, count, b.mul(plane, INT64(WIDTH)), b.mul(blocks, INT64(ROWS)))
 
 
 def _tile(module: ir.Module, positions: int) -> Any:
@@ -149,68 +146,3 @@ def _store(tables: Tables, sums: list[Any], first: Any, block: Any) -> None:
         for r in range(ROWS):
             place = b.mul(b.add(vector, b.mul(plane, INT64(r))), INT64(WIDTH))
             store(b, b.select(kept, states[r * positions + t], ZERO), at(b, target, place), ALIGNED)
-
-
-def dense_rows_item(module: ir.Module) -> Any:
-    """Function of (tables, item): a vector of rows, sample after sample."""
-    made, b = function(module, "sim_compress_dense_rows", [*TABLES, INT64])
-    *arguments, item = made.args
-    tables = Tables(b, arguments, DenseRows)
-    block = b.add(tables.field("blocks"), b.mul(item, INT64(3)))
-    offsets, values, columns = (tables.integer(b.add(block, INT64(i))) for i in range(3))
-    row = b.mul(item, INT64(WIDTH))
-    samples = Loop(b, tables.field("samples"), [])
-    n = samples.round
-    x = at(b, tables.arena, b.mul(n, tables.field("source_step")))
-    target = b.add(b.add(tables.field("target"), row), b.mul(n, tables.field("step")))
-    bias = load(b, at(b, tables.floats, b.add(tables.field("bias"), row)), UNALIGNED)
-    state = [at(b, tables.integers, offsets), at(b, tables.floats, values), bias, *[ZERO] * (CHAINS - 1)]
-    for chains, count in ((CHAINS, b.sdiv(columns, INT64(CHAINS))), (1, b.srem(columns, INT64(CHAINS)))):
-        state = _dense_columns(b, chains, count, state, x)
-    total = b.fadd(b.fadd(state[2], state[3]), b.fadd(state[4], state[5]))
-    (result,) = apply_phi(b, [total], at(b, tables.floats, tables.field("phi")))
-    store(b, result, at(b, tables.arena, target), UNALIGNED)
-    samples.leave([])
-    b.ret_void()
-    return made
-
-
-def _dense_columns(b: ir.IRBuilder, chains: int, count: Any, state: list[Any], x: Any) -> list[Any]:
-    """Columns times their broadcast state, into one sum after the other."""
-    loop = Loop(b, count, state)
-    offsets, values, *sums = loop.carried
-    for i in range(chains):
-        value = splat(b, b.load(at(b, x, index(b, at(b, offsets, i)))))
-        weights = load(b, at(b, values, i * WIDTH), UNALIGNED)
-        sums[i] = multiply_add(b, weights, value, sums[i])
-    return loop.leave([at(b, offsets, chains), at(b, values, chains * WIDTH), *sums])
-
-
-def halo_item(module: ir.Module) -> Any:
-    """Function of (tables, item): the halo of some channels."""
-    made, b = function(module, "sim_compress_halo", [*TABLES, INT64])
-    *arguments, item = made.args
-    tables = Tables(b, arguments, Halo)
-    share, plane = tables.field("share"), tables.field("plane")
-    begin = b.mul(item, share)
-    left = b.sub(tables.field("channels"), begin)
-    channels = b.select(b.icmp_signed("<", share, left), share, left)
-    first = at(b, tables.arena, b.add(tables.field("target"), b.mul(begin, plane)))
-    _copy_halo(tables, first, INT64(0), tables.field("entries"), plane, channels)
-    b.ret_void()
-    return made
-
-
-def _copy_halo(tables: Tables, first: Any, entry: Any, entries: Any, plane: Any, channels: Any) -> None:
-    """Copy whole vectors shifted by lanes, in all channels."""
-    b = tables.b
-    table = at(b, tables.integers, b.add(tables.field("halo"), b.mul(entry, INT64(2))))
-    masks = at(b, tables.masks, b.add(tables.field("halo_masks"), entry))
-    loop = Loop(b, entries, [table, masks])
-    table, masks = loop.carried
-    kept = lanes(b, b.load(masks))
-    inner = Loop(b, channels, [at(b, first, index(b, at(b, table, i))) for i in range(2)])
-    target, source = inner.carried
-    store(b, b.select(kept, load(b, source, UNALIGNED), ZERO), target, ALIGNED)
-    inner.leave([at(b, target, plane), at(b, source, plane)])
-    loop.leave([at(b, table, 2), at(b, masks, 1)])

@@ -1,0 +1,85 @@
+"""What an arena does, one step after another."""
+
+from dataclasses import dataclass
+
+from sim_compress.activations import Activation
+from sim_compress.runtime.compiled.lanes import Lanes
+from sim_compress.runtime.compiled.places import Load, Place
+from sim_compress.runtime.compiled.program import Assembly, Tables
+
+
+@dataclass(frozen=True)
+class Operations:
+    """Run the operations first..last-1."""
+
+    first: int
+    last: int
+
+
+@dataclass(frozen=True, eq=False)
+class Reference:
+    """x = phi(z) by the reference, for a phi that has no operation."""
+
+    phi: Activation
+    source: Place
+    target: Place
+
+
+Step = Operations | Reference
+
+
+@dataclass(frozen=True, eq=False)
+class Loop:
+    """A fixed point: write the states, run the steps, read the new states, until they stay.
+
+    Attributes:
+        states: where each state is read by the loop and by what follows.
+        updated: where the steps leave phi(Ax + Bu).
+        refresh: steps to run when the states were written.
+    """
+
+    states: dict[str, Place]
+    updated: dict[str, Place]
+    refresh: tuple[Step, ...]
+    steps: tuple[Step, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Program:
+    """Everything a batch of one size needs beside its arena.
+
+    Attributes:
+        floats: size of the arena.
+    """
+
+    lanes: Lanes
+    tables: Tables
+    steps: tuple[Step | Loop, ...]
+    loads: tuple[Load, ...]
+    outputs: dict[str, Place]
+    floats: int
+
+
+class Steps:
+    """Steps in the making; operations in a row become one step."""
+
+    def __init__(self, assembly: Assembly) -> None:
+        self._assembly = assembly
+        self._begin = assembly.length
+        self._done: list[Step] = []
+
+    def _flush(self) -> None:
+        if self._assembly.length > self._begin:
+            self._done.append(Operations(self._begin, self._assembly.length))
+        self._begin = self._assembly.length
+
+    def add(self, step: Step) -> None:
+        """Append a step after the operations so far."""
+        self._flush()
+        self._done.append(step)
+
+    def finish(self) -> tuple[Step, ...]:
+        """The steps since the last finish."""
+        self._flush()
+        done, self._done = tuple(self._done), []
+        return done
