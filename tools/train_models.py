@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import onnx
 import onnxruntime as ort
 import torch
 from fashion_mnist import DEBIAN, load_split
@@ -168,7 +169,11 @@ def export(module: nn.Module, example: Tensor, path: Path) -> None:
         dynamo=True,
     )
     assert program is not None
-    program.save(path, external_data=False)
+    model = program.model_proto
+    # Stack traces of the exporter: the maker's paths, and bytes that are none of the network's.
+    for entry in (model, model.graph, *model.graph.node, *model.graph.value_info):
+        entry.ClearField("metadata_props")
+    onnx.save(model, path)
 
 
 def accuracy(path: Path, images: Tensor, labels: Tensor) -> float:
