@@ -2,12 +2,15 @@
 
 from sim_compress.core.allocation import Allocation, Block, allocate, trace
 from sim_compress.core.gram import Gram
-from sim_compress.core.path import Path, empty_path, longer_path
+from sim_compress.core.path import Path, path
 from sim_compress.core.penalties import L1, Penalty
 from sim_compress.core.polish import polish
 from sim_compress.core.problems import RowProblems, standardise
 from sim_compress.core.refit import refit
 from sim_compress.core.solution import FORBIDDEN, Ball, Solution, Status
+from sim_compress.core.solvers import Solver, solver
+from sim_compress.core.solvers.certified import solve_certified
+from sim_compress.core.solvers.convex import Convex
 from sim_compress.core.solvers.native import solve
 
 __all__ = [
@@ -16,18 +19,21 @@ __all__ = [
     "Allocation",
     "Ball",
     "Block",
+    "Convex",
     "Gram",
     "Path",
     "Penalty",
     "RowProblems",
     "Solution",
+    "Solver",
     "Status",
     "allocate",
-    "empty_path",
-    "longer_path",
+    "path",
     "polish",
     "refit",
     "solve",
+    "solve_certified",
+    "solver",
     "standardise",
     "trace",
 ]

@@ -40,7 +40,7 @@ class Allocation:
 
     Attributes:
         alpha: weight of the penalty for the whole network.
-        supports: each block's support at the alpha of its path just below, (rows, features).
+        supports: each block's support at the alpha of its path whose count is nearest, (rows, features).
         counts: how many entries each block keeps; they sum to the target.
     """
 
@@ -61,14 +61,14 @@ def trace(
     """
     paths = [empty_path(b.problems) for b in blocks]
     alpha = highest = max((float(np.abs(b.problems.g).max(initial=0.0)) for b in blocks), default=0.0)
-    found = 0
-    while found < count and alpha > SMALLEST * highest:
+    found, least = -1, SMALLEST * highest
+    while found < 0 or (found < count and alpha > least):
         alphas: Matrix = alpha / np.power(RATIO, np.arange(1.0, STRIDE + 1))
         for i, block in enumerate(blocks):
             paths[i] = longer_path(paths[i], block.problems, block.penalty, alphas, block.ball)
         alpha = float(alphas[-1])
         found = sum(int(p.counts[-1]) for p in paths)
-        progress(min(found / count, 1.0))
+        progress(min(found / max(count, 1), 1.0))
     return tuple(paths)
 
 
@@ -89,7 +89,8 @@ def allocate(paths: Sequence[Path], count: int) -> Allocation:
     part = (count - before.sum()) / max(after.sum() - before.sum(), 1)
     alpha = float(paths[0].alphas[step] * RATIO ** (1 - min(part, 1.0)))
     kept = _rounded(before + part * (after - before), sizes, count)
-    return Allocation(alpha, tuple(p.support(step) for p in paths), kept)
+    nearest = step if part > 0.5 or step == 0 else step - 1
+    return Allocation(alpha, tuple(p.support(nearest) for p in paths), kept)
 
 
 def _rounded(wanted: Matrix, sizes: NDArray[np.int64], count: int) -> tuple[int, ...]:

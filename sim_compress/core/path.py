@@ -46,6 +46,17 @@ class Path:
         return bits.astype(bool)
 
 
+def path(
+    problems: RowProblems,
+    penalty: Penalty,
+    alphas: Matrix,
+    ball: Ball | None = None,
+    tolerance: float = 1e-3,
+) -> Path:
+    """Supports of a block along descending alphas, from rows of zeros; arguments as for `longer_path`."""
+    return longer_path(empty_path(problems), problems, penalty, alphas, ball, tolerance)
+
+
 def empty_path(problems: RowProblems) -> Path:
     """A path without alphas; it starts at rows of zeros."""
     rows, features = problems.g.shape
@@ -55,7 +66,7 @@ def empty_path(problems: RowProblems) -> Path:
 
 
 def longer_path(
-    path: Path,
+    known: Path,
     problems: RowProblems,
     penalty: Penalty,
     alphas: Matrix,
@@ -65,13 +76,13 @@ def longer_path(
     """The path with more alphas.
 
     Args:
-        path: what is known; its last rows are the start.
+        known: the path so far; its last rows are the start.
         problems, penalty, ball: the block.
         alphas: descending, below the path's.
         tolerance: a row moves on when its duality gap is below this part of c; supports need no more.
     """
-    V, multiplier = path.rows.copy(), path.multiplier.copy()
-    packed = np.zeros((len(alphas), *path.packed.shape[1:]), np.uint8)
+    V, multiplier = known.rows.copy(), known.multiplier.copy()
+    packed = np.zeros((len(alphas), *known.packed.shape[1:]), np.uint8)
     if ball is None:
         ball = unbounded(problems)
     over_rows(
@@ -91,10 +102,10 @@ def longer_path(
     )
     counts = np.bitwise_count(packed).sum(axis=(1, 2), dtype=np.int64)
     return Path(
-        np.concatenate([path.alphas, alphas]),
-        np.concatenate([path.packed, packed]),
-        np.concatenate([path.counts, counts]),
-        path.features,
+        np.concatenate([known.alphas, alphas]),
+        np.concatenate([known.packed, packed]),
+        np.concatenate([known.counts, counts]),
+        known.features,
         V,
         multiplier,
     )

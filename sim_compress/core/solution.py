@@ -32,7 +32,7 @@ class Ball:
     Attributes:
         weights: (rows, features), not negative; zero for features that read inputs, FORBIDDEN for those
             that the row may not use.
-        radius: (rows,), positive.
+        radius: (rows,); a negative one leaves no room for any row.
     """
 
     weights: Matrix
@@ -51,7 +51,7 @@ class Solution:
     Attributes:
         rows: v in standard coordinates, (rows, features), with true zeros.
         multiplier: dual variable of each row's ball, (rows,); zero where it is inactive.
-        gap: duality gap of each row relative to c, (rows,).
+        gap: duality gap of each row relative to its objective, (rows,).
         status: outcome per row.
     """
 

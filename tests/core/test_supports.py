@@ -1,11 +1,11 @@
-"""Refit, polish and allocation: supports that do not grow, better fits, exact counts."""
+"""Refit and polish: supports that do not grow, better fits, exact counts."""
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sim_compress.core import L1, Ball, Block, Penalty, allocate, polish, refit, solve, trace
+from sim_compress.core import L1, Ball, polish, refit
 from tests.core.problems import row_problems
 
 
@@ -45,16 +45,3 @@ def test_polish_keeps_the_count_and_lowers_the_error_of_the_magnitude_support(co
     threshold = np.sort(np.abs(start), axis=None)[-count]
     magnitude = refit(problems, np.abs(start) >= threshold)
     assert problems.datafit(refit(problems, support)).sum() <= problems.datafit(magnitude).sum() + 1e-9
-
-
-@pytest.mark.parametrize("penalty", [L1, Penalty(0.1)], ids=["l1", "perspective"])
-@pytest.mark.parametrize("part", [0.1, 0.5, 0.9])
-def test_allocation_meets_the_count_with_one_alpha(penalty, part):
-    blocks = [Block(row_problems(seed=seed, features=10 + 8 * seed), penalty) for seed in range(4)]
-    size = sum(b.problems.g.size for b in blocks)
-    allocation = allocate(trace(blocks, round(part * size)), round(part * size))
-    assert sum(allocation.counts) == round(part * size)
-    for block, count in zip(blocks, allocation.counts, strict=True):
-        support = solve(block.problems, penalty, allocation.alpha, tolerance=1e-3).support
-        # Counts are interpolated between two alphas of the path; entries at the threshold may differ.
-        assert abs(int(support.sum()) - count) <= 0.1 * support.size

@@ -31,6 +31,7 @@ def appraise(
     multiplier: Matrix,
     tolerance: float,
     above: Status,
+    bounds: Matrix | None = None,
 ) -> Solution:
     """The solution of relaxed problems at given rows.
 
@@ -40,6 +41,7 @@ def appraise(
         multiplier: of each row's ball, (rows,); any value gives a valid gap, the right one a small gap.
         tolerance: rows whose gap is at most this part of their objective are optimal.
         above: status of the others.
+        bounds: proven elsewhere to lie under the objective, (rows,); the smaller gap counts.
     """
     Q = V @ problems.H - problems.g
     gap = np.zeros(problems.rows)
@@ -48,7 +50,10 @@ def appraise(
         fit = residual(Q[r], problems.g[r], problems.c[r], V[r])
         gap[r] = duality_gap(Q[r], fit, V[r], cost)
     gap += slack(ball, V, multiplier)
-    scale = np.maximum(objective(problems, penalty, alpha, V), FLOOR * problems.c)
+    reached = objective(problems, penalty, alpha, V)
+    if bounds is not None:
+        gap = np.minimum(gap, np.maximum(reached - bounds, 0.0))
+    scale = np.maximum(reached, FLOOR * problems.c)
     relative = np.divide(gap, scale, out=np.zeros_like(gap), where=scale > 0)
     status = [Status.OPTIMAL if g <= tolerance else above for g in relative]
     return Solution(V, multiplier, relative, tuple(status)).with_status(ball.radius < 0, Status.NO_ROOM)

@@ -16,6 +16,7 @@ from sim_compress.core.solution import Ball, Solution, Status
 from sim_compress.core.solvers.appraisal import appraise, unbounded
 from sim_compress.core.solvers.backends import usable
 from sim_compress.core.solvers.convex import Convex
+from sim_compress.core.solvers.cost import Cost, shortfall
 from sim_compress.core.solvers.exact import MATCHED, exact_targets, matched_solution
 
 if TYPE_CHECKING:
@@ -58,14 +59,19 @@ def solve(
     from sim_compress.core.solvers.row_model import row_model, solve_rows
 
     model = row_model(problems.features, penalty, ball)
-    fit = 0.5 * cp.sum_squares(_square_root(problems.H) @ model.v) - model.g @ model.v
-    problem = cp.Problem(cp.Minimize(fit + alpha * model.f), model.constraints)
-    outcome = solve_rows(problem, model, found, problems.g, tolerance)
+    root, targets = _square_root(problems)
+    seen = cp.Variable(len(root))
+    equality = root @ model.v == seen
+    fit = 0.5 * cp.sum_squares(seen) - model.g @ model.v
+    problem = cp.Problem(cp.Minimize(fit + alpha * model.f), [*model.constraints, equality])
+    outcome = solve_rows(problem, model, found, problems.g, tolerance, equality)
     if isinstance(penalty, Convex):
         return _uncertified(outcome)
     ball = unbounded(problems) if ball is None else ball
     V = _inside(ball, _with_zeros(problems, alpha, ball, outcome))
-    solution = appraise(problems, penalty, alpha, ball, V, outcome.multiplier, tolerance, Status.INEXACT)
+    bounds = _bounds(problems, penalty, alpha, ball, (root, targets), outcome)
+    multiplier = outcome.multiplier
+    solution = appraise(problems, penalty, alpha, ball, V, multiplier, tolerance, Status.INEXACT, bounds)
     return _with_failures(solution, outcome)
 
 
@@ -107,11 +113,38 @@ def match(
     return _with_failures(solution, outcome)
 
 
-def _square_root(H: Matrix) -> Matrix:
-    """R with R'R = H, without the directions that H does not see."""
-    eigenvalues, Q = np.linalg.eigh(H)
-    seen = eigenvalues > len(H) * np.finfo(float).eps * max(eigenvalues[-1], 0.0)
-    return np.sqrt(eigenvalues[seen])[:, None] * Q[:, seen].T
+def _square_root(problems: RowProblems) -> tuple[Matrix, Matrix]:
+    """R with R'R = H, without the directions that H does not see, and y with R'y = g, (rows, rank)."""
+    eigenvalues, Q = np.linalg.eigh(problems.H)
+    seen = eigenvalues > len(Q) * np.finfo(float).eps * max(eigenvalues.max(initial=0.0), 0.0)
+    root = np.sqrt(eigenvalues[seen])[:, None] * Q[:, seen].T
+    return root, (problems.g @ Q[:, seen]) / np.sqrt(eigenvalues[seen])
+
+
+def _bounds(
+    problems: RowProblems,
+    penalty: Penalty,
+    alpha: float,
+    ball: Ball,
+    square: tuple[Matrix, Matrix],
+    outcome: "Outcome",
+) -> Matrix:
+    """What the back end's own dual points prove to lie under the objectives, (rows,).
+
+    An interior point's residual is wrong by the root of its gap, and a bound made of it by as much; the
+    dual variables are not.
+    """
+    root, targets = square
+    residual = outcome.prices - targets
+    Q, inner = residual @ root, np.einsum("rk,rk->r", outcome.prices, residual)
+    unseen = np.maximum(problems.c - np.einsum("rk,rk->r", targets, targets), 0.0)
+    fit = np.einsum("rk,rk->r", residual, residual) + unseen
+    bounds = np.zeros(problems.rows)
+    for r, tau in enumerate(outcome.multiplier):
+        cost = Cost(alpha, penalty.knee, ball.weights[r], float(tau))
+        used = tau * ball.radius[r] if tau > 0 else 0.0
+        bounds[r] = 0.5 * fit[r] - shortfall(Q[r], fit[r], inner[r], cost) - used
+    return bounds
 
 
 def _with_zeros(problems: RowProblems, alpha: float, ball: Ball, outcome: "Outcome") -> Matrix:

@@ -1,6 +1,6 @@
 """A penalty and a constraint set that the user writes as cvxpy expressions."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from cvxpy import Constraint, Expression
 
 
-def _everywhere(_v: "Expression") -> "list[Constraint]":
+def _everywhere(_v: "Expression") -> "Sequence[Constraint | bool]":
     return []
 
 
@@ -18,8 +18,8 @@ class Convex:
 
     Attributes:
         f: v (features,) -> convex scalar expression.
-        C: v -> constraints.
+        C: v -> constraints, as cvxpy's comparisons give them.
     """
 
     f: "Callable[[Expression], Expression]"
-    C: "Callable[[Expression], list[Constraint]]" = _everywhere
+    C: "Callable[[Expression], Sequence[Constraint | bool]]" = _everywhere

@@ -90,34 +90,47 @@ def residual(q, g, c, v):
 
 @numba.njit(cache=True)
 def duality_gap(q, fit, v, cost):
-    """Primal minus dual objective of datafit + cost at v; docs/mathematics.md derives it.
-
-    The dual point is the residual, as it is or shrunk into the box where the conjugate vanishes; the
-    better bound counts. Every term is small near the optimum, so the gap keeps its digits when the
-    objective almost vanishes.
+    """Primal minus dual objective of datafit + cost at v, with its residual as the dual point.
 
     Args:
         q: Hv - g.
         fit: twice the datafit.
         v, cost: the row and what it pays.
     """
-    excess = 1.0
-    for j in range(len(v)):
-        allowed = max(cost.alpha + price(cost, j), REST)
-        excess = max(excess, abs(q[j]) / allowed)
-    gap = _gap_at(1.0 / excess, q, fit, v, cost)
-    if cost.knee < np.inf and cost.alpha > REST:
-        gap = min(gap, _gap_at(1.0, q, fit, v, cost))
-    return gap
+    return value(v, cost) + shortfall(q, fit, np.dot(v, q), cost)
 
 
 @numba.njit(cache=True)
-def _gap_at(shrink, q, fit, v, cost):
-    """The gap with the residual times `shrink` as dual point."""
-    gap = 0.5 * (1.0 - shrink) ** 2 * fit + value(v, cost) + shrink * np.dot(v, q)
+def shortfall(q, fit, inner, cost):
+    """The datafit of a dual point less the bound that it puts under every row's objective.
+
+    The point is a residual Rv - y, as it is or shrunk into the box where the conjugate vanishes; the better
+    bound counts (docs/mathematics.md). Every term is small near the optimum, so a gap made of it keeps its
+    digits when the objective almost vanishes.
+
+    Args:
+        q: R' times the residual, Hv - g.
+        fit: square of the residual.
+        inner: v'q.
+        cost: what a row pays beside its datafit.
+    """
+    excess = 1.0
+    for j in range(len(q)):
+        allowed = max(cost.alpha + price(cost, j), REST)
+        excess = max(excess, abs(q[j]) / allowed)
+    found = _shortfall_at(1.0 / excess, q, fit, inner, cost)
     if cost.knee < np.inf and cost.alpha > REST:
-        for j in range(len(v)):
+        found = min(found, _shortfall_at(1.0, q, fit, inner, cost))
+    return found
+
+
+@numba.njit(cache=True)
+def _shortfall_at(shrink, q, fit, inner, cost):
+    """The shortfall of the residual times `shrink`."""
+    found = 0.5 * (1.0 - shrink) ** 2 * fit + shrink * inner
+    if cost.knee < np.inf and cost.alpha > REST:
+        for j in range(len(q)):
             over = shrink * abs(q[j]) - price(cost, j)
             if over > cost.alpha:
-                gap += cost.knee * (over * over / cost.alpha - cost.alpha) / 2.0
-    return gap
+                found += cost.knee * (over * over / cost.alpha - cost.alpha) / 2.0
+    return found

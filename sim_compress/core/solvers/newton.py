@@ -16,6 +16,8 @@ from sim_compress.core.solvers.descent import add_product
 # Added to the active set's diagonal. Steps start from the gradient, so it slows none and moves no optimum;
 # without it a singular active set has no step.
 RIDGE = 1e-10
+# A move that does not help by where its first coordinate meets zero is halved so often, then given up.
+HALVINGS = 8
 
 
 @numba.njit(cache=True)
@@ -32,28 +34,11 @@ def step(shared, q, v, cost) -> bool:
     move = solve_active(shared, v, cost, descent)
     product = np.zeros(len(v))
     add_product(shared.H, product, move)
-    crossed, kinked = _crossings(v, move, cost.knee)
-    if not kinked:
+    if not _kinked(v, move, cost.knee):
         v += move
         q += product
         return False
-    part, stopped = _line_minimum(q, v, cost, move, product)
-    change = _change(q, v, cost, part * move, part * product)
-    if crossed:
-        stop = np.where(v * (v + move) < 0.0, -v, move)
-        stop_product = np.zeros(len(v))
-        add_product(shared.H, stop_product, stop)
-        if _change(q, v, cost, stop, stop_product) < change:
-            v += stop
-            q += stop_product
-            return False
-    if change < 0.0:
-        v += part * move
-        q += part * product
-        if stopped >= 0:
-            q -= v[stopped] * shared.H[stopped]
-            v[stopped] = 0.0
-    return change < 0.0 and stopped >= 0
+    return _search(shared, q, v, cost, move)
 
 
 @numba.njit(cache=True)
@@ -65,75 +50,51 @@ def _gradient(q, v, cost, j):
 
 
 @numba.njit(cache=True)
-def _crossings(v, move, knee):
-    """Whether the move takes a coordinate to the other sign, and whether it crosses zero or the knee."""
-    crossed = kinked = False
+def _kinked(v, move, knee) -> bool:
+    """Whether the move takes a coordinate over zero or over the knee."""
     for j in range(len(v)):
         fresh = v[j] + move[j]
-        crossed = crossed or v[j] * fresh < 0.0
-        kinked = kinked or (abs(fresh) > knee) != (abs(v[j]) > knee)
-    return crossed, crossed or kinked
+        if v[j] * fresh < 0.0 or (abs(fresh) > knee) != (abs(v[j]) > knee):
+            return True
+    return False
 
 
 @numba.njit(cache=True)
-def _change(q, v, cost, move, product) -> float:
-    """By how much the move changes the objective."""
-    return np.dot(q, move) + 0.5 * np.dot(product, move) + value(v + move, cost) - value(v, cost)
+def _search(shared, q, v, cost, move) -> bool:
+    """Take the best found part of a move, with coordinates held where they meet zero.
 
+    The parts end where half, a quarter, ... of those coordinates have met it: with dependent columns active
+    the move is huge and only its very beginning helps.
 
-@numba.njit(cache=True)
-def _line_minimum(q, v, cost, move, product):
-    """Part of the move, in (0, 1], that minimises the objective; the coordinate it brings to zero or -1.
-
-    The slope along the move grows: bisection over the points where a coordinate meets zero finds the last
-    one that is still downhill.
+    Returns:
+        Whether the part was a true part that brought a coordinate to zero.
     """
     meets = np.full(len(v), np.inf)
     for j in range(len(v)):
         if v[j] * move[j] < 0.0:
             meets[j] = -v[j] / move[j]
     order = np.argsort(meets)
-    low, high = 0, int(np.sum(meets < 1.0))
-    linear, square = np.dot(q, move), np.dot(product, move)
-    while low < high:
-        middle = (low + high) // 2
-        if _slope(meets[order[middle]], linear, square, v, cost, move) < 0.0:
-            low = middle + 1
+    left, part, halvings = int(np.sum(meets < 1.0)), 1.0, 0
+    best, best_part = 0.0, 0.0
+    best_move, best_product = np.zeros(len(v)), np.zeros(len(v))
+    while halvings < HALVINGS:
+        taken = np.where(meets <= part, -v, part * move)
+        product = np.zeros(len(v))
+        add_product(shared.H, product, taken)
+        change = np.dot(q, taken) + 0.5 * np.dot(product, taken) + value(v + taken, cost) - value(v, cost)
+        if change >= best and best < 0.0:
+            break
+        if change < best:
+            best, best_part, best_move, best_product = change, part, taken, product
+        if left > 0:
+            left //= 2
+            part = meets[order[left]]
         else:
-            high = middle
-    upper = meets[order[low]] if low < len(v) else np.inf
-    lower = meets[order[low - 1]] if low > 0 else 0.0
-    part = _root(lower, min(upper, 1.0), linear, square, v, cost, move)
-    if part == upper:
-        return part, order[low]
-    return part, -1
-
-
-@numba.njit(cache=True)
-def _root(low, high, linear, square, v, cost, move) -> float:
-    """Where the slope along the move vanishes between two points, or the upper one if it stays downhill."""
-    if _slope(high * (1.0 - 1e-12), linear, square, v, cost, move) <= 0.0:
-        return high
-    for _ in range(40):
-        middle = 0.5 * (low + high)
-        if _slope(middle, linear, square, v, cost, move) < 0.0:
-            low = middle
-        else:
-            high = middle
-    return 0.5 * (low + high)
-
-
-@numba.njit(cache=True)
-def _slope(part, linear, square, v, cost, move) -> float:
-    """Derivative of the objective along the move, taken just beyond a kink."""
-    total = linear + part * square
-    for j in range(len(v)):
-        if move[j] != 0.0:
-            fresh = v[j] + part * move[j]
-            rate = max(abs(fresh) / cost.knee, 1.0) * cost.alpha + price(cost, j)
-            beyond = fresh * move[j] > 0.0 or (v[j] * move[j] < 0.0 and part >= -v[j] / move[j])
-            total += rate * abs(move[j]) if beyond else -rate * abs(move[j])
-    return total
+            part *= 0.5
+            halvings += 1
+    v += best_move
+    q += best_product
+    return bool(best_part < 1.0 and np.any((v == 0.0) & (best_move != 0.0)))
 
 
 @numba.njit(cache=True)

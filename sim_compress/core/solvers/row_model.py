@@ -79,9 +79,7 @@ def row_model(features: int, penalty: Penalty | Convex, ball: Ball | None) -> Ro
     """
     v, g = cp.Variable(features), cp.Parameter(features)
     if isinstance(penalty, Convex):
-        f, constraints = penalty.f(v), list(penalty.C(v))
-        if not f.is_convex() or not f.is_scalar() or not all(c.is_dcp() for c in constraints):
-            raise InputError(f"f must be a convex scalar and C convex by cvxpy's rules; got f(v) = {f}")
+        f, constraints = _written(v, penalty)
     else:
         f, constraints = _perspective(v, penalty)
     inside = None
@@ -89,6 +87,18 @@ def row_model(features: int, penalty: Penalty | Convex, ball: Ball | None) -> Ro
         inside = _ball_model(v, ball)
         constraints += [inside.constraint, cp.multiply(1 - inside.allowed, v) == 0]
     return RowModel(v, g, f, constraints, inside)
+
+
+def _written(v: cp.Variable, penalty: Convex) -> tuple[cp.Expression, list[cp.Constraint]]:
+    """What the user wrote, where cvxpy can tell that it is convex."""
+    f, given = penalty.f(v), penalty.C(v)
+    if not isinstance(f, cp.Expression) or not f.is_convex() or not f.is_scalar():
+        raise InputError(f"f must be a convex scalar by cvxpy's rules (cvxpy.org/tutorial/dcp); got {f}")
+    constraints = [c for c in given if isinstance(c, cp.Constraint)]
+    for constraint in given:
+        if not isinstance(constraint, cp.Constraint) or not constraint.is_dcp():
+            raise InputError(f"C must hold constraints that are convex by cvxpy's rules; got {constraint}")
+    return f, constraints
 
 
 def _perspective(v: cp.Variable, penalty: Penalty) -> tuple[cp.Expression, list[cp.Constraint]]:

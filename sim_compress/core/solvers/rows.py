@@ -88,6 +88,9 @@ def minimise_within(shared, g, c, v, cost, radius, stop):
     Returns:
         The multiplier and the duality gap.
     """
+    if radius < 0.0:
+        assign(v, np.zeros(len(v)))
+        return 0.0, np.inf
     low, high, tau = 0.0, _no_weight(shared.H, c, cost.weights), cost.tau
     below, above = np.zeros(len(v)), v.copy()
     best = below
