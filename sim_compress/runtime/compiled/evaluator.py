@@ -21,6 +21,8 @@ from sim_compress.runtime.fixed_point import Convergence, Tolerance
 
 # Programs kept for different batch sizes, the last ones used.
 PROGRAMS = 8
+# Threads that share one chunk: a block has too few rows and tiles for more.
+TEAM = 8
 
 
 class CompiledEvaluator:
@@ -28,7 +30,7 @@ class CompiledEvaluator:
 
     def __init__(self, model: ImplicitModel, tolerance: Tolerance, threads: int) -> None:
         prepare()
-        self._model, self._tolerance, self._threads = model, tolerance, threads
+        self._model, self._tolerance = model, tolerance
         self._lowering = Lowering(model, WIDTH, TILE)
         images = any(form.size != (1, 1) for form in forms(model).values())
         # Images: the states of a chunk stay in cache. Rows alone: a whole tile of samples.
@@ -37,7 +39,8 @@ class CompiledEvaluator:
         self._kept: OrderedDict[int, tuple[Program, list[Arena]]] = OrderedDict()
         # A forked child has none of its parent's threads.
         self._process = os.getpid()
-        self._team = Team(threads - 1) if threads > 1 else None
+        self._sharing = min(threads, TEAM)
+        self._team = Team(self._sharing - 1) if threads > 1 else None
         self._pool = ThreadPoolExecutor(threads, "sim-compress") if threads > 1 else None
 
     def evaluate(self, inputs: Mapping[str, Array]) -> tuple[dict[str, Array], Convergence | None]:
@@ -101,7 +104,7 @@ class CompiledEvaluator:
                     self._kept.popitem(last=False)
             self._kept.move_to_end(samples)
             program, free = kept
-            return free.pop() if free else Arena(program, self._threads)
+            return free.pop() if free else Arena(program, self._sharing)
 
     def _give_back(self, arena: Arena) -> None:
         with self._lock:
