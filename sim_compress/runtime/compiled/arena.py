@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,14 +11,29 @@ from sim_compress.model.maps import Array
 from sim_compress.runtime.compiled import machine
 from sim_compress.runtime.compiled.gate import new_gate
 from sim_compress.runtime.compiled.pacing import Pacing
-from sim_compress.runtime.compiled.places import Place
+from sim_compress.runtime.compiled.places import Outside, Place
 from sim_compress.runtime.compiled.steps import Loop, Program, Reference, Step
 from sim_compress.runtime.compiled.team import Team
 from sim_compress.runtime.fixed_point import Convergence, Tolerance, solve
 
 
+@dataclass(frozen=True, eq=False)
+class Call:
+    """What a caller asks for.
+
+    Attributes:
+        inputs, outputs: name -> (samples, features); outputs are float32 and filled.
+        team: threads that may help.
+    """
+
+    inputs: Mapping[str, Array]
+    outputs: Mapping[str, Array]
+    tolerance: Tolerance
+    team: Team | None
+
+
 class Arena:
-    """Memory for a program; nothing is allocated when it runs, but for phi by the reference and loops."""
+    """Memory for a program; nothing is allocated when it runs, but by the reference and by loops."""
 
     def __init__(self, program: Program, threads: int) -> None:
         self.program = program
@@ -36,61 +52,56 @@ class Arena:
             for name, place in program.outputs.items()
         }
 
-    def evaluate(
-        self,
-        inputs: Mapping[str, Array],
-        outputs: Mapping[str, Array],
-        tolerance: Tolerance,
-        team: Team | None,
-    ) -> Convergence | None:
-        """Fill outputs (samples, features) from float32 inputs (samples, features).
-
-        Args:
-            team: threads that may help; whether they do is decided by the time it takes.
+    def evaluate(self, call: Call) -> Convergence | None:
+        """Fill the outputs from the inputs.
 
         Returns:
             How the loops converged; None without loops.
         """
-        if team is None:
-            return self._evaluate(inputs, outputs, tolerance, None)
+        if call.team is None:
+            return self._evaluate(call)
         began = time.perf_counter()
-        convergence = self._evaluate(inputs, outputs, tolerance, team if self._pacing.together() else None)
+        convergence = self._evaluate(call if self._pacing.together() else replace(call, team=None))
         self._pacing.took(time.perf_counter() - began)
         return convergence
 
-    def _evaluate(
-        self,
-        inputs: Mapping[str, Array],
-        outputs: Mapping[str, Array],
-        tolerance: Tolerance,
-        team: Team | None,
-    ) -> Convergence | None:
+    def _evaluate(self, call: Call) -> Convergence | None:
         for load in self.program.loads:
-            machine.load(self._floats, load.targets, load.sources, load.step, inputs[load.name])
+            machine.load(self._floats, load.targets, load.sources, load.step, call.inputs[load.name])
         convergence = None
         for step in self.program.steps:
             if isinstance(step, Loop):
-                convergence = self._loop(step, tolerance, team).joined(convergence)
+                convergence = self._loop(step, call).joined(convergence)
             else:
-                self._run(step, team)
+                self._run(step, call)
         for name, (sources, step) in self._stores.items():
-            machine.store(self._floats, sources, step, outputs[name])
+            machine.store(self._floats, sources, step, call.outputs[name])
         return convergence
 
     def serve(self, thread: int) -> None:
         """Help the caller of `evaluate` as thread 1, 2, ...; returns when there is nothing to do."""
         machine.run(*self._passed, 0, 0, self._gate, thread)
 
-    def _run(self, step: Step, team: Team | None) -> None:
+    def _run(self, step: Step, call: Call) -> None:
         if isinstance(step, Reference):
-            self._write(step.target, step.phi(self._read(step.source)))
-        elif team is None:
+            self._refer(step, call)
+        elif call.team is None:
             machine.run(*self._passed, step.first, step.last, self._gate, machine.ALONE)
         else:
-            team.help(self)
+            call.team.help(self)
             machine.run(*self._passed, step.first, step.last, self._gate, machine.LEADER)
 
-    def _loop(self, loop: Loop, tolerance: Tolerance, team: Team | None) -> Convergence:
+    def _refer(self, step: Reference, call: Call) -> None:
+        source = step.source
+        if isinstance(source, Outside):
+            value = np.moveaxis(call.inputs[source.name].reshape(-1, *source.form.shape), 0, -1)
+        else:
+            value = self._read(source)
+        places, element = step.target.destinations
+        found = step.function(value).reshape(-1, self._samples)[element]
+        self._floats[places[:, None] + step.target.step * np.arange(self._samples)] = found
+
+    def _loop(self, loop: Loop, call: Call) -> Convergence:
         states, updated = list(loop.states.values()), list(loop.updated.values())
         sizes = [place.elements.size for place in states]
 
@@ -98,15 +109,15 @@ class Arena:
             for place, part in zip(states, np.split(x, np.cumsum(sizes)[:-1]), strict=True):
                 self._write(place, part.reshape(*place.elements.shape, self._samples))
             for step in loop.refresh:
-                self._run(step, team)
+                self._run(step, call)
 
         def advance(x: Array) -> Array:
             write(x)
             for step in loop.steps:
-                self._run(step, team)
+                self._run(step, call)
             return np.concatenate([self._read(p).reshape(-1, self._samples) for p in updated])
 
-        found, convergence = solve(advance, sum(sizes), self._samples, tolerance)
+        found, convergence = solve(advance, sum(sizes), self._samples, call.tolerance)
         write(found)
         return convergence
 

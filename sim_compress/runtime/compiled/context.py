@@ -12,6 +12,7 @@ from sim_compress.runtime.compiled.lanes import Geometry, Lanes
 from sim_compress.runtime.compiled.places import Flat, Load, Outside, Place, Regions, Tiled
 from sim_compress.runtime.compiled.program import Assembly
 from sim_compress.runtime.compiled.rounds import ROWS
+from sim_compress.runtime.compiled.steps import Steps
 
 # The tables hold places in the arena as 32-bit integers.
 LARGEST_ARENA = 2**31 - 1
@@ -31,6 +32,7 @@ class Context:
         tile: vectors of a tile.
         values: the place of every live input and state.
         loads: what is copied from the inputs.
+        steps: the program so far.
     """
 
     lanes: Lanes
@@ -40,8 +42,12 @@ class Context:
     regions: Regions = field(default_factory=lambda: Regions(lead=1))
     values: dict[str, Place | Outside] = field(default_factory=dict)
     loads: list[Load] = field(default_factory=list)
+    steps: Steps = field(init=False)
     _inside: dict[str, Flat] = field(default_factory=dict)
     _temporary: list[int] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.steps = Steps(self.assembly)
 
     def is_flat(self, form: Form) -> bool:
         """Whether rows go into lanes: no positions and few samples."""

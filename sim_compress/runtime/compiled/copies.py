@@ -1,19 +1,29 @@
-"""Chains that do more than shift: their values are copied, or summed, into a place of their own."""
+"""Chains that do more than shift: their values are copied, or computed, into a place of their own."""
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from sim_compress.model import LinearMap, apply_chain, chain_matrix
+from sim_compress.model import LinearMap, Offset, Scale, Sum, apply_chain, chain_matrix
 from sim_compress.model.maps import SELECTIONS
 from sim_compress.runtime.compiled.context import Context
 from sim_compress.runtime.compiled.operations import CHUNK, Gather, Sums
-from sim_compress.runtime.compiled.places import Outside, Place, Tiled
+from sim_compress.runtime.compiled.places import Outside, Place
+from sim_compress.runtime.compiled.steps import Reference
 
 # The source of an element that is zero.
 NOTHING = -1
+# Maps whose chains become gathers or weighted sums.
+OPERATED = (*SELECTIONS, Sum, Scale, Offset)
+
+
+def has_operations(maps: Sequence[LinearMap], source: Place | Outside) -> bool:
+    """Whether operations can compute a chain; if not, the reference does."""
+    exact = source.float32 if isinstance(source, Outside) else True
+    return exact and all(isinstance(step, OPERATED) for step in maps)
 
 
 def selected(maps: Sequence[LinearMap], source: Place | Outside) -> NDArray[np.int64] | None:
@@ -32,8 +42,11 @@ def copy_chain(context: Context, maps: Sequence[LinearMap], name: str, target: P
         name: the value that the chain reads.
         target: for an input a place that was kept, else one that may hold old numbers.
     """
-    places, element = _destinations(target)
     source = context.values[name]
+    if not has_operations(maps, source):
+        context.steps.add(Reference(partial(apply_chain, maps), source, target))
+        return
+    places, element = target.destinations
     sources = selected(maps, source)
     if sources is None:
         _linear(context, maps, context.inside(name), target, places, element)
@@ -46,16 +59,6 @@ def copy_chain(context: Context, maps: Sequence[LinearMap], name: str, target: P
     _gather(context, places[kept], target.step, wanted[kept], source.step)
     if not kept.all():
         _clear(context, places[~kept], target.step)
-
-
-def _destinations(target: Place) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """All places to fill, and the row-major number of the element that goes there."""
-    if not isinstance(target, Tiled):
-        return target.elements.ravel(), np.arange(target.elements.size)
-    places, rows, columns = target.geometry.filled()
-    numbers = np.arange(target.elements.size).reshape(target.form.shape)
-    element = target.form.canonical(numbers)[:, rows, columns]
-    return (target.channels[:, None] + places).ravel(), element.ravel()
 
 
 def _items(places: NDArray[np.int64]) -> int:

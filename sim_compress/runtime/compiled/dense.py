@@ -6,7 +6,7 @@ from scipy import sparse
 
 from sim_compress.model import Affine, Term, chain_shape
 from sim_compress.runtime.compiled.context import Context
-from sim_compress.runtime.compiled.copies import NOTHING, copy_chain, selected
+from sim_compress.runtime.compiled.copies import NOTHING, copy_chain, has_operations, selected
 from sim_compress.runtime.compiled.forms import Form
 from sim_compress.runtime.compiled.operations import DenseRows
 from sim_compress.runtime.compiled.phis import Parameters
@@ -50,11 +50,12 @@ def lower_dense(context: Context, name: str, affine: Affine, target: Flat, phi: 
 
 def _features(context: Context, term: Term) -> tuple[Place, NDArray[np.int64]]:
     """Where the features of a term lie: read in place where the chain only selects."""
-    source = context.inside(term.source)
-    elements = selected(term.maps, source)
-    if elements is None or NOTHING in elements:
-        return _copied(context, term)
-    return source, elements.ravel()
+    if has_operations(term.maps, context.values[term.source]):
+        source = context.inside(term.source)
+        elements = selected(term.maps, source)
+        if elements is not None and NOTHING not in elements:
+            return source, elements.ravel()
+    return _copied(context, term)
 
 
 def _copied(context: Context, term: Term) -> tuple[Place, NDArray[np.int64]]:

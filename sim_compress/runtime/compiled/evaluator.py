@@ -10,7 +10,7 @@ import numpy as np
 
 from sim_compress.model import ImplicitModel
 from sim_compress.model.maps import Array
-from sim_compress.runtime.compiled.arena import Arena
+from sim_compress.runtime.compiled.arena import Arena, Call
 from sim_compress.runtime.compiled.forms import forms
 from sim_compress.runtime.compiled.lowering import Lowering
 from sim_compress.runtime.compiled.preparation import prepare
@@ -49,7 +49,7 @@ class CompiledEvaluator:
         outputs = {o.name: np.empty((samples, *o.shape), np.float32) for o in self._model.outputs}
         if not samples:
             return outputs, None
-        rows = {name: np.ascontiguousarray(u, np.float32).reshape(samples, -1) for name, u in inputs.items()}
+        rows = {name: np.ascontiguousarray(u).reshape(samples, -1) for name, u in inputs.items()}
         flat = {name: y.reshape(samples, -1) for name, y in outputs.items()}
         if samples <= self._chunk:
             convergence = self._chunk_alone(rows, flat, samples)
@@ -90,7 +90,7 @@ class CompiledEvaluator:
     ) -> Convergence | None:
         arena = self._take(samples)
         try:
-            return arena.evaluate(inputs, outputs, self._tolerance, team)
+            return arena.evaluate(Call(inputs, outputs, self._tolerance, team))
         finally:
             self._give_back(arena)
 

@@ -5,14 +5,21 @@ from dataclasses import replace
 import numpy as np
 from scipy import sparse
 
-from sim_compress.model import Affine, ImplicitModel, Offset, Scale, Term
+from sim_compress.model import Affine, ImplicitModel, Scale, Sum, Term
+from sim_compress.model.maps import SELECTIONS
+
+# Maps that a constant factor passes through.
+LINEAR = (*SELECTIONS, Sum, Scale)
 
 
 def without_factors(model: ImplicitModel) -> ImplicitModel:
     """The model with constant factors in its weights."""
+    # Numbers of other inputs meet a factor in their own dtype.
+    others = {i.name for i in model.inputs if i.dtype != "float32"}
 
     def fold(affine: Affine) -> Affine:
-        return replace(affine, terms=tuple(map(_without_factors, affine.terms)))
+        terms = (t if t.source in others else _without_factors(t) for t in affine.terms)
+        return replace(affine, terms=tuple(terms))
 
     return replace(
         model,
@@ -24,7 +31,7 @@ def without_factors(model: ImplicitModel) -> ImplicitModel:
 def _without_factors(term: Term) -> Term:
     """A term whose weight takes over the constant factors of its chain."""
     factors = [step for step in term.maps if isinstance(step, Scale) and step.factor.size == 1]
-    if term.weight is None or not factors or any(isinstance(step, Offset) for step in term.maps):
+    if term.weight is None or not factors or not all(isinstance(step, LINEAR) for step in term.maps):
         return term
     weight = term.weight.astype(np.float64) * np.prod([float(step.factor.item()) for step in factors])
     maps = tuple(step for step in term.maps if step not in factors)

@@ -11,7 +11,7 @@ from sim_compress.runtime.compiled.lanes import Lanes
 from sim_compress.runtime.compiled.phis import LINEAR_PHI, Parameters, apply_phi, fused_phi
 from sim_compress.runtime.compiled.places import Flat, Outside, Place
 from sim_compress.runtime.compiled.program import Assembly, Constants
-from sim_compress.runtime.compiled.steps import Loop, Program, Step, Steps
+from sim_compress.runtime.compiled.steps import Loop, Program, Step
 from sim_compress.runtime.compiled.tiled import lower_tiled
 from sim_compress.runtime.schedule import Stage, schedule
 
@@ -29,38 +29,39 @@ class Lowering:
         """The program for a batch of so many samples."""
         lanes = Lanes(self._width, samples)
         context = Context(lanes, self._tile, borders(self._model, lanes), Assembly(self._constants))
-        context.values |= {i.name: Outside(Form(i.shape)) for i in self._model.inputs}
-        steps = Steps(context.assembly)
+        context.values |= {
+            i.name: Outside(i.name, Form(i.shape), i.dtype == "float32") for i in self._model.inputs
+        }
         done: list[Step | Loop] = []
         for stage in self._stages:
             if stage.cyclic:
-                done += steps.finish()
-                done.append(self._loop(context, steps, stage))
+                done += context.steps.finish()
+                done.append(self._loop(context, stage))
             else:
                 for block in stage.blocks:
-                    context.values[block.name] = self._block(context, steps, block, halo=True)
+                    context.values[block.name] = self._block(context, block, halo=True)
             for name in stage.dead:
                 context.end_value(name)
         outputs = {o.name: self._affine(context, o.name, o.affine) for o in self._model.outputs}
-        done += steps.finish()
+        done += context.steps.finish()
         # One vector beyond the end: a halo is read shifted by lanes.
         floats = (context.regions.size + 1) * self._width
         return Program(lanes, context.assembly.tables(), tuple(done), tuple(context.loads), outputs, floats)
 
-    def _loop(self, context: Context, steps: Steps, stage: Stage) -> Loop:
+    def _loop(self, context: Context, stage: Stage) -> Loop:
         states = {b.name: context.place(self._forms[b.name]) for b in stage.blocks}
         context.values |= states
         for name, place in states.items():
             if name in context.borders.haloed:
                 fill_halo(context, place)
-        refresh = steps.finish()
-        updated = {b.name: self._block(context, steps, b, halo=False) for b in stage.blocks}
-        loop = Loop(states, updated, refresh, steps.finish())
+        refresh = context.steps.finish()
+        updated = {b.name: self._block(context, b, halo=False) for b in stage.blocks}
+        loop = Loop(states, updated, refresh, context.steps.finish())
         for place in updated.values():
             context.regions.give_back(context.first_vector(place))
         return loop
 
-    def _block(self, context: Context, steps: Steps, block: StateBlock, *, halo: bool) -> Place:
+    def _block(self, context: Context, block: StateBlock, *, halo: bool) -> Place:
         """The place of x = phi(z)."""
         fused = fused_phi(block.phi)
         halo = halo and block.name in context.borders.haloed
@@ -68,7 +69,7 @@ class Lowering:
             context, block.name, block.affine, fused or LINEAR_PHI, halo and fused is not None
         )
         if fused is None:
-            place = apply_phi(context, steps, block.phi, place, self._forms[block.name])
+            place = apply_phi(context, block.phi, place, self._forms[block.name])
             if halo:
                 fill_halo(context, place)
         context.end_block()

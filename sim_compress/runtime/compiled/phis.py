@@ -10,7 +10,7 @@ from sim_compress.runtime.compiled.context import Context
 from sim_compress.runtime.compiled.forms import Form
 from sim_compress.runtime.compiled.operations import CHUNK, LEAKY_RELU, SIGMOID, TANH, Componentwise, Maximum
 from sim_compress.runtime.compiled.places import Place
-from sim_compress.runtime.compiled.steps import Reference, Steps
+from sim_compress.runtime.compiled.steps import Reference
 
 COMPONENTWISE = {"leaky_relu": LEAKY_RELU, "tanh": TANH, "sigmoid": SIGMOID}
 Parameters = tuple[float, float, float]
@@ -32,7 +32,7 @@ def fused_phi(phi: Activation) -> Parameters | None:
     return None
 
 
-def apply_phi(context: Context, steps: Steps, phi: Activation, z: Place, form: Form) -> Place:
+def apply_phi(context: Context, phi: Activation, z: Place, form: Form) -> Place:
     """The state where phi is not fused: in place where it is componentwise, else of the given form."""
     if phi.name in COMPONENTWISE:
         _componentwise(context, phi, z)
@@ -42,7 +42,7 @@ def apply_phi(context: Context, steps: Steps, phi: Activation, z: Place, form: F
     if phi.name == "max_pool":
         _maximum(context, phi, z, x)
     else:
-        steps.add(Reference(phi, z, x))
+        context.steps.add(Reference(phi, z, x))
     return x
 
 

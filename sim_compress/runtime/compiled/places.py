@@ -9,6 +9,9 @@ from numpy.typing import NDArray
 from sim_compress.runtime.compiled.forms import Form
 from sim_compress.runtime.compiled.lanes import Geometry
 
+# Places to write, in floats for the first sample, and the row-major number of the element that goes to each.
+Destinations = tuple[NDArray[np.int64], NDArray[np.int64]]
+
 
 @dataclass(frozen=True)
 class Tiled:
@@ -38,6 +41,14 @@ class Tiled:
         """Place of every element of the first sample, in floats, in the value's own shape."""
         return self.form.restored(self.channels[:, None, None] + self.geometry.elements)
 
+    @cached_property
+    def destinations(self) -> Destinations:
+        """What to write, halo included, for this value to be whole."""
+        places, rows, columns = self.geometry.filled()
+        numbers = np.arange(self.elements.size).reshape(self.form.shape)
+        element = self.form.canonical(numbers)[:, rows, columns]
+        return (self.channels[:, None] + places).ravel(), element.ravel()
+
 
 @dataclass(frozen=True)
 class Flat:
@@ -57,12 +68,23 @@ class Flat:
         """Place of every element of the first sample, in floats, in the value's own shape."""
         return self.base + np.arange(int(np.prod(self.form.shape))).reshape(self.form.shape)
 
+    @property
+    def destinations(self) -> Destinations:
+        """What to write for this value to be whole."""
+        return self.elements.ravel(), np.arange(self.elements.size)
+
 
 @dataclass(frozen=True)
 class Outside:
-    """An input as the caller gives it: not in the arena."""
+    """An input as the caller gives it: not in the arena.
 
+    Attributes:
+        float32: numbers of the arena; an input of another dtype could lose digits there.
+    """
+
+    name: str
     form: Form
+    float32: bool
 
     @cached_property
     def elements(self) -> NDArray[np.int64]:

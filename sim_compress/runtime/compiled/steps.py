@@ -1,10 +1,11 @@
 """What an arena does, one step after another."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from sim_compress.activations import Activation
+from sim_compress.model.maps import Array
 from sim_compress.runtime.compiled.lanes import Lanes
-from sim_compress.runtime.compiled.places import Load, Place
+from sim_compress.runtime.compiled.places import Load, Outside, Place
 from sim_compress.runtime.compiled.program import Assembly, Tables
 
 
@@ -18,10 +19,14 @@ class Operations:
 
 @dataclass(frozen=True, eq=False)
 class Reference:
-    """x = phi(z) by the reference, for a phi that has no operation."""
+    """A phi or a chain of maps that has no operation, by numpy as in the scipy kernel.
 
-    phi: Activation
-    source: Place
+    Attributes:
+        function: source (*shape, samples) -> target (*shape, samples).
+    """
+
+    function: Callable[[Array], Array]
+    source: Place | Outside
     target: Place
 
 
