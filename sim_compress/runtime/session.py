@@ -3,16 +3,19 @@
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from numpy.typing import ArrayLike
 
-from sim_compress.errors import DataError
+from sim_compress.errors import DataError, MissingExtraError
 from sim_compress.model import ImplicitModel, Input
 from sim_compress.model.maps import Array
 from sim_compress.runtime.fixed_point import Convergence, Tolerance
 from sim_compress.runtime.kernel import Evaluator, chosen_kernel, chosen_threads, make_evaluator
 from sim_compress.runtime.samples import check_inputs
+
+if TYPE_CHECKING:
+    from sim_compress.runtime.autograd.module import ImplicitModule
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,6 +102,21 @@ class Session:
     def get_inputs(self) -> tuple[Input, ...]:
         """Name, per-sample shape and dtype of every input."""
         return self.model.inputs
+
+    def to_torch(self) -> "ImplicitModule":
+        """The model as a torch.nn.Module with this session's tolerance: devices, dtypes and gradients.
+
+        Raises:
+            MissingExtraError: torch is not installed.
+            UnsupportedError: a phi or map has no torch function.
+        """
+        try:
+            from sim_compress.runtime.autograd.module import ImplicitModule
+        except ModuleNotFoundError as error:
+            if error.name != "torch":
+                raise
+            raise MissingExtraError("torch", "torch", "to_torch()") from error
+        return ImplicitModule(self.model, self._tolerance)
 
     def _evaluator(self) -> Evaluator:
         """Made at the first call, so that loading a model stays quick."""

@@ -1,0 +1,101 @@
+"""Fixed maps in torch: one function for every kind of `model.MAPS`, samples on the first axis."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from sim_compress.errors import UnsupportedError
+from sim_compress.model import (
+    LinearMap,
+    Offset,
+    Pad,
+    Patches,
+    Reshape,
+    Scale,
+    Slice,
+    Sum,
+    Transpose,
+)
+
+Constants = Mapping[str, Tensor]
+
+
+class FixedMap(nn.Module):
+    """One map; its arrays are buffers.
+
+    Raises:
+        UnsupportedError: the map has no function here.
+    """
+
+    def __init__(self, step: LinearMap) -> None:
+        super().__init__()
+        if type(step) not in FUNCTIONS:
+            raise UnsupportedError(
+                f"map {type(step).__name__!r} has no torch function: use a numpy kernel for this model"
+            )
+        self.step: Any = step
+        for name, value in _arrays(step).items():
+            self.register_buffer(name, _tensor(value))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The mapped x, both (samples, *shape)."""
+        return FUNCTIONS[type(self.step)](self.step, x, dict(self.named_buffers()))
+
+
+def chain(maps: Sequence[LinearMap]) -> nn.Sequential:
+    """Maps in order."""
+    return nn.Sequential(*map(FixedMap, maps))
+
+
+def _arrays(step: Any) -> dict[str, np.ndarray]:
+    values = {f.name: getattr(step, f.name) for f in fields(step)}
+    arrays = (np.ndarray, np.generic)
+    return {name: np.asarray(value) for name, value in values.items() if isinstance(value, arrays)}
+
+
+def _tensor(value: np.ndarray) -> Tensor:
+    """A constant as the numpy kernel sees it: real numbers in float32."""
+    return torch.tensor(value, dtype=torch.float32 if value.dtype.kind == "f" else None)
+
+
+def _slice(step: Slice, x: Tensor, _: Constants) -> Tensor:
+    for axis, (start, count, by) in enumerate(zip(step.starts, step.counts, step.steps, strict=True), 1):
+        first, last = sorted((start, start + (count - 1) * by))
+        picked = (slice(None),) * axis + (slice(first, last + 1, abs(by)),)
+        # torch has no negative steps.
+        x = x[picked].flip(axis) if by < 0 else x[picked]
+    return x
+
+
+def padding(before: Sequence[int], after: Sequence[int]) -> list[int]:
+    """Sizes for torch, which wants the last axis first."""
+    pairs = zip(reversed(before), reversed(after), strict=True)
+    return [size for pair in pairs for size in pair]
+
+
+def _patches(step: Patches, x: Tensor, _: Constants) -> Tensor:
+    x = functional.pad(x, padding(step.before, step.after))
+    rank = len(step.kernel)
+    for axis in range(rank):
+        span = (step.kernel[axis] - 1) * step.dilations[axis] + 1
+        x = x.unfold(2 + axis, span, step.strides[axis])[..., :: step.dilations[axis]]
+    samples, channels, *out = x.shape[: 2 + rank]
+    kernel_first = x.permute(0, 1, *range(2 + rank, 2 + 2 * rank), *range(2, 2 + rank))
+    return kernel_first.reshape(samples, channels * int(np.prod(step.kernel)), *out)
+
+
+FUNCTIONS: dict[type, Callable[[Any, Tensor, Constants], Tensor]] = {
+    Reshape: lambda step, x, _: x.reshape(len(x), *step.shape),
+    Transpose: lambda step, x, _: x.permute(0, *(a + 1 for a in step.axes)),
+    Slice: _slice,
+    Pad: lambda step, x, _: functional.pad(x, padding(step.before, step.after)),
+    Patches: _patches,
+    Sum: lambda step, x, _: x.sum(dim=[a + 1 for a in step.axes]),
+    Scale: lambda _, x, constants: x * constants["factor"],
+    Offset: lambda _, x, constants: x + constants["offset"],
+}

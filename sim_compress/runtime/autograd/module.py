@@ -1,0 +1,121 @@
+"""An implicit model as an nn.Module: any device, any floating dtype, gradients to inputs and parameters."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from sim_compress.errors import DataError
+from sim_compress.model import ImplicitModel, Input, StateBlock
+from sim_compress.runtime.autograd.fixed_point import fixed_point
+from sim_compress.runtime.autograd.phis import apply_phi, check_phi
+from sim_compress.runtime.autograd.rows import Rows
+from sim_compress.runtime.fixed_point import Tolerance
+from sim_compress.runtime.schedule import schedule
+
+Values = dict[str, Tensor]
+
+
+class ImplicitModule(nn.Module):
+    """Evaluates an implicit model on tensors (samples, ...).
+
+    Parameters are the nonzero values of every weight, and the biases; what is zero stays zero in training.
+    Their places and all constants are buffers, so that a state_dict is the whole model. `names` says which
+    block or output the parameters `rows.N...` belong to.
+
+    Args:
+        tolerance: when the fixed point of a loop counts as reached, forwards and backwards.
+
+    Raises:
+        UnsupportedError: a phi or map has no torch function.
+    """
+
+    unit: Tensor
+
+    def __init__(self, model: ImplicitModel, tolerance: Tolerance) -> None:
+        super().__init__()
+        self.model, self.tolerance = model, tolerance
+        self.names = [name for name, _ in model.affines()]
+        for block in model.blocks:
+            check_phi(block.phi)
+        self.rows = nn.ModuleList(Rows(name, affine) for name, affine in model.affines())
+        self._stages = schedule(model)
+        self.register_buffer("unit", torch.ones(()), persistent=False)
+
+    def forward(self, inputs: Tensor | Mapping[str, Tensor]) -> Any:
+        """Outputs for a batch: a tensor where the model has one output, else name -> tensor.
+
+        Args:
+            inputs: name -> tensor (samples, ...), or the tensor alone where there is one input. Floating
+                inputs are converted to the module's dtype.
+
+        Raises:
+            DataError: names, shapes or dtypes do not fit the model's inputs.
+            ConvergenceError: a sample did not reach its equilibrium.
+        """
+        values = self._checked(inputs)
+        for stage in self._stages:
+            if stage.cyclic:
+                values |= self._equilibrium(stage.blocks, values)
+            else:
+                values |= {b.name: apply_phi(b.phi, self._z(b.name, values)) for b in stage.blocks}
+            for name in stage.dead:
+                del values[name]
+        outputs = {o.name: self._z(o.name, values) for o in self.model.outputs}
+        return next(iter(outputs.values())) if len(outputs) == 1 else outputs
+
+    def _rows_of(self, name: str) -> Rows:
+        rows = self.rows[self.names.index(name)]
+        assert isinstance(rows, Rows)
+        return rows
+
+    def _z(self, name: str, values: Mapping[str, Tensor]) -> Tensor:
+        rows = self._rows_of(name)
+        return rows(values, rows.dense_weights(self.unit))
+
+    def _equilibrium(self, blocks: Sequence[StateBlock], values: Mapping[str, Tensor]) -> Values:
+        """States of a loop from the values of its sources."""
+        samples = len(next(iter(values.values())))
+        # The backward pass comes when `values` have moved on.
+        sources = {t.source: values[t.source] for b in blocks for t in b.affine.terms if t.source in values}
+        sizes = [int(np.prod(b.shape)) for b in blocks]
+        ready = [(b, rows, rows.dense_weights(self.unit)) for b in blocks for rows in [self._rows_of(b.name)]]
+
+        def split(x: Tensor) -> Values:
+            parts = x.split(sizes, 1)
+            return {b.name: p.reshape(samples, *b.shape) for b, p in zip(blocks, parts, strict=True)}
+
+        def step(x: Tensor) -> Tensor:
+            known = {**sources, **split(x)}
+            return torch.cat([apply_phi(b.phi, rows(known, d)).flatten(1) for b, rows, d in ready], 1)
+
+        return split(fixed_point(step, self.unit.new_zeros(samples, sum(sizes)), self.tolerance))
+
+    def _checked(self, inputs: Tensor | Mapping[str, Tensor]) -> Values:
+        """Inputs by name, in the module's dtype where they are floating."""
+        expected = self.model.inputs
+        if isinstance(inputs, Tensor):
+            if len(expected) != 1:
+                raise DataError(
+                    f"the model has the inputs {', '.join(i.name for i in expected)}: pass a dict"
+                )
+            inputs = {expected[0].name: inputs}
+        if set(inputs) != {i.name for i in expected}:
+            raise DataError(f"expected the inputs {sorted(i.name for i in expected)}, got {sorted(inputs)}")
+        if len({len(x) for x in inputs.values() if x.ndim}) > 1:
+            raise DataError(
+                f"inputs differ in their number of samples: { {n: len(x) for n, x in inputs.items()} }"
+            )
+        return {i.name: self._converted(i, inputs[i.name]) for i in expected}
+
+    def _converted(self, expected: Input, x: Tensor) -> Tensor:
+        if x.ndim != 1 + len(expected.shape) or tuple(x.shape[1:]) != expected.shape:
+            wanted = ("samples", *expected.shape)
+            raise DataError(f"input {expected.name!r}: expected shape {wanted}, got {tuple(x.shape)}")
+        if np.dtype(expected.dtype).kind == "f":
+            return x.to(self.unit.dtype)
+        if x.is_floating_point():
+            raise DataError(f"input {expected.name!r}: expected {expected.dtype} numbers, got {x.dtype}")
+        return x

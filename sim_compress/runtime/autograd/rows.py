@@ -1,0 +1,110 @@
+"""Tied rows in torch: the nonzero values are parameters, where they stand are buffers."""
+
+from collections.abc import Mapping, Sequence
+from functools import reduce
+from operator import add
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from sim_compress.model import Affine, Patches, Term, weight_shape
+from sim_compress.runtime.autograd.maps import chain, padding
+
+CONVOLUTIONS = {1: functional.conv1d, 2: functional.conv2d, 3: functional.conv3d}
+
+
+class Weight(nn.Module):
+    """A sparse weight: parameter `values` (nonzeros,) and buffer `places` (nonzeros,) in the dense array.
+
+    The dense array is (rows, features / groups) where rows of a group read only its own features.
+    """
+
+    places: Tensor
+
+    def __init__(self, term: Term) -> None:
+        super().__init__()
+        assert term.weight is not None
+        found, (rows, features) = term.weight.tocoo(copy=True), weight_shape(term.weight)
+        found.sum_duplicates()
+        found.eliminate_zeros()
+        row, column = found.row.astype(np.int64), found.col.astype(np.int64)
+        own = row // (rows // term.groups) == column // (features // term.groups)
+        self.groups = term.groups if own.all() else 1
+        self.shape = rows, features // self.groups
+        self.values = nn.Parameter(torch.tensor(found.data, dtype=torch.float32))
+        self.register_buffer("places", torch.tensor(row * self.shape[1] + column % self.shape[1]))
+
+    def dense(self) -> Tensor:
+        """The dense array, zero where there is no value."""
+        zeros = self.values.new_zeros(self.shape[0] * self.shape[1])
+        return zeros.index_put((self.places,), self.values).view(self.shape)
+
+
+class UnweightedTerm(nn.Module):
+    """A term without parameters: a chain of maps that has the block's own shape."""
+
+    def __init__(self, term: Term) -> None:
+        super().__init__()
+        self.source, self.chain = term.source, chain(term.maps)
+
+    def forward(self, x: Tensor, _: Tensor) -> Tensor:
+        """This term's part of z, (samples, *shape)."""
+        return self.chain(x)
+
+
+class WeightedTerm(nn.Module):
+    """A chain of maps, then rows: a convolution where the chain ends in patches."""
+
+    def __init__(self, term: Term, row_axis: int) -> None:
+        super().__init__()
+        self.source, self._row_axis, self.weight = term.source, row_axis, Weight(term)
+        *before, last = term.maps or (None,)
+        self._patches = last if isinstance(last, Patches) and len(last.kernel) in CONVOLUTIONS else None
+        self.chain = chain(term.maps if self._patches is None else before)
+
+    def forward(self, x: Tensor, dense: Tensor) -> Tensor:
+        """This term's part of z, (samples, *shape)."""
+        x = self.chain(x).to(dense.dtype)
+        rows = (
+            self._multiplied(x, dense) if self._patches is None else self._convolved(x, dense, self._patches)
+        )
+        return rows.movedim(1, 1 + self._row_axis)
+
+    def _convolved(self, x: Tensor, dense: Tensor, patches: Patches) -> Tensor:
+        x = functional.pad(x, padding(patches.before, patches.after))
+        kernels = dense.view(len(dense), -1, *patches.kernel)
+        convolve = CONVOLUTIONS[len(patches.kernel)]
+        return convolve(x, kernels, None, patches.strides, 0, patches.dilations, self.weight.groups)
+
+    def _multiplied(self, features: Tensor, dense: Tensor) -> Tensor:
+        groups, positions = self.weight.groups, features.shape[2:]
+        parts = features.reshape(len(features), groups, features.shape[1] // groups, -1)
+        rows = dense.view(groups, len(dense) // groups, -1) @ parts
+        return rows.reshape(len(features), len(dense), *positions)
+
+
+class Rows(nn.Module):
+    """z = sum of terms + bias; the bias is a parameter with all its entries, also those that are zero."""
+
+    def __init__(self, name: str, affine: Affine) -> None:
+        super().__init__()
+        self.name = name
+        self._trailing = (1,) * (len(affine.shape) - 1 - affine.row_axis)
+        self._terms: list[UnweightedTerm | WeightedTerm] = [
+            UnweightedTerm(term) if term.weight is None else WeightedTerm(term, affine.row_axis)
+            for term in affine.terms
+        ]
+        self.terms = nn.ModuleList(self._terms)
+        self.bias = None if affine.bias is None else nn.Parameter(torch.tensor(affine.bias))
+
+    def dense_weights(self, unit: Tensor) -> list[Tensor]:
+        """The weight of every term, `unit` where there is none: made once for all evaluations of a call."""
+        return [t.weight.dense() if isinstance(t, WeightedTerm) else unit for t in self._terms]
+
+    def forward(self, values: Mapping[str, Tensor], dense: Sequence[Tensor]) -> Tensor:
+        """z (samples, *shape) from the values of the sources (samples, *source shape)."""
+        pairs = zip(self._terms, dense, strict=True)
+        z = reduce(add, (term(values[term.source], weight).to(weight.dtype) for term, weight in pairs))
+        return z if self.bias is None else z + self.bias.view(-1, *self._trailing)
