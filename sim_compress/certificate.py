@@ -16,8 +16,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim_compress.errors import CertificateError
-from sim_compress.model import Affine, ImplicitModel, StateBlock, apply_chain
-from sim_compress.model.maps import Array, LinearMap, Offset, Scale
+from sim_compress.model import (
+    Affine,
+    AlongAxis,
+    ImplicitModel,
+    LinearMap,
+    Offset,
+    Scale,
+    StateBlock,
+    apply_chain,
+)
+from sim_compress.model.maps import Array
 
 Scaling = dict[str, NDArray[np.float64]]
 KINDS = ("acyclic", "norm", "perron")
@@ -189,9 +198,19 @@ def absolute_rows(affine: Affine, scaling: Scaling) -> NDArray[np.float64]:
 
 
 def absolute_features(maps: tuple[LinearMap, ...], s: NDArray[np.float64]) -> Array:
-    """|L| s for a chain: every map but Scale has no negative entry, and offsets do not move differences."""
-    linear = [Scale(abs(m.factor)) if isinstance(m, Scale) else m for m in maps if not isinstance(m, Offset)]
+    """A bound on |L| s for a chain, map by map; offsets do not move differences."""
+    linear = [_absolute(m) for m in maps if not isinstance(m, Offset)]
     return apply_chain(linear, s[..., None])[..., 0]
+
+
+def _absolute(step: LinearMap) -> LinearMap:
+    """The map with the absolute entries of its matrix."""
+    match step:
+        case Scale():
+            return Scale(abs(step.factor))
+        case AlongAxis():
+            return AlongAxis(step.axis, abs(step.matrix))
+    return step
 
 
 def substituted_scaling(model: ImplicitModel, kappa: float) -> Scaling:

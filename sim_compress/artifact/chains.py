@@ -8,13 +8,15 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 
 from sim_compress.activations import KINDS, Activation
 from sim_compress.artifact.fields import JSON, Field, shown
+from sim_compress.artifact.layouts import Size, decode_matrix, encode_matrix
 from sim_compress.artifact.limits import MAX_ELEMENTS, MAX_RANK
 from sim_compress.artifact.tensors import Tensors
 from sim_compress.errors import ArtifactError, InputError
-from sim_compress.model import MAPS, LinearMap
+from sim_compress.model import MAPS, LinearMap, weight_shape
 
 Floats = NDArray[Any]
 INFINITIES = {"inf": math.inf, "-inf": -math.inf}
@@ -37,6 +39,20 @@ def _constant(field: Field, tensors: Tensors) -> Floats:
     if not field.value.startswith("maps."):
         raise field.wrong("a number or the name of a tensor maps.<n>")
     return tensors.take(field.value, ("F32", "F64"))
+
+
+def _number(field: Field, _: Tensors) -> int:
+    return field.integer(0, MAX_RANK)
+
+
+def _matrix(field: Field, tensors: Tensors) -> sparse.csr_array:
+    """A float32 matrix of the given size, in the tensors whose name stands here."""
+    entries = field.entries(("name", "rows", "columns"))
+    name = entries["name"].text()
+    if not name.startswith("maps."):
+        raise entries["name"].wrong("a name maps.<n>")
+    rows, columns = (entries[key].integer(1, MAX_ELEMENTS) for key in ("rows", "columns"))
+    return decode_matrix(tensors, name, Size(rows, columns, 1))
 
 
 def _real(field: Field, _: Tensors) -> float:
@@ -70,6 +86,8 @@ DECODERS: Mapping[str, Callable[[Field, Tensors], Any]] = {
     "high": _bound,
     "factor": _constant,
     "offset": _constant,
+    "axis": _number,
+    "matrix": _matrix,
 }
 
 
@@ -82,12 +100,19 @@ def _narrowed(values: Floats) -> Floats:
 
 
 def _encoded(value: Any, tensors: dict[str, Floats]) -> JSON:
-    """One field's value; an array with axes is put among the tensors and gives its name."""
+    """One field's value; a matrix or an array with axes is put among the tensors and gives its name."""
+    name = f"maps.{sum(known.startswith('maps.') for known in tensors)}"
+    if isinstance(value, sparse.csr_array):
+        rows, columns = weight_shape(value)
+        parts = encode_matrix(value, Size(rows, columns, 1))
+        tensors.update({f"{name}.{suffix}": part for suffix, part in parts.items()})
+        return {"name": name, "rows": rows, "columns": columns}
     if isinstance(value, np.ndarray) and value.ndim:
-        name = f"maps.{sum(known.startswith('maps.') for known in tensors)}"
         tensors[name] = np.ascontiguousarray(_narrowed(value))
         return name
     try:
+        if isinstance(value, int):
+            return operator.index(value)
         if isinstance(value, tuple | list):
             return [operator.index(number) for number in value]
         number = float(value)

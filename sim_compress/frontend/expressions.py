@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from sim_compress.frontend.registry import RefusalError
-from sim_compress.model import Affine, LinearMap, Offset, Reshape, Scale, Shape, Term
+from sim_compress.model import Affine, LinearMap, Offset, Pad, Reshape, Scale, Shape, Term, picking
 from sim_compress.model.maps import Array, chain_shape
 
 
@@ -55,6 +55,59 @@ def summed(parts: Sequence[Affine]) -> Affine:
     bias = np.stack(biases).sum(axis=0) if biases else None
     row_axis = weighted[0].row_axis if weighted else 0
     return Affine(parts[0].shape, tuple(t for p in parts for t in p.terms), bias, row_axis)
+
+
+def concatenated(parts: Sequence[Affine | Array], axis: int) -> Affine:
+    """Unweighted expressions and constants side by side along a feature axis: the sum of zero-padded terms.
+
+    Args:
+        parts: at least one expression; constants have per-sample shapes.
+        axis: feature axis.
+
+    Raises:
+        RefusalError: the other axes differ.
+    """
+    rest = {(*p.shape[:axis], *p.shape[axis + 1 :]) for p in parts}
+    if len(rest) > 1:
+        raise RefusalError(f"joins shapes {[p.shape for p in parts]} that differ beside axis {axis + 1}")
+    total = sum(p.shape[axis] for p in parts)
+    starts = [sum(p.shape[axis] for p in parts[:i]) for i in range(len(parts))]
+    placed = [
+        mapped(p, _room(p.shape, axis, start, total))
+        for p, start in zip(parts, starts, strict=True)
+        if isinstance(p, Affine)
+    ]
+    joined = summed(placed)
+    for part, start in zip(parts, starts, strict=True):
+        if not isinstance(part, Affine) and part.any():
+            padded = _room(part.shape, axis, start, total).apply(finite(part)[..., None])[..., 0]
+            joined = shifted(joined, padded)
+    return joined
+
+
+def _room(shape: Shape, axis: int, start: int, total: int) -> Pad:
+    """Zeros where the other parts of a concatenation stand."""
+
+    def at(amount: int) -> Shape:
+        return tuple(amount if a == axis else 0 for a in range(len(shape)))
+
+    return Pad(at(start), at(total - start - shape[axis]))
+
+
+def stretched(x: Affine, shape: Shape) -> Affine:
+    """An unweighted expression repeated to a shape by the rules of broadcasting.
+
+    Raises:
+        RefusalError: the shapes do not go together.
+    """
+    fresh = len(shape) - len(x.shape)
+    pairs = list(zip(x.shape, shape[fresh:], strict=True)) if fresh >= 0 else []
+    if fresh < 0 or any(own not in (1, wanted) for own, wanted in pairs):
+        raise RefusalError(f"cannot stretch an activation of shape {x.shape} to {shape}")
+    lead = (Reshape((1,) * fresh + x.shape),) if fresh else ()
+    own = (1,) * fresh + x.shape
+    repeats = (picking(a, [0] * n, 1) for a, (s, n) in enumerate(zip(own, shape, strict=True)) if s < n)
+    return mapped(x, *lead, *repeats)
 
 
 def aligned(constant: Array, shape: Shape) -> Array:

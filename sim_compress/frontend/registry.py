@@ -67,6 +67,10 @@ class Call:
         value = self.affine(position)
         return self.materialise(self.node.input[position]) if value.weighted else value
 
+    def unweighted_or_constant(self, position: int) -> Affine | Array:
+        """An activation as `unweighted`, or a constant of the file."""
+        return self.constant(position) if self.is_constant(position) else self.unweighted(position)
+
     def single(self, position: int) -> Affine:
         """The input's expression as one rearranged source, materialised first where it is more."""
         value = self.unweighted(position)

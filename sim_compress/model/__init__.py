@@ -3,6 +3,7 @@
 from sim_compress.model.implicit import Affine, ImplicitModel, Input, Output, StateBlock, Term, weight_shape
 from sim_compress.model.maps import (
     MAPS,
+    AlongAxis,
     LinearMap,
     Offset,
     Pad,
@@ -14,15 +15,18 @@ from sim_compress.model.maps import (
     Sum,
     Transpose,
     apply_chain,
-    chain_matrix,
     chain_shape,
+    picking,
+    selects,
 )
 from sim_compress.model.matrices import Matrices, from_matrices, matrices
 from sim_compress.model.rescale import rescaled
+from sim_compress.model.unrolling import chain_matrix
 
 __all__ = [
     "MAPS",
     "Affine",
+    "AlongAxis",
     "ImplicitModel",
     "Input",
     "LinearMap",
@@ -44,6 +48,8 @@ __all__ = [
     "chain_shape",
     "from_matrices",
     "matrices",
+    "picking",
     "rescaled",
+    "selects",
     "weight_shape",
 ]

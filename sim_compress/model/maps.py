@@ -1,16 +1,16 @@
 """Fixed linear rearrangements: the parameter-free part of a term.
 
 Every map acts on an array of shape (*shape, samples) and leaves the sample axis alone. Each knows its
-output shape and its unrolled sparse matrix, so that a chain of maps is one matrix L with L vec(x).
+output shape; `model/unrolling.py` gives a chain's sparse matrix.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import reduce
-from typing import Any, Protocol
+from functools import cached_property, reduce
+from typing import Any, Protocol, cast
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 
 Shape = tuple[int, ...]
@@ -198,8 +198,58 @@ class Offset:
         return shape
 
 
+@dataclass(frozen=True, eq=False)
+class AlongAxis:
+    """A fixed sparse matrix (out, in) along one feature axis: picked, repeated, interpolated entries.
+
+    The matrix is float32 and holds no learned weight.
+    """
+
+    axis: int
+    matrix: sparse.csr_array
+
+    @cached_property
+    def picks(self) -> NDArray[np.int64] | None:
+        """The entry that each output entry copies, -1 for zero; None where the matrix computes."""
+        counts = np.diff(self.matrix.indptr)
+        if (counts > 1).any() or (self.matrix.data != 1).any():
+            return None
+        picks = np.full(len(counts), -1)
+        picks[counts == 1] = self.matrix.indices
+        return picks
+
+    def apply(self, x: Array) -> Array:
+        if self.picks is not None:
+            picked = np.take(x, np.maximum(self.picks, 0), axis=self.axis)
+            picked[(*(slice(None),) * self.axis, self.picks < 0)] = 0
+            return picked
+        first = np.moveaxis(x, self.axis, 0)
+        product = self.matrix @ first.reshape(len(first), -1)
+        return np.moveaxis(product.reshape(-1, *first.shape[1:]), 0, self.axis)
+
+    def out_shape(self, shape: Shape) -> Shape:
+        rows, columns = cast(tuple[int, int], self.matrix.shape)
+        if not 0 <= self.axis < len(shape) or shape[self.axis] != columns:
+            raise ValueError(f"matrix {(rows, columns)} along axis {self.axis} of {shape}")
+        return (*shape[: self.axis], rows, *shape[self.axis + 1 :])
+
+
+def picking(axis: int, indices: ArrayLike, size: int) -> AlongAxis:
+    """The map that picks entries along an axis of the given size; an index of -1 gives zero."""
+    picks = np.asarray(indices, np.int32)
+    there = picks >= 0
+    indptr = np.concatenate([[0], np.cumsum(there)]).astype(np.int32)
+    ones = np.ones(np.count_nonzero(there), np.float32)
+    return AlongAxis(axis, sparse.csr_array((ones, picks[there], indptr), shape=(len(picks), size)))
+
+
 SELECTIONS = (Reshape, Transpose, Slice, Pad, Patches)
-MAPS: dict[str, type] = {kind.__name__.lower(): kind for kind in (*SELECTIONS, Sum, Scale, Offset)}
+MAPS: dict[str, type] = {kind.__name__.lower(): kind for kind in (*SELECTIONS, Sum, Scale, Offset, AlongAxis)}
+
+
+def selects(step: LinearMap) -> bool:
+    """Whether every output entry is one input entry or zero."""
+    return isinstance(step, SELECTIONS) or (isinstance(step, AlongAxis) and step.picks is not None)
 
 
 def apply_chain(maps: Sequence[LinearMap], x: Array) -> Array:
@@ -210,34 +260,3 @@ def apply_chain(maps: Sequence[LinearMap], x: Array) -> Array:
 def chain_shape(maps: Sequence[LinearMap], shape: Shape) -> Shape:
     """Output shape of a chain; ValueError where a map does not fit."""
     return reduce(lambda current, step: step.out_shape(current), maps, shape)
-
-
-def _matrix(step: LinearMap, shape: Shape) -> sparse.csr_array:
-    """The linear part of one map on row-major vectors."""
-    size, out = int(np.prod(shape)), step.out_shape(shape)
-    if isinstance(step, Offset):
-        return sparse.csr_array(sparse.eye_array(size))
-    if isinstance(step, Scale):
-        return sparse.csr_array(sparse.diags_array(np.broadcast_to(step.factor, shape).ravel()))
-    # A selection moves entries and a sum merges them: push each entry's number through and read it back.
-    numbers = np.arange(1, size + 1).reshape(*shape, 1)
-    if isinstance(step, Sum):
-        kept = tuple(1 if axis in step.axes else s for axis, s in enumerate(shape))
-        rows = np.broadcast_to(np.arange(np.prod(out)).reshape(kept), shape).ravel()
-        columns = np.arange(size)
-    else:
-        picked = step.apply(numbers).ravel()
-        rows = np.flatnonzero(picked)
-        columns = picked[rows] - 1
-    ones = np.ones(len(rows))
-    return sparse.csr_array((ones, (rows, columns)), shape=(int(np.prod(out)), size))
-
-
-def chain_matrix(maps: Sequence[LinearMap], shape: Shape) -> tuple[sparse.csr_array, Array]:
-    """Unrolled chain: (L, l) with vec(chain(x)) = L vec(x) + l."""
-    offset = apply_chain(maps, np.zeros((*shape, 1))).ravel()
-    L = sparse.csr_array(sparse.eye_array(int(np.prod(shape))))
-    for step in maps:
-        L = sparse.csr_array(_matrix(step, shape) @ L)
-        shape = step.out_shape(shape)
-    return L, offset

@@ -22,7 +22,7 @@ from sim_compress.model.implicit import (
     Term,
     weight_shape,
 )
-from sim_compress.model.maps import chain_matrix
+from sim_compress.model.unrolling import chain_matrix
 
 MatrixLike = ArrayLike | sparse.sparray
 

@@ -8,6 +8,7 @@ from scipy import sparse
 from sim_compress.activations import Activation
 from sim_compress.model import (
     Affine,
+    AlongAxis,
     ImplicitModel,
     Input,
     Offset,
@@ -21,6 +22,7 @@ from sim_compress.model import (
     Sum,
     Term,
     Transpose,
+    picking,
 )
 
 CONV = Patches((3, 3), (1, 1), (1, 1), (1, 1), (1, 1))
@@ -58,7 +60,14 @@ def feedforward_model() -> ImplicitModel:
     )
     flat = (Reshape((8, 16)), Pad((0, 1), (0, 0)), Slice((7, 1), (8, 16), (-1, 1)))
     tokens = Affine((16, 5), (Term("grouped", flat, weights(5, 8, 0.4)),), column(5, 1), row_axis=1)
-    scores = Affine((5,), (Term("tokens", (Transpose((1, 0)), Sum((1,)), Scale(np.full(5, 0.1))), None),))
+    mixed = (AlongAxis(0, weights(4, 16, 0.4)), picking(0, [3, -1, 0, 0], 4))
+    scores = Affine(
+        (5,),
+        (
+            Term("tokens", (Transpose((1, 0)), Sum((1,)), Scale(np.full(5, 0.1))), None),
+            Term("tokens", (*mixed, Sum((0,)))),
+        ),
+    )
     linear = Affine((2,), (Term("extra", (), weights(2, 55, 0.6)), Term("dense", (), weights(2, 6, 0.5))))
     return ImplicitModel(
         (Input("image", (3, 8, 8)), Input("extra", (55,), "float64")),

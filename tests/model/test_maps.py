@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+from scipy import sparse
 
 from sim_compress.model import (
+    AlongAxis,
     Offset,
     Pad,
     Patches,
@@ -15,6 +17,8 @@ from sim_compress.model import (
     apply_chain,
     chain_matrix,
     chain_shape,
+    picking,
+    selects,
 )
 
 SHAPE = (2, 5, 4)
@@ -29,6 +33,8 @@ CHAINS = {
     "sum": (Sum((0, 2)),),
     "scale": (Scale(np.array([[[2.0]], [[-3.0]]])),),
     "offset before patches": (Offset(np.array(1.5)), Patches((3, 3), (1, 1), (1, 1), (1, 1), (1, 1))),
+    "picks": (picking(1, [4, -1, 0, 4], 5),),
+    "matrix along an axis": (AlongAxis(2, sparse.csr_array([[0.5, 0.5, 0, 0], [0, -2, 0, 1]])),),
     "average pooling": (
         Patches((2, 2), (2, 2), (1, 1), (0, 0), (0, 0)),
         Reshape((2, 4, 2, 2)),
@@ -46,6 +52,15 @@ def test_the_matrix_of_a_chain_does_what_the_chain_does(chain):
     assert mapped.shape == (*chain_shape(chain, SHAPE), 3)
     # The same products in another order.
     np.testing.assert_allclose(mapped.reshape(-1, 3), L @ x.reshape(-1, 3) + offset[:, None], atol=1e-12)
+
+
+def test_a_map_that_picks_entries_keeps_the_type_of_what_it_moves():
+    numbers = np.arange(12).reshape(3, 4, 1)
+    step = picking(0, [2, -1], 3)
+    assert selects(step)
+    np.testing.assert_array_equal(step.apply(numbers)[..., 0], [[8, 9, 10, 11], [0, 0, 0, 0]])
+    assert not selects(AlongAxis(0, 2 * step.matrix))
+    assert not selects(AlongAxis(0, sparse.csr_array(np.ones((1, 3), np.float32))))
 
 
 def test_patches_are_ordered_as_a_flattened_convolution_weight():
@@ -68,6 +83,8 @@ def test_patches_are_ordered_as_a_flattened_convolution_weight():
         Patches((3, 3), (0, 1), (1, 1), (0, 0), (0, 0)),
         Sum(()),
         Sum((3,)),
+        picking(1, [0], 4),
+        picking(3, [0], 5),
         Scale(np.ones(5)),
         Offset(np.ones((1, 2, 5, 4))),
     ],

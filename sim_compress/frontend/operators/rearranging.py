@@ -3,9 +3,10 @@
 from itertools import accumulate
 from math import prod
 
-from sim_compress.frontend.expressions import mapped, summed
+from sim_compress.frontend.expressions import concatenated, mapped
 from sim_compress.frontend.registry import Call, RefusalError, feature_axis, operator
-from sim_compress.model import Affine, Pad, Reshape, Shape, Slice, Transpose
+from sim_compress.model import Affine, Pad, Reshape, Slice, Transpose
+from sim_compress.model.maps import Array
 
 KEEPS_BATCH = "the batch axis stays first"
 
@@ -133,21 +134,17 @@ def pad(call: Call) -> Affine:
     return mapped(x, Pad(tuple(before[1:]), tuple(after[1:])))
 
 
-@operator("Concat", becomes="sum of zero-padded terms", limits="activations only, not along the batch axis")
+@operator("Concat", becomes="sum of zero-padded terms", limits="not along the batch axis")
 def concat(call: Call) -> Affine:
-    parts = [call.unweighted(i) for i in call.positions]
+    parts = [
+        p if isinstance(p, Affine) else _sample(p) for p in map(call.unweighted_or_constant, call.positions)
+    ]
     axis = feature_axis(call.attribute("axis"), len(parts[0].shape))
-    total = sum(p.shape[axis] for p in parts)
-    stops = accumulate(p.shape[axis] for p in parts)
-    return summed(
-        [_placed(p, axis, stop - p.shape[axis], total) for p, stop in zip(parts, stops, strict=True)]
-    )
+    return concatenated(parts, axis)
 
 
-def _placed(part: Affine, axis: int, start: int, total: int) -> Affine:
-    """The part with zeros where the other parts of a concatenation stand."""
-
-    def at(amount: int) -> Shape:
-        return tuple(amount if a == axis else 0 for a in range(len(part.shape)))
-
-    return mapped(part, Pad(at(start), at(total - start - part.shape[axis])))
+def _sample(constant: Array) -> Array:
+    """A constant of the graph without its batch axis."""
+    if not constant.ndim or len(constant) != 1:
+        raise RefusalError(f"joins a constant of shape {constant.shape}, which has no batch axis of 1")
+    return constant[0]

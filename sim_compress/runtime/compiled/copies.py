@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from sim_compress.model import LinearMap, Offset, Scale, Sum, apply_chain, chain_matrix
+from sim_compress.model import AlongAxis, LinearMap, Offset, Scale, Sum, apply_chain, chain_matrix, selects
 from sim_compress.model.maps import SELECTIONS
 from sim_compress.runtime.compiled.context import Context
 from sim_compress.runtime.compiled.operations import CHUNK, Gather, Sums
@@ -17,7 +17,7 @@ from sim_compress.runtime.compiled.steps import Reference
 # The source of an element that is zero.
 NOTHING = -1
 # Maps whose chains become gathers or weighted sums.
-OPERATED = (*SELECTIONS, Sum, Scale, Offset)
+OPERATED = (*SELECTIONS, AlongAxis, Sum, Scale, Offset)
 
 
 def has_operations(maps: Sequence[LinearMap], source: Place | Outside) -> bool:
@@ -28,7 +28,7 @@ def has_operations(maps: Sequence[LinearMap], source: Place | Outside) -> bool:
 
 def selected(maps: Sequence[LinearMap], source: Place | Outside) -> NDArray[np.int64] | None:
     """Where each element of a chain comes from (NOTHING: zero); None where a map computes."""
-    if not all(isinstance(step, SELECTIONS) for step in maps):
+    if not all(map(selects, maps)):
         return None
     # Zero padding must differ from the first place: number from one.
     return apply_chain(maps, source.elements[..., None] + 1)[..., 0] - 1

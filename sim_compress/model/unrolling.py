@@ -1,0 +1,43 @@
+"""A chain of fixed maps as one sparse matrix L and a constant l: vec(chain(x)) = L vec(x) + l."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from scipy import sparse
+
+from sim_compress.model.maps import AlongAxis, Array, LinearMap, Offset, Scale, Shape, Sum, apply_chain
+
+
+def _matrix(step: LinearMap, shape: Shape) -> sparse.csr_array:
+    """The linear part of one map on row-major vectors."""
+    size, out = int(np.prod(shape)), step.out_shape(shape)
+    if isinstance(step, Offset):
+        return sparse.csr_array(sparse.eye_array(size))
+    if isinstance(step, Scale):
+        return sparse.csr_array(sparse.diags_array(np.broadcast_to(step.factor, shape).ravel()))
+    if isinstance(step, AlongAxis):
+        lead, tail = int(np.prod(shape[: step.axis])), int(np.prod(shape[step.axis + 1 :]))
+        inner = sparse.kron(step.matrix.astype(np.float64), sparse.eye_array(tail), format="csr")
+        return sparse.csr_array(sparse.kron(sparse.eye_array(lead), inner, format="csr"))
+    # A selection moves entries and a sum merges them: push each entry's number through and read it back.
+    numbers = np.arange(1, size + 1).reshape(*shape, 1)
+    if isinstance(step, Sum):
+        kept = tuple(1 if axis in step.axes else s for axis, s in enumerate(shape))
+        rows = np.broadcast_to(np.arange(np.prod(out)).reshape(kept), shape).ravel()
+        columns = np.arange(size)
+    else:
+        picked = step.apply(numbers).ravel()
+        rows = np.flatnonzero(picked)
+        columns = picked[rows] - 1
+    ones = np.ones(len(rows))
+    return sparse.csr_array((ones, (rows, columns)), shape=(int(np.prod(out)), size))
+
+
+def chain_matrix(maps: Sequence[LinearMap], shape: Shape) -> tuple[sparse.csr_array, Array]:
+    """Unrolled chain: (L, l) with vec(chain(x)) = L vec(x) + l."""
+    offset = apply_chain(maps, np.zeros((*shape, 1))).ravel()
+    L = sparse.csr_array(sparse.eye_array(int(np.prod(shape))))
+    for step in maps:
+        L = sparse.csr_array(_matrix(step, shape) @ L)
+        shape = step.out_shape(shape)
+    return L, offset
