@@ -33,6 +33,8 @@ KINDS = ("acyclic", "norm", "perron")
 # Beyond this the Neumann series of |A| counts as divergent; a root of 1 - 1e-9 would reach it.
 LARGEST_PERRON = 1e9
 PERRON_STEPS = 100_000
+# Products of two scalings still have a place in float64.
+LARGEST_SCALING = 1e150
 # Head-rooms tried for a loop, in order, where the asked one is more than its Perron root leaves.
 ROOMS = (1.5, 1.2, 1.1, 1.03)
 
@@ -77,12 +79,29 @@ def certify(model: ImplicitModel, scaling: Scaling | None = None) -> Certificate
     order = order_of_evaluation(model)
     if order is not None:
         return Certificate("acyclic", 0.0, order)
+    check_steepness(model)
     scaling = scaling or {b.name: np.ones(b.shape) for b in model.blocks}
     bound = norm_bound(model, scaling)
     if bound < 1:
         return Certificate("norm", bound, scaling=scaling)
     perron = perron_scaling(model)
     return Certificate("perron", norm_bound(model, perron), scaling=perron)
+
+
+def check_steepness(model: ImplicitModel) -> None:
+    """Only an order of evaluation proves anything of a phi without a Lipschitz constant.
+
+    Raises:
+        CertificateError: a block that reads states has none.
+    """
+    names = {b.name for b in model.blocks}
+    for block in model.blocks:
+        reads = any(t.source in names for t in block.affine.terms)
+        if reads and not np.isfinite(block.phi.lipschitz(block.affine.shape)):
+            raise CertificateError(
+                f"the blocks form a loop and phi = {block.phi.name} of block {block.name!r} has no Lipschitz "
+                "constant: no kappa proves a unique equilibrium. Keep the support of the network"
+            )
 
 
 def perron_scaling(model: ImplicitModel, bound: float = 1.0) -> Scaling:
@@ -122,6 +141,7 @@ def row_scaling(model: ImplicitModel, kappa: float, headroom: float) -> Scaling:
     """
     if order_of_evaluation(model) is not None:
         return substituted_scaling(model, kappa / headroom)
+    check_steepness(model)
     for room in (headroom, *ROOMS):
         with suppress(CertificateError):
             return perron_scaling(model, kappa / room)
@@ -177,10 +197,11 @@ def norm_bound(model: ImplicitModel, scaling: Scaling) -> float:
 def state_gain(block: StateBlock, scaling: Scaling) -> NDArray[np.float64]:
     """Bound on |x - x'| per entry of a state when source states differ by at most s; inputs are equal."""
     z = absolute_rows(block.affine, scaling)
-    if block.phi.kind.componentwise:
-        return block.phi.lipschitz * z
-    # A group phi may mix any entries of one row: its inf-norm constant bounds it by the row's largest.
-    return np.full(block.shape, block.phi.lipschitz * z.max(initial=0.0))
+    if not block.phi.kind.componentwise:
+        # A group phi may mix any entries of one row: its inf-norm constant bounds it by the row's largest.
+        z = np.full(block.shape, z.max(initial=0.0))
+    # Where no state is read there is nothing to amplify, by however steep a phi.
+    return np.multiply(z, block.phi.lipschitz(block.affine.shape), out=np.zeros_like(z), where=z != 0)
 
 
 def absolute_rows(affine: Affine, scaling: Scaling) -> NDArray[np.float64]:
@@ -218,6 +239,10 @@ def substituted_scaling(model: ImplicitModel, kappa: float) -> Scaling:
 
     s is constant over the positions that share a row, as the constraint on a tied row must hold at all.
 
+    Blocks behind which s would not be finite, as phi has no Lipschitz constant or s leaves the range of
+    numbers, have none: the order proves the model well-posed without a bound on their rows, and for the
+    blocks behind them substitution starts anew, as behind an input.
+
     Raises:
         CertificateError: A has a loop.
     """
@@ -228,7 +253,9 @@ def substituted_scaling(model: ImplicitModel, kappa: float) -> Scaling:
     scaling: Scaling = {}
     for name in order:
         gain = state_gain(blocks[name], scaling)
-        scaling[name] = np.full(gain.shape, max(gain.max(initial=0.0) / kappa, 1.0))
+        s = max(gain.max(initial=0.0) / kappa, 1.0)
+        if s < LARGEST_SCALING:
+            scaling[name] = np.full(gain.shape, s)
     return scaling
 
 

@@ -65,6 +65,11 @@ def _bound(field: Field, _: Tensors) -> float:
     return field.real()
 
 
+def _parts(field: Field, _: Tensors) -> tuple[tuple[int, ...], ...]:
+    """The shapes of a phi's parts; a scalar's is empty."""
+    return tuple(_sizes(item, _) for item in field.items())
+
+
 _sizes, _places, _signed = _numbers(1), _numbers(0), _numbers(-MAX_ELEMENTS)
 
 # One entry for each field name of a map and each attribute of a phi.
@@ -81,7 +86,11 @@ DECODERS: Mapping[str, Callable[[Field, Tensors], Any]] = {
     "pads_begin": _places,
     "pads_end": _places,
     "steps": _signed,
-    "slope": _real,
+    "parts": _parts,
+    "size": lambda field, _: field.integer(1, MAX_ELEMENTS),
+    "p": lambda field, _: field.integer(1, 2),
+    **dict.fromkeys(("slope", "alpha", "beta", "gamma", "bias", "lambda", "epsilon", "exponent"), _real),
+    "slopes": _constant,
     "low": _bound,
     "high": _bound,
     "factor": _constant,
@@ -114,7 +123,9 @@ def _encoded(value: Any, tensors: dict[str, Floats]) -> JSON:
         if isinstance(value, int):
             return operator.index(value)
         if isinstance(value, tuple | list):
-            return [operator.index(number) for number in value]
+            return [_encoded(v, tensors) if isinstance(v, tuple | list) else operator.index(v) for v in value]
+        if isinstance(value, int):
+            return value
         number = float(value)
     except (TypeError, ValueError) as error:
         raise InputError(f"expected whole numbers, a number or an array, found {shown(value)}") from error
@@ -155,9 +166,9 @@ def _decode_map(field: Field, tensors: Tensors) -> LinearMap:
     return kind(**{name: DECODERS[name](entries[name], tensors) for name in names})
 
 
-def encode_phi(phi: Activation) -> dict[str, JSON]:
-    """phi as its name and attributes."""
-    return {"name": phi.name, **{key: _encoded(value, {}) for key, value in phi.attributes.items()}}
+def encode_phi(phi: Activation, tensors: dict[str, Floats]) -> dict[str, JSON]:
+    """phi as its name and attributes; constant arrays are added to `tensors` as maps.<n>."""
+    return {"name": phi.name, **{key: _encoded(value, tensors) for key, value in phi.attributes.items()}}
 
 
 def decode_phi(field: Field, tensors: Tensors) -> Activation:

@@ -41,7 +41,11 @@ def encode(model: ImplicitModel, certificate: Certificate, provenance: Mapping[s
         "version": VERSION,
         "inputs": [{"name": i.name, "shape": list(i.shape), "dtype": i.dtype} for i in model.inputs],
         "blocks": [
-            {"name": b.name, "phi": encode_phi(b.phi), **_affine(b.name, b.affine, block_part(i), context)}
+            {
+                "name": b.name,
+                "phi": encode_phi(b.phi, context.tensors),
+                **_affine(b.name, b.affine, block_part(i), context),
+            }
             for i, b in enumerate(model.blocks)
         ],
         "outputs": [

@@ -3,19 +3,34 @@
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import onnx
 from onnx import numpy_helper
 
 from sim_compress.activations import IDENTITY, Activation
 from sim_compress.errors import UnsupportedError
-from sim_compress.frontend.expressions import is_weighted, reference
+from sim_compress.frontend.expressions import is_weighted, mapped, reference
 from sim_compress.frontend.names import block_names
 from sim_compress.frontend.operators import OPERATORS
 from sim_compress.frontend.refusals import Refused, refusal_message
 from sim_compress.frontend.registry import Activated, Call, RefusalError, Result, qualified_name
-from sim_compress.model import Affine, ImplicitModel, Input, Output, Shape, StateBlock
+from sim_compress.model import Affine, ImplicitModel, Input, LinearMap, Output, Shape, StateBlock
 from sim_compress.model.maps import Array
+
+
+class StateTensors(NamedTuple):
+    """Where the graph holds a block.
+
+    Attributes:
+        before: the tensor that is its pre-activation, None where there is none; rows always have one.
+        after: the tensor that follows from its state alone.
+        maps: give that tensor from the state; none where it is the state.
+    """
+
+    before: str | None
+    after: str
+    maps: tuple[LinearMap, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,28 +38,29 @@ class Lowered:
     """The exact model, and where its states are found in the graph.
 
     Attributes:
-        tensors: block name -> names of the tensors that hold its pre-activation and its state.
+        tensors: block name -> where the graph holds its pre-activation and its state.
         outputs: output name -> tensor name.
         shapes: tensor name -> per-sample shape, for every activation of the graph.
     """
 
     model: ImplicitModel
-    tensors: Mapping[str, tuple[str, str]]
+    tensors: Mapping[str, StateTensors]
     outputs: Mapping[str, str]
     shapes: Mapping[str, Shape]
 
 
-def lower(graph: onnx.GraphProto, shapes: Mapping[str, Shape]) -> Lowered:
+def lower(graph: onnx.GraphProto, shapes: Mapping[str, Shape], opset: int) -> Lowered:
     """The exact implicit model of a cleaned graph.
 
     Args:
         graph: nodes in topological order, the batch first in every activation.
         shapes: per-sample shapes of tensors as far as known, for what comes behind a refused node.
+        opset: version of the standard operator set.
 
     Raises:
         UnsupportedError: lists every node that has no place in the state model.
     """
-    walk = _Walk(graph, shapes)
+    walk = _Walk(graph, shapes, opset)
     for node in graph.node:
         walk.visit(node)
     walk.check_outputs(graph)
@@ -56,16 +72,17 @@ def lower(graph: onnx.GraphProto, shapes: Mapping[str, Shape]) -> Lowered:
 class _Walk:
     """What is known so far: expressions by tensor, blocks in order, refused nodes."""
 
-    def __init__(self, graph: onnx.GraphProto, shapes: Mapping[str, Shape]) -> None:
+    def __init__(self, graph: onnx.GraphProto, shapes: Mapping[str, Shape], opset: int) -> None:
         self.inputs = tuple(Input(i.name, shapes[i.name]) for i in graph.input)
         self.values: dict[str, Affine | Array] = {
             i.name: numpy_helper.to_array(i) for i in graph.initializer
         } | {i.name: reference(i.name, i.shape) for i in self.inputs}
         self.shapes = {i.name: i.shape for i in self.inputs}
-        self.inferred = shapes
+        self.inferred, self.opset = shapes, opset
+        self.types = {v.name: v.type.tensor_type.elem_type for v in (*graph.input, *graph.value_info)}
         self.names = block_names(graph)
         self.blocks: list[StateBlock] = []
-        self.tensors: dict[str, tuple[str, str]] = {}
+        self.tensors: dict[str, StateTensors] = {}
         self.refused: list[Refused] = []
         self.uses = Counter(name for n in graph.node for name in n.input)
         self.uses.update(o.name for o in graph.output)
@@ -78,9 +95,12 @@ class _Walk:
             self._refuse(node, "this operator is not supported")
         elif known:
             try:
-                self._keep(node, operator.handler(Call(node, self.values, self.materialise)))
+                self._keep(node, operator.handler(self._call(node)))
             except RefusalError as error:
                 self._refuse(node, str(error))
+
+    def _call(self, node: onnx.NodeProto) -> Call:
+        return Call(node, self.values, self.materialise, self.types, self.opset)
 
     def _refuse(self, node: onnx.NodeProto, reason: str) -> None:
         self.refused.append(Refused.of(node, reason))
@@ -96,7 +116,8 @@ class _Walk:
             raise RefusalError(f"its output {unread[0]!r} is read; only the first output is supported")
         for name, value in zip(node.output, results, strict=False):
             if isinstance(value, Activated):
-                self._add_block(name, node.input[0], value)
+                before = next((n for n in node.input if self.values.get(n) is value.affine), None)
+                self._add_block(name, before, value)
             else:
                 self._set(name, value)
 
@@ -106,11 +127,17 @@ class _Walk:
         if is_weighted(value) and self.uses[tensor] > 1:
             self.materialise(tensor)
 
-    def _add_block(self, tensor: str, before: str, value: Activated) -> None:
+    def _add_block(self, tensor: str, before: str | None, value: Activated) -> None:
+        assert before is not None or not is_weighted(value.affine)
+        try:
+            state = value.phi.state_shape(value.affine.shape)
+        except ValueError as error:
+            raise RefusalError(str(error)) from error
         block = StateBlock(self.names[tensor], value.affine, value.phi)
+        result = mapped(reference(block.name, state), *value.maps)
         self.blocks.append(block)
-        self.tensors[block.name] = (before, tensor)
-        self.values[tensor], self.shapes[tensor] = reference(block.name, block.shape), block.shape
+        self.tensors[block.name] = StateTensors(before, tensor, value.maps)
+        self.values[tensor], self.shapes[tensor] = result, result.shape
 
     def materialise(self, tensor: str) -> Affine:
         """Make a tensor a block with phi = identity; later readers see the reference to it."""

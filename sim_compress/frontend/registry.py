@@ -9,10 +9,17 @@ import onnx
 from onnx import helper
 
 from sim_compress.activations import Activation
-from sim_compress.model import Affine
+from sim_compress.model import Affine, LinearMap
 from sim_compress.model.maps import Array
 
 STANDARD = ("", "ai.onnx")
+FLOATS = (
+    onnx.TensorProto.UNDEFINED,
+    onnx.TensorProto.FLOAT,
+    onnx.TensorProto.FLOAT16,
+    onnx.TensorProto.BFLOAT16,
+    onnx.TensorProto.DOUBLE,
+)
 
 
 class RefusalError(Exception):
@@ -21,10 +28,17 @@ class RefusalError(Exception):
 
 @dataclass(frozen=True, eq=False)
 class Activated:
-    """The result of a nonlinear node: its pre-activation and its phi."""
+    """The result of a nonlinear node.
+
+    Attributes:
+        affine: the pre-activation; with parameters only where it is an input of the node as it stands.
+        phi: gives the state.
+        maps: give the node's output from the state.
+    """
 
     affine: Affine
     phi: Activation
+    maps: tuple[LinearMap, ...] = ()
 
 
 Result = Affine | Activated | tuple[Affine, ...]
@@ -36,12 +50,16 @@ class Call:
 
     Attributes:
         values: tensor name -> expression, or array where the tensor is a constant of the file.
+        types: tensor name -> ONNX element type, as far as known.
+        opset: version of the standard operator set.
         materialise: makes the named tensor a block with phi = identity and gives the reference to it.
     """
 
     node: onnx.NodeProto
     values: Mapping[str, Affine | Array]
     materialise: Callable[[str], Affine]
+    types: Mapping[str, int]
+    opset: int
 
     @property
     def positions(self) -> range:
@@ -54,6 +72,10 @@ class Call:
 
     def is_constant(self, position: int) -> bool:
         return isinstance(self.values[self.node.input[position]], np.ndarray)
+
+    def is_float(self, position: int) -> bool:
+        """Whether an input holds floats, not whole numbers or truth values; unknown types are floats."""
+        return self.types.get(self.node.input[position], onnx.TensorProto.FLOAT) in FLOATS
 
     def affine(self, position: int) -> Affine:
         """The input's expression as it is."""

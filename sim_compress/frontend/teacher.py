@@ -12,9 +12,10 @@ from onnx.utils import Extractor
 
 from sim_compress.errors import InputError, SimCompressError
 from sim_compress.frontend import batch, cleaning
-from sim_compress.frontend.lowering import lower
+from sim_compress.frontend.lowering import StateTensors, lower
 from sim_compress.frontend.network_file import read_network
 from sim_compress.frontend.refusals import check_known_operators
+from sim_compress.frontend.registry import STANDARD
 from sim_compress.model import ImplicitModel, Shape
 
 
@@ -26,8 +27,8 @@ class Teacher:
         path: the file it came from.
         graph: the cleaned network; the batch axis is symbolic and every activation has its shape.
         model: its implicit model.
-        tensors: block name -> names of the pre-activation's and the state's tensor in the graph; they
-            are the same tensor where phi is the identity.
+        tensors: block name -> where the graph holds its pre-activation and its state; they are the same
+            tensor where phi is the identity.
         outputs: output name -> name of its tensor in the graph.
         size: bytes of the file with its external data.
         sha256: hash of the same bytes.
@@ -36,7 +37,7 @@ class Teacher:
     path: Path
     graph: onnx.ModelProto
     model: ImplicitModel
-    tensors: Mapping[str, tuple[str, str]]
+    tensors: Mapping[str, StateTensors]
     outputs: Mapping[str, str]
     size: int
     sha256: str
@@ -89,7 +90,7 @@ def load_teacher(path: str | PathLike[str]) -> Teacher:
         original = cleaning.normalise(file.model)
         batch.check_inputs(original)
         cleaned, rebatched = _cleaned(original)
-        lowered = lower(cleaned.graph, _feature_shapes(cleaned))
+        lowered = lower(cleaned.graph, _feature_shapes(cleaned), _opset(cleaned))
         if rebatched:
             batch.check_rebatched(original, cleaned, batch.batch_size(original))
     except SimCompressError as error:
@@ -112,6 +113,11 @@ def _cleaned(model: onnx.ModelProto) -> tuple[onnx.ModelProto, bool]:
     return onnx.shape_inference.infer_shapes(freed), size is not None
 
 
+def _opset(model: onnx.ModelProto) -> int:
+    """Version of the standard operator set."""
+    return next(o.version for o in model.opset_import if o.domain in STANDARD)
+
+
 def _feature_shapes(model: onnx.ModelProto) -> dict[str, Shape]:
     """Per-sample shapes of the activations whose feature axes are known."""
     graph, shapes = model.graph, {}
@@ -124,8 +130,11 @@ def _feature_shapes(model: onnx.ModelProto) -> dict[str, Shape]:
 
 def _annotate(graph: onnx.GraphProto, shapes: Mapping[str, Shape]) -> None:
     """Write the exact shape of every activation into the graph, so that any part of it can be cut out."""
+    types = {v.name: v.type.tensor_type.elem_type for v in (*graph.input, *graph.value_info, *graph.output)}
     infos = {
-        name: helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [batch.SYMBOL, *shape])
+        name: helper.make_tensor_value_info(
+            name, types.get(name, onnx.TensorProto.FLOAT), [batch.SYMBOL, *shape]
+        )
         for name, shape in shapes.items()
     }
     ends = [o.name for o in graph.output]

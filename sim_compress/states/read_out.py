@@ -5,24 +5,32 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import onnx
 import onnxruntime as ort
+from onnx import helper
 
 from sim_compress.frontend import quiet_options
 from sim_compress.model.maps import Array
 
 
 class Reader:
-    """Runs a graph for the wanted tensors; arrays have samples on the last axis on both sides."""
+    """Runs a graph for the wanted tensors; arrays have samples on the last axis on both sides.
+
+    States are numbers; where the graph holds another type, as truth values, they are converted to it.
+    """
 
     def __init__(self, graph: onnx.ModelProto, wanted: Sequence[str]) -> None:
         self._session = ort.InferenceSession(
             graph.SerializeToString(), quiet_options(), providers=["CPUExecutionProvider"]
         )
         self._wanted = list(wanted)
-        self._inputs = [i.name for i in self._session.get_inputs()]
+        self._inputs = {
+            i.name: helper.tensor_dtype_to_np_dtype(i.type.tensor_type.elem_type) for i in graph.graph.input
+        }
 
     def __call__(self, values: Mapping[str, Array]) -> dict[str, Array]:
         """Tensor name -> (*shape, samples)."""
-        feed = {n: np.ascontiguousarray(np.moveaxis(values[n], -1, 0)) for n in self._inputs}
+        feed = {
+            n: np.ascontiguousarray(np.moveaxis(values[n], -1, 0), dtype) for n, dtype in self._inputs.items()
+        }
         read = self._session.run(self._wanted, feed)
         return {n: np.moveaxis(np.asarray(a), 0, -1) for n, a in zip(self._wanted, read, strict=True)}
 

@@ -47,7 +47,8 @@ def _moments(
     """Grams of one batch."""
     grams = {name: empty_grams(affine) for name, affine in affines.items()}
     for name, affine in affines.items():
-        accumulate(grams[name], affine, values, targets[name])
+        if affine.weighted:
+            accumulate(grams[name], affine, values, targets[name])
     return grams
 
 

@@ -14,7 +14,8 @@ from scipy import sparse
 
 from sim_compress import frontend
 from sim_compress.artifact import read
-from sim_compress.model import ImplicitModel
+from sim_compress.frontend import StateTensors
+from sim_compress.model import ImplicitModel, apply_chain
 from sim_compress.model.maps import Array
 from sim_compress.runtime import Stage, Tolerance, equilibrium, preactivation, schedule
 from sim_compress.states.batches import Values
@@ -28,7 +29,7 @@ class Reading:
     """What a teacher has on one batch, samples on the last axis.
 
     Attributes:
-        preactivations: block or output name -> z.
+        preactivations: block or output name -> z, for those with rows at least.
         states: block name -> x.
     """
 
@@ -73,27 +74,34 @@ class Teacher(Protocol):
 
 
 class NetworkTeacher:
-    """An ONNX network; every tensor is read out with onnxruntime."""
+    """An ONNX network: onnxruntime computes every pre-activation that has rows to match it.
+
+    A state is phi of its pre-activation; one without rows follows from the states before it.
+    """
 
     def __init__(self, network: frontend.Teacher) -> None:
         self._network = network
         self.model = network.model
         self.path, self.size, self.sha256 = network.path, network.size, network.sha256
-        self._preactivations = {n: t[0] for n, t in network.tensors.items()} | dict(network.outputs)
-        self._states = {n: t[1] for n, t in network.tensors.items()}
+        self._blocks = {b.name: b for b in network.model.blocks}
+        held = {n: t.before for n, t in network.tensors.items() if t.before} | dict(network.outputs)
+        self._targets = {n: held[n] for n, affine in self.model.affines() if affine.weighted}
 
     def baseline(self, batch: Mapping[str, Array]) -> Reading:
-        return self._reading(self._everything(batch), self._preactivations)
+        read = self._everything(batch) if self._targets else {}
+        return self._reading(read, batch, [n for n, _ in self.model.affines()])
 
     def step(self, names: Sequence[str]) -> Callable[[Mapping[str, Array]], Reading]:
+        targets = [self._targets[n] for n in names if n in self._targets]
+        if not targets:
+            return lambda values: self._reading({}, values, names)
         sources = {t.source for n, affine in self.model.affines() if n in names for t in affine.terms}
-        held = {s: self._states.get(s, s) for s in sorted(sources)}
-        states = [self._states[n] for n in names if n in self._states]
-        wanted = list(dict.fromkeys([*(self._preactivations[n] for n in names), *states]))
-        reader = Reader(self._network.submodel(list(held.values()), wanted), wanted)
+        cut = {s: self._network.tensors.get(s, StateTensors(None, s)) for s in sorted(sources)}
+        reader = Reader(self._network.submodel([t.after for t in cut.values()], targets), targets)
 
         def run(values: Mapping[str, Array]) -> Reading:
-            return self._reading(reader({tensor: values[s] for s, tensor in held.items()}), names)
+            read = reader({t.after: apply_chain(t.maps, values[s]) for s, t in cut.items()})
+            return self._reading(read, values, names)
 
         return run
 
@@ -103,18 +111,22 @@ class NetworkTeacher:
 
     @cached_property
     def _everything(self) -> Reader:
-        wanted = list(dict.fromkeys([*self._preactivations.values(), *self._states.values()]))
+        wanted = list(dict.fromkeys(self._targets.values()))
         return Reader(with_outputs(self._network.graph, wanted), wanted)
 
     @cached_property
     def _outputs(self) -> Reader:
         return Reader(self._network.graph, list(dict.fromkeys(self._network.outputs.values())))
 
-    def _reading(self, read: Values, names: Sequence[str] | Mapping[str, str]) -> Reading:
-        return Reading(
-            {n: read[self._preactivations[n]] for n in names},
-            {n: read[self._states[n]] for n in names if n in self._states},
-        )
+    def _reading(self, read: Values, values: Mapping[str, Array], names: Sequence[str]) -> Reading:
+        """Targets from what was read, states of the named blocks in order of the model."""
+        targets = {n: read[self._targets[n]] for n in names if n in self._targets}
+        states: Values = {}
+        for name in names:
+            if block := self._blocks.get(name):
+                z = targets[name] if name in targets else preactivation(block.affine, {**values, **states})
+                states[name] = block.phi(z)
+        return Reading(targets, states)
 
 
 class ImplicitTeacher:

@@ -53,7 +53,7 @@ FIELDS: list[Rule] = [
     ("matrix along no axis", field("outputs.0.terms.1.maps.0.axis", 2), "along axis 2 of (16, 5)"),
     ("axis of text", field("outputs.0.terms.1.maps.0.axis", "0"), "axis: expected a whole number"),
     ("matrix no object", field("outputs.0.terms.1.maps.0.matrix", "maps.2"), "matrix: expected an object"),
-    ("unknown phi", field("blocks.0.phi.name", "eval"), "phi.name: expected one of clip"),
+    ("unknown phi", field("blocks.0.phi.name", "eval"), "phi.name: expected one of abs"),
     ("phi without its attribute", no_field("blocks.2.phi", "slope"), "expected the key 'slope'"),
     ("attribute of text", field("blocks.2.phi.slope", "inf"), "slope: expected a number"),
     ("bound of other text", field("blocks.3.phi.high", "nan"), "high: expected one of -inf, inf"),

@@ -7,10 +7,13 @@ import numpy as np
 import pytest
 from safetensors import safe_open
 
+from sim_compress.activations import KINDS
 from sim_compress.model import ImplicitModel
 
 from .crafting import encoded
 from .models import feedforward_model, looped_model
+
+ROOT = Path(__file__).parents[2]
 
 
 def bits(stored: np.ndarray, width: int, index: int) -> int:
@@ -56,3 +59,11 @@ def test_a_reader_written_from_the_page_finds_every_weight(model: ImplicitModel,
     assert len(found) == len(wanted)
     for (name, groups), weight in zip(found, wanted, strict=True):
         assert np.array_equal(matrix(tensors, name, weight.shape[0], weight.shape[1], groups), weight)
+
+
+def test_the_page_names_every_phi_with_its_attributes_and_formula() -> None:
+    page = (ROOT / "docs/format.md").read_text()
+    for name, kind in KINDS.items():
+        attributes = ", ".join(f"`{a}`" for a in kind.attributes)
+        formula = kind.formula.replace("|", "\\|")
+        assert f"\n| `{name}` | {attributes} | {formula} |\n" in page

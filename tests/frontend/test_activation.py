@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from sim_compress.frontend import StateTensors
 from tests.frontend.graphs import exact, node, refused
 
 INFINITE = np.float32(np.inf)
@@ -25,7 +26,7 @@ NODES = {
 def test_a_nonlinear_node_is_one_block(tmp_path: Path, name: str, case: tuple) -> None:
     teacher = exact(tmp_path, [case[0]], {"x": (3, 4)}, case[1])
     assert [(b.name, b.phi.name) for b in teacher.model.blocks] == [("phi", name.split()[0])]
-    assert teacher.tensors == {"phi": ("x", "y")}
+    assert teacher.tensors == {"phi": StateTensors("x", "y")}
 
 
 def test_clip_of_old_operator_sets_is_exact(tmp_path: Path) -> None:

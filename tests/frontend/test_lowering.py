@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
+from sim_compress.frontend import StateTensors
 from sim_compress.frontend.names import block_names
 from tests.frontend.graphs import exact, graph_of, node, random
 
@@ -25,7 +26,11 @@ def test_a_parametric_output_that_is_read_twice_becomes_one_identity_block(tmp_p
         ("gate", "sigmoid"),
     ]
     assert teacher.model.nnz == weight.size
-    assert teacher.tensors == {"conv": ("c", "c"), "relu": ("c", "r"), "gate": ("c", "s")}
+    assert teacher.tensors == {
+        "conv": StateTensors("c", "c"),
+        "relu": StateTensors("c", "r"),
+        "gate": StateTensors("c", "s"),
+    }
 
 
 def test_a_parametric_output_that_is_also_a_graph_output_becomes_a_block(tmp_path: Path) -> None:

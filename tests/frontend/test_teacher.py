@@ -7,7 +7,7 @@ import onnx
 import pytest
 
 from sim_compress.errors import InputError
-from sim_compress.frontend import Teacher, load_teacher
+from sim_compress.frontend import StateTensors, Teacher, load_teacher
 from sim_compress.model import ImplicitModel, matrices
 from sim_compress.runtime import preactivation
 from tests.frontend.graphs import assert_close, graph_of, node, random, random_inputs, run, saved
@@ -43,8 +43,13 @@ def teacher(tmp_path: Path) -> Teacher:
 
 def _states(teacher: Teacher, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Every tensor of the cleaned graph that holds a pre-activation, a state or an output."""
-    names = {name for pair in teacher.tensors.values() for name in pair} | set(teacher.outputs.values())
+    names = {name for pair in _pairs(teacher).values() for name in pair} | set(teacher.outputs.values())
     return run(_with_outputs(teacher.graph, names), inputs, sorted(names)) | inputs
+
+
+def _pairs(teacher: Teacher) -> dict[str, tuple[str, str]]:
+    """Block name -> tensors of its pre-activation and its state."""
+    return {name: (t.before, t.after) for name, t in teacher.tensors.items() if t.before and not t.maps}
 
 
 def _with_outputs(graph: onnx.ModelProto, names: set[str]) -> onnx.ModelProto:
@@ -60,7 +65,7 @@ def _check_states(teacher: Teacher, read: dict[str, np.ndarray]) -> None:
     values = {i.name: np.moveaxis(read[i.name], 0, -1) for i in teacher.model.inputs}
     for block in teacher.model.blocks:
         z = preactivation(block.affine, values)
-        before, after = (np.moveaxis(read[name], 0, -1) for name in teacher.tensors[block.name])
+        before, after = (np.moveaxis(read[name], 0, -1) for name in _pairs(teacher)[block.name])
         assert_close(z, before)
         assert_close(block.phi(z), after)
         values[block.name] = after
@@ -71,8 +76,8 @@ def _check_states(teacher: Teacher, read: dict[str, np.ndarray]) -> None:
 
 def test_every_pre_activation_and_state_is_a_tensor_of_the_cleaned_graph(teacher: Teacher) -> None:
     assert list(teacher.tensors) == [b.name for b in teacher.model.blocks]
-    assert teacher.tensors["relu2"] == ("a", "r2")
-    assert teacher.tensors["head"] == ("g", "g")
+    assert teacher.tensors["relu2"] == StateTensors("a", "r2")
+    assert teacher.tensors["head"] == StateTensors("g", "g")
     _check_states(teacher, _states(teacher, random_inputs(teacher, 3)))
 
 
@@ -81,15 +86,15 @@ def test_the_teacher_is_advanced_block_by_block_from_the_tensors_held(teacher: T
     held = dict(inputs)
     for block in teacher.model.blocks:
         sources = {t.source for t in block.affine.terms}
-        cut = [teacher.tensors[s][1] if s in teacher.tensors else s for s in sources]
-        wanted = [*dict.fromkeys(teacher.tensors[block.name])]
+        cut = [teacher.tensors[s].after if s in teacher.tensors else s for s in sources]
+        wanted = [*dict.fromkeys(_pairs(teacher)[block.name])]
         part = teacher.submodel(cut, wanted)
         assert {n.name for n in part.graph.node} <= {"stem", "inner", "outer", "add", "flat", "head"} | {
             block.name
         }
         held |= run(part, {name: held[name] for name in cut}, wanted)
     expected = _states(teacher, inputs)
-    for pair in teacher.tensors.values():
+    for pair in _pairs(teacher).values():
         for name in pair:
             assert_close(held[name], expected[name])
 

@@ -2,12 +2,26 @@
 
 from sim_compress.frontend.operators import (
     activation,
+    combining,
     convolution,
     elementwise,
     linear,
+    normalising,
     pooling,
     rearranging,
+    reducing,
 )
 from sim_compress.frontend.registry import OPERATORS
 
-__all__ = ["OPERATORS", "activation", "convolution", "elementwise", "linear", "pooling", "rearranging"]
+__all__ = [
+    "OPERATORS",
+    "activation",
+    "combining",
+    "convolution",
+    "elementwise",
+    "linear",
+    "normalising",
+    "pooling",
+    "rearranging",
+    "reducing",
+]

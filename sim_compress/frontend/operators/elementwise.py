@@ -14,7 +14,8 @@ from sim_compress.frontend.expressions import (
     shifted,
     summed,
 )
-from sim_compress.frontend.registry import Call, RefusalError, operator
+from sim_compress.frontend.operators.combining import product, quotient
+from sim_compress.frontend.registry import Call, RefusalError, Result, operator
 from sim_compress.model import Affine
 from sim_compress.model.maps import Array
 
@@ -66,11 +67,11 @@ def neg(call: Call) -> Affine:
 @operator(
     "Mul",
     becomes="a scale, folded into weights where there are any",
-    limits="one factor is a constant; a product of two activations is refused",
+    limits="of two activations: state block with phi = product, or square",
 )
-def mul(call: Call) -> Affine:
+def mul(call: Call) -> Result:
     if not (call.is_constant(0) or call.is_constant(1)):
-        raise RefusalError("is a product of two activations")
+        return product(call)
     position = 1 if call.is_constant(0) else 0
     return _with_constant(call, position, call.constant(1 - position), can_scale, scaled)
 
@@ -78,11 +79,11 @@ def mul(call: Call) -> Affine:
 @operator(
     "Div",
     becomes="a scale, folded into weights where there are any",
-    limits="the divisor is a constant without zeros",
+    limits="by an activation: state block with phi = quotient, or reciprocal; not by a constant zero",
 )
-def div(call: Call) -> Affine:
+def div(call: Call) -> Result:
     if not call.is_constant(1):
-        raise RefusalError("divides by an activation")
+        return quotient(call)
     divisor = call.constant(1).astype(np.float64)
     if not divisor.all():
         raise RefusalError("divides by zero")

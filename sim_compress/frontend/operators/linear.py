@@ -3,7 +3,8 @@
 import numpy as np
 
 from sim_compress.frontend.expressions import aligned, mapped, scaled, shifted, summed, tied_rows
-from sim_compress.frontend.registry import Call, RefusalError, operator
+from sim_compress.frontend.operators.combining import matrix_product
+from sim_compress.frontend.registry import Call, RefusalError, Result, operator
 from sim_compress.model import Affine, Shape, Term, Transpose
 from sim_compress.model.maps import Array
 
@@ -41,13 +42,13 @@ def gemm(call: Call) -> Affine:
 @operator(
     "MatMul",
     becomes="tied rows, one per output feature, shared by all tokens",
-    limits="one side is a constant matrix; a product of two activations is refused",
+    limits="of two activations: state block with phi = matmul",
 )
-def matmul(call: Call) -> Affine:
+def matmul(call: Call) -> Result:
+    if not (call.is_constant(0) or call.is_constant(1)):
+        return matrix_product(call)
     if call.is_constant(0):
         return _constant_on_the_left(call)
-    if not call.is_constant(1):
-        raise RefusalError("is a product of two activations")
     x = call.single(0)
     rank = len(x.shape)
     if rank < 1:

@@ -1,0 +1,56 @@
+"""What is known of one phi, whatever its attributes."""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from numpy.typing import NDArray
+
+Shape = tuple[int, ...]
+Array = NDArray[Any]
+Attributes = Mapping[str, Any]
+
+
+def non_expansive(_attributes: Attributes, _shape: Shape) -> float:
+    """The Lipschitz constant 1."""
+    return 1.0
+
+
+def unbounded(_attributes: Attributes, _shape: Shape) -> float:
+    """No Lipschitz constant: phi jumps, or gets as steep as one likes."""
+    return math.inf
+
+
+def constant(value: float) -> Callable[[Attributes, Shape], float]:
+    """A Lipschitz constant that depends on nothing."""
+    return lambda _attributes, _shape: value
+
+
+def same_shape(shape: Shape, _attributes: Attributes) -> Shape:
+    """The state has the shape of the pre-activation."""
+    return shape
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One phi by its formula and its properties.
+
+    Attributes:
+        formula: x in terms of z and the attributes, as docs/format.md states it.
+        function: (z of shape (*z_shape, samples), attributes) -> x of shape (*x_shape, samples).
+        lipschitz: constant in the inf-norm, given the attributes and the shape of z; infinite where there
+            is none or none is known.
+        componentwise: x_i depends on z_i alone.
+        homogeneous: phi(a z) = a phi(z) for a > 0.
+        state_shape: shape of x from the shape of z; ValueError where the attributes do not fit it.
+        attributes: the attribute names this phi takes, all required.
+    """
+
+    formula: str
+    function: Callable[[Array, Attributes], Array]
+    lipschitz: Callable[[Attributes, Shape], float] = non_expansive
+    componentwise: bool = True
+    homogeneous: bool = False
+    state_shape: Callable[[Shape, Attributes], Shape] = same_shape
+    attributes: tuple[str, ...] = ()

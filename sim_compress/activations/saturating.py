@@ -1,0 +1,39 @@
+"""Phi that level off on both sides: sigmoids and steps with a slope."""
+
+import math
+
+import numpy as np
+from scipy import special
+
+from sim_compress.activations.kind import Array, Attributes, Kind, Shape, constant
+from sim_compress.activations.rectifying import sigmoid
+
+
+def _clip_shape(shape: Shape, a: Attributes) -> Shape:
+    if math.isnan(a["low"]) or math.isnan(a["high"]):
+        raise ValueError("clip between bounds that are not numbers")
+    return shape
+
+
+def _hard_sigmoid(z: Array, a: Attributes) -> Array:
+    return np.clip(z * np.asarray(a["alpha"], z.dtype) + np.asarray(a["beta"], z.dtype), 0, 1)
+
+
+KINDS: dict[str, Kind] = {
+    "clip": Kind(
+        'min(max(z, low), high); a bound is a number, `"inf"` or `"-inf"`',
+        lambda z, a: np.minimum(np.maximum(z, np.asarray(a["low"], z.dtype)), np.asarray(a["high"], z.dtype)),
+        state_shape=_clip_shape,
+        attributes=("low", "high"),
+    ),
+    "sigmoid": Kind("1 / (1 + exp(-z))", lambda z, _: sigmoid(z), lipschitz=constant(0.25)),
+    "tanh": Kind("tanh(z)", lambda z, _: np.tanh(z)),
+    "hard_sigmoid": Kind(
+        "min(max(alpha z + beta, 0), 1)",
+        _hard_sigmoid,
+        lipschitz=lambda a, _: abs(a["alpha"]),
+        attributes=("alpha", "beta"),
+    ),
+    "softsign": Kind("z / (1 + |z|)", lambda z, _: z / (1 + np.abs(z))),
+    "erf": Kind("erf(z)", lambda z, _: special.erf(z), lipschitz=constant(2 / math.sqrt(math.pi))),
+}
