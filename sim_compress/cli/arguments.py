@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from sim_compress.cli.values import channel_values, positive, seed, sparsity
+from sim_compress.cli.values import channel_values, positive, seed, target
 from sim_compress.errors import InputError
 
 DEFAULT = "compress"
@@ -72,10 +72,20 @@ def _compress() -> Parser:
     parser.add_argument(
         "--target-sparsity",
         required=True,
-        type=sparsity,
-        metavar="PART",
-        help="part of the parameters to remove: 40, 40%% or 0.4; below 1 a fraction",
+        action="append",
+        type=target,
+        metavar="[REGEX=]PART",
+        help="part of the parameters to remove: 40, 40%% or 0.4; below 1 a fraction. Given again as "
+        "'layer1.*=30' it is that of the blocks whose name matches as a whole",
     )
+    for name, meaning in (("ignore", "leave these as they are"), ("only", "compress only these")):
+        parser.add_argument(
+            f"--{name}",
+            action="append",
+            default=[],
+            metavar="REGEX",
+            help=f"{meaning}: blocks whose own name, or that of a node or module in them, matches as a whole",
+        )
     parser.add_argument(
         "--data",
         type=Path,

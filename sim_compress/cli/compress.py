@@ -13,6 +13,7 @@ from sim_compress.cli.job import Job, load_job
 from sim_compress.cli.output import check_output, output_path
 from sim_compress.cli.stages import Stages
 from sim_compress.cli.tables import report_view
+from sim_compress.cli.values import targets_of
 from sim_compress.cli.version import package_version
 from sim_compress.compression import STAGES, Compressed, Settings, compress
 from sim_compress.core.engines import Engine, engine
@@ -37,13 +38,17 @@ from sim_compress.runtime import Session
 
 def run(arguments: argparse.Namespace) -> int:
     """Compress, measure, write artifact and report, show the report."""
+    target, targets = targets_of(arguments.target_sparsity)
     settings = Settings(
-        arguments.target_sparsity,
+        target,
         arguments.objective,
         arguments.kappa,
         arguments.support,
         arguments.states,
         arguments.solver,
+        tuple(arguments.ignore),
+        tuple(arguments.only),
+        targets,
     )
     output = output_path(arguments.output, arguments.model)
     named = (arguments.model, arguments.data, arguments.evaluation, arguments.labels)
@@ -88,7 +93,8 @@ def _job(arguments: argparse.Namespace, settings: Settings, output: Path) -> Rep
         network=network,
         artifact=ArtifactFigures(output.name, sha256(output), size, compressed.model.nnz),
         target_sparsity=settings.target_sparsity,
-        sparsity=1 - compressed.model.nnz / network.parameters,
+        sparsity=compressed.sparsity,
+        total_sparsity=compressed.total_sparsity,
         calibration=job.calibration.figures,
         evaluation=evaluation,
         certificate=CertificateFigures(compressed.certificate.kind, compressed.certificate.bound),

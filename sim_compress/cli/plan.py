@@ -8,7 +8,7 @@ from sim_compress.cli import words
 from sim_compress.cli.console import OUT, plain
 from sim_compress.cli.job import Job
 from sim_compress.cli.tables import data_words, facts, planned_blocks
-from sim_compress.compression import Settings, check_exact, weights_to_keep
+from sim_compress.compression import Settings, check_exact, parts, weights_to_keep
 from sim_compress.report import BlockFigures, compressed_blocks, report_path
 
 
@@ -19,7 +19,8 @@ def show(job: Job, settings: Settings, output: Path, as_json: bool) -> None:
         InputError: the job would be refused.
     """
     model = job.teacher.model
-    weights_to_keep(model, settings.target_sparsity)
+    for part in parts(model, job.teacher.nodes, settings):
+        weights_to_keep([a for n, a in model.affines() if n in part.names], part.target)
     check_exact(job.teacher, job.inputs)
     blocks = compressed_blocks(model, model)
     if as_json:
@@ -70,4 +71,10 @@ def _document(
 
 
 def _kept(job: Job, settings: Settings) -> int:
-    return round((1 - settings.target_sparsity) * job.teacher.model.nnz)
+    """Parameters that stay: the asked part of the blocks that are compressed, and all others."""
+    model = job.teacher.model
+    gone = sum(
+        part.target * sum(a.nnz for n, a in model.affines() if n in part.names)
+        for part in parts(model, job.teacher.nodes, settings)
+    )
+    return round(model.nnz - gone)

@@ -57,10 +57,11 @@ def _size_rows(report: Report) -> list[Cells]:
         ),
         (
             "sparsity",
-            f"asked {words.percent(report.target_sparsity)}",
+            _asked(report),
             words.percent(report.sparsity),
             "",
         ),
+        *_total_rows(report),
         (
             "file size",
             words.size(network.bytes),
@@ -72,6 +73,18 @@ def _size_rows(report: Report) -> list[Cells]:
         change = _times(artifact.bytes, network.gzip_bytes)
         rows.append(("against its gzip", words.size(network.gzip_bytes), words.size(artifact.bytes), change))
     return rows
+
+
+def _asked(report: Report) -> str:
+    by_name = " and by name" if report.settings.get("targets") else ""
+    return f"asked {words.percent(report.target_sparsity)}{by_name}"
+
+
+def _total_rows(report: Report) -> list[Cells]:
+    """The sparsity of all parameters, where some were left alone."""
+    if report.total_sparsity == report.sparsity:
+        return []
+    return [("sparsity, all parameters", "", words.percent(report.total_sparsity), "")]
 
 
 def _times(after: int, before: int) -> str:

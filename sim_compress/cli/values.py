@@ -1,6 +1,7 @@
 """Values of options: text to number, with the reason where it is refused."""
 
 import math
+from collections.abc import Sequence
 
 from sim_compress.errors import InputError
 
@@ -24,6 +25,31 @@ def sparsity(text: str) -> float:
     if fraction >= 1:
         raise _refused(text, "leaves nothing: ask for less than 100 %")
     return fraction
+
+
+def target(text: str) -> tuple[str | None, float]:
+    """PATTERN=PART or PART: the pattern, None where there is none, and the part as `sparsity` reads it.
+
+    Raises:
+        InputError: as `sparsity`.
+    """
+    pattern, equals, part = text.rpartition("=")
+    return (pattern if equals else None), sparsity(part)
+
+
+def targets_of(given: Sequence[tuple[str | None, float]]) -> tuple[float, dict[str, float]]:
+    """The target of all blocks, and those of patterns in the order given.
+
+    Raises:
+        InputError: there is not exactly one for all blocks.
+    """
+    general = [part for pattern, part in given if pattern is None]
+    if len(general) != 1:
+        raise InputError(
+            f"--target-sparsity: expected one PART for all blocks without a pattern, got {len(general)}: "
+            "write  --target-sparsity 40 --target-sparsity 'layer1.*=30'"
+        )
+    return general[0], {pattern: part for pattern, part in given if pattern is not None}
 
 
 def _number(digits: str, text: str) -> float:

@@ -2,6 +2,7 @@
 
 from sim_compress.compression.checks import check_calibration, check_exact, weights_to_keep
 from sim_compress.compression.pipeline import STAGES, Compressed, Progress, compress
+from sim_compress.compression.scope import Part, parts
 from sim_compress.compression.settings import OBJECTIVES, STATES, SUPPORTS, Settings
 
 __all__ = [
@@ -10,10 +11,12 @@ __all__ = [
     "STATES",
     "SUPPORTS",
     "Compressed",
+    "Part",
     "Progress",
     "Settings",
     "check_calibration",
     "check_exact",
     "compress",
+    "parts",
     "weights_to_keep",
 ]

@@ -1,12 +1,12 @@
 """What must hold before any row is solved: calibration inputs that say something, an exact state model."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from sim_compress.errors import DataError, InputError, UnsupportedError
-from sim_compress.model import ImplicitModel
+from sim_compress.model import Affine
 from sim_compress.model.maps import Array
 from sim_compress.runtime import Session, check_inputs, check_samples, named, parts
 from sim_compress.states import Teacher
@@ -50,17 +50,18 @@ def check_exact(teacher: Teacher, inputs: Mapping[str, Array]) -> None:
             )
 
 
-def weights_to_keep(model: ImplicitModel, target_sparsity: float) -> int:
-    """Weights that may stay nonzero, after one bias for every regressed row.
+def weights_to_keep(affines: Collection[Affine], target_sparsity: float) -> int:
+    """Weights of the given rows that may stay nonzero, after one bias for every regressed row.
 
     Raises:
         InputError: the biases alone exceed the target; the message gives the highest sparsity to ask.
     """
-    biases = sum(a.rows for _, a in model.affines() if a.weighted or a.bias is not None)
-    count = round((1 - target_sparsity) * model.nnz) - biases
+    biases = sum(a.rows for a in affines if a.weighted or a.bias is not None)
+    parameters = sum(a.nnz for a in affines)
+    count = round((1 - target_sparsity) * parameters) - biases
     if count < 1:
         raise InputError(
-            f"a sparsity of {100 * target_sparsity:g} % keeps {count + biases} of {model.nnz} parameters, "
-            f"not more than the {biases} biases: ask for less than {100 * (1 - biases / model.nnz):.1f} %"
+            f"a sparsity of {100 * target_sparsity:g} % keeps {count + biases} of {parameters} parameters, "
+            f"not more than the {biases} biases: ask for less than {100 * (1 - biases / parameters):.1f} %"
         )
     return count

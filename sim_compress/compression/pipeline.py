@@ -1,6 +1,6 @@
 """The pipeline: teacher and calibration inputs in, sparse implicit model out."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -12,6 +12,7 @@ from sim_compress.certificate import Certificate, Scaling, certify, row_scaling
 from sim_compress.compression.checks import check_calibration, check_exact, weights_to_keep
 from sim_compress.compression.full_support import widened, without_empty_terms
 from sim_compress.compression.rows import HEADROOM, row_problems, with_rows
+from sim_compress.compression.scope import parts
 from sim_compress.compression.settings import Settings
 from sim_compress.compression.tasks import Planned, regressed, regressed_by
 from sim_compress.core import Block, allocate, trace
@@ -44,11 +45,15 @@ class Compressed:
         model: sparse A, B, C, D.
         certificate: proof that the equilibrium exists and is unique.
         provenance: teacher and calibration hashes, settings, achieved sparsity; JSON values only.
+        sparsity: 1 - nnz / nnz of the teacher's over the rows that were compressed.
+        total_sparsity: the same over all parameters, those left alone included.
     """
 
     model: ImplicitModel
     certificate: Certificate
     provenance: Mapping[str, JSON]
+    sparsity: float
+    total_sparsity: float
 
     def save(self, path: str | Path) -> int:
         """Write the artifact and return its size in bytes; on failure an existing file stays whole."""
@@ -90,16 +95,32 @@ def compress(
             model = _from_baseline(teacher.model, plan, engine, rows_done)
         else:
             model = _in_order(teacher, calibration, plan, rows_done)
-    provenance = _provenance(teacher, model, calibration, settings, plan.alpha)
-    return Compressed(model, certify(model, plan.scaling), provenance)
+    sparsity, total = _sparsity(teacher.model, model, plan.groups), _sparsity(teacher.model, model)
+    provenance = {
+        **_provenance(teacher, model, calibration, settings, plan.alphas),
+        "sparsity": sparsity,
+        "total_sparsity": total,
+    }
+    return Compressed(model, certify(model, plan.scaling), provenance, sparsity, total)
+
+
+def _sparsity(teacher: ImplicitModel, model: ImplicitModel, names: Container[str] | None = None) -> float:
+    """1 - nnz / nnz of the teacher's over the named blocks, or over all there is."""
+    before, after = (
+        sum(a.nnz for n, a in m.affines() if names is None or n in names) for m in (teacher, model)
+    )
+    return 1 - after / before
 
 
 @dataclass(frozen=True)
 class _Plan:
-    """What the baseline states decide: one alpha, and for each block its row groups' supports and counts."""
+    """What the baseline states decide: alphas, and for each block its row groups' supports and counts.
+
+    Blocks that keep the teacher's rows have no entry in `affines` and `groups`.
+    """
 
     settings: Settings
-    alpha: float
+    alphas: Mapping[str, float]
     affines: Mapping[str, Affine]
     groups: Mapping[str, tuple[Planned, ...]]
     scaling: Scaling
@@ -113,14 +134,34 @@ def _plan(
     chosen: Solver,
     progress: Progress,
 ) -> _Plan:
-    count = weights_to_keep(teacher.model, settings.target_sparsity)
+    scope = parts(teacher.model, teacher.nodes, settings)
+    own = dict(teacher.model.affines())
+    counts = [weights_to_keep([own[n] for n in part.names], part.target) for part in scope]
+    affines = {n: a for n, a in affines.items() if any(n in part.names for part in scope)}
     scaling = row_scaling(teacher.model, settings.kappa, HEADROOM)
     grams = baseline_grams(teacher, affines, inputs, partial(progress, "states"))
     blocks = {
         name: _blocks(Visit(name, affine, grams[name]), settings, scaling) for name, affine in affines.items()
     }
+    alphas: dict[str, float] = {}
+    groups: dict[str, tuple[Planned, ...]] = {}
+    for number, (part, count) in enumerate(zip(scope, counts, strict=True)):
+        share = partial(_share, progress, number, len(scope))
+        alphas[part.pattern], planned = _allocated({n: blocks[n] for n in part.names}, count, chosen, share)
+        groups |= planned
+    return _Plan(settings, alphas, affines, groups, scaling)
+
+
+def _share(progress: Progress, number: int, total: int, part: float) -> None:
+    progress("allocation", (number + part) / total)
+
+
+def _allocated(
+    blocks: Mapping[str, tuple[Block, ...]], count: int, chosen: Solver, progress: Callable[[float], None]
+) -> tuple[float, dict[str, tuple[Planned, ...]]]:
+    """The one alpha at which the blocks keep `count` weights together, and each one's share."""
     every = [b for own in blocks.values() for b in own]
-    paths = trace(every, count, progress=partial(progress, "allocation"))
+    paths = trace(every, count, progress=progress)
     allocation = allocate(paths, count)
     supports = allocation.supports
     if chosen.name != NATIVE:
@@ -129,7 +170,7 @@ def _plan(
         )
     decided = zip(supports, allocation.counts, strict=True)
     groups = {name: tuple(Planned(b, *next(decided)) for b in own) for name, own in blocks.items()}
-    return _Plan(settings, allocation.alpha, affines, groups, scaling)
+    return allocation.alpha, groups
 
 
 def _blocks(visit: Visit, settings: Settings, scaling: Scaling) -> tuple[Block, ...]:
@@ -153,7 +194,7 @@ def _in_order(
         return _assembled(visit.affine, groups, [regressed(g) for g in groups])
 
     with Store() as store:
-        return regenerate(teacher, inputs, rows, store, progress)
+        return regenerate(teacher, inputs, rows, store, progress, plan.groups)
 
 
 def _from_baseline(
@@ -171,8 +212,8 @@ def _from_baseline(
     progress(1.0)
     return ImplicitModel(
         model.inputs,
-        tuple(replace(b, affine=rows[b.name]) for b in model.blocks),
-        tuple(replace(o, affine=rows[o.name]) for o in model.outputs),
+        tuple(replace(b, affine=rows.get(b.name, b.affine)) for b in model.blocks),
+        tuple(replace(o, affine=rows.get(o.name, o.affine)) for o in model.outputs),
     )
 
 
@@ -182,7 +223,11 @@ def _assembled(affine: Affine, groups: Sequence[Planned], solved: Sequence[Matri
 
 
 def _provenance(
-    teacher: Teacher, model: ImplicitModel, inputs: Mapping[str, Array], settings: Settings, alpha: float
+    teacher: Teacher,
+    model: ImplicitModel,
+    inputs: Mapping[str, Array],
+    settings: Settings,
+    alphas: Mapping[str, float],
 ) -> dict[str, JSON]:
     samples = len(next(iter(inputs.values())))
     return {
@@ -193,7 +238,6 @@ def _provenance(
         },
         "calibration": {"sha256": digest(teacher.model.inputs, inputs), "samples": samples},
         "settings": asdict(settings),
-        "alpha": alpha,
+        "alpha": next(iter(alphas.values())) if len(alphas) == 1 else alphas,
         "nonzeros": model.nnz,
-        "sparsity": 1 - model.nnz / teacher.model.nnz,
     }

@@ -1,6 +1,8 @@
 """What the user asks of a compression."""
 
-from dataclasses import dataclass
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from sim_compress.errors import InputError
 
@@ -14,7 +16,7 @@ class Settings:
     """What the user asks for.
 
     Attributes:
-        target_sparsity: 1 - nnz(M) / nnz(teacher's M), in (0, 1).
+        target_sparsity: 1 - nnz(M) / nnz(teacher's M) over the rows that are compressed, in (0, 1).
         objective: `perspective` (paper eq. 4) or `l1` (eq. 6).
         kappa: bound on the inf-norm of A in scaled coordinates, in (0, 1).
         support: what a row may use: `network`, the sources it has in the network; `full`, every state
@@ -24,6 +26,11 @@ class Settings:
             that all rows can be solved side by side. Full support has no first block: it is always
             baseline.
         solver: of the convex problem at the network's alpha: `native`, or a conic one through cvxpy.
+        ignore: patterns of blocks that keep the teacher's rows. A pattern is a regular expression that
+            matches a whole name of a block, node or module.
+        only: patterns of the blocks that are compressed, all if there are none.
+        targets: pattern -> target sparsity of its blocks together, in place of `target_sparsity`; of
+            several that match a block the last one counts.
 
     Raises:
         InputError: a value lies outside its range.
@@ -35,10 +42,16 @@ class Settings:
     support: str = "network"
     states: str = "regenerated"
     solver: str = "native"
+    ignore: tuple[str, ...] = ()
+    only: tuple[str, ...] = ()
+    targets: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if not 0 < self.target_sparsity < 1:
-            raise InputError(f"target sparsity must lie strictly between 0 and 1, got {self.target_sparsity}")
+        for target in (self.target_sparsity, *self.targets.values()):
+            if not 0 < target < 1:
+                raise InputError(f"target sparsity must lie strictly between 0 and 1, got {target}")
+        for pattern in (*self.ignore, *self.only, *self.targets):
+            _check_pattern(pattern)
         if self.objective not in OBJECTIVES:
             raise InputError(f"unknown objective {self.objective!r}; choose one of {', '.join(OBJECTIVES)}")
         if self.support not in SUPPORTS:
@@ -47,3 +60,10 @@ class Settings:
             raise InputError(f"unknown states {self.states!r}; choose one of {', '.join(STATES)}")
         if not 0 < self.kappa < 1:
             raise InputError(f"kappa must lie strictly between 0 and 1, got {self.kappa}")
+
+
+def _check_pattern(pattern: str) -> None:
+    try:
+        re.compile(pattern)
+    except re.error as error:
+        raise InputError(f"the pattern {pattern!r} is no regular expression: {error}") from error

@@ -1,7 +1,7 @@
 """The walk over a cleaned graph: every tensor an expression, every nonlinear node a state block."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -40,12 +40,14 @@ class Lowered:
     Attributes:
         tensors: block name -> where the graph holds its pre-activation and its state.
         outputs: output name -> tensor name.
+        nodes: block or output name -> names of the nodes whose parameters it holds.
         shapes: tensor name -> per-sample shape, for every activation of the graph.
     """
 
     model: ImplicitModel
     tensors: Mapping[str, StateTensors]
     outputs: Mapping[str, str]
+    nodes: Mapping[str, tuple[str, ...]]
     shapes: Mapping[str, Shape]
 
 
@@ -83,6 +85,9 @@ class _Walk:
         self.names = block_names(graph)
         self.blocks: list[StateBlock] = []
         self.tensors: dict[str, StateTensors] = {}
+        # Parametric nodes of each expression, until it becomes a block and they are the block's.
+        self.parametric: dict[str, tuple[str, ...]] = {}
+        self.nodes: dict[str, tuple[str, ...]] = {}
         self.refused: list[Refused] = []
         self.uses = Counter(name for n in graph.node for name in n.input)
         self.uses.update(o.name for o in graph.output)
@@ -114,12 +119,23 @@ class _Walk:
         unread = [name for name in node.output[len(results) :] if self.uses[name]]
         if unread:
             raise RefusalError(f"its output {unread[0]!r} is read; only the first output is supported")
+        parametric = self._parametric(node, results)
         for name, value in zip(node.output, results, strict=False):
+            self.parametric[name] = parametric
             if isinstance(value, Activated):
                 before = next((n for n in node.input if self.values.get(n) is value.affine), None)
                 self._add_block(name, before, value)
             else:
                 self._set(name, value)
+
+    def _parametric(self, node: onnx.NodeProto, results: Sequence[Affine | Activated]) -> tuple[str, ...]:
+        """Names of the parametric nodes behind a node's outputs, its own where it brings parameters."""
+        found = dict.fromkeys(n for name in node.input for n in self.parametric.get(name, ()))
+        before = [self.values[name] for name in node.input if name]
+        held = sum(len(v.weighted) for v in before if isinstance(v, Affine))
+        if sum(len(r.affine.weighted if isinstance(r, Activated) else r.weighted) for r in results) > held:
+            found[node.name or node.output[0]] = None
+        return tuple(found)
 
     def _set(self, tensor: str, value: Affine) -> None:
         self.values[tensor], self.shapes[tensor] = value, value.shape
@@ -137,6 +153,7 @@ class _Walk:
         result = mapped(reference(block.name, state), *value.maps)
         self.blocks.append(block)
         self.tensors[block.name] = StateTensors(before, tensor, value.maps)
+        self.nodes[block.name] = self.parametric.pop(tensor, ())
         self.values[tensor], self.shapes[tensor] = result, result.shape
 
     def materialise(self, tensor: str) -> Affine:
@@ -156,4 +173,5 @@ class _Walk:
         affines = {o.name: self.values[o.name] for o in graph.output}
         outputs = tuple(Output(name, a) for name, a in affines.items() if isinstance(a, Affine))
         model = ImplicitModel(self.inputs, tuple(self.blocks), outputs)
-        return Lowered(model, self.tensors, {o.name: o.name for o in outputs}, self.shapes)
+        nodes = self.nodes | {o.name: self.parametric.get(o.name, ()) for o in outputs}
+        return Lowered(model, self.tensors, {o.name: o.name for o in outputs}, nodes, self.shapes)

@@ -30,6 +30,7 @@ class Teacher:
         tensors: block name -> where the graph holds its pre-activation and its state; they are the same
             tensor where phi is the identity.
         outputs: output name -> name of its tensor in the graph.
+        nodes: block or output name -> names of the nodes whose parameters it holds.
         size: bytes of the file with its external data.
         sha256: hash of the same bytes.
     """
@@ -39,6 +40,7 @@ class Teacher:
     model: ImplicitModel
     tensors: Mapping[str, StateTensors]
     outputs: Mapping[str, str]
+    nodes: Mapping[str, tuple[str, ...]]
     size: int
     sha256: str
 
@@ -97,7 +99,14 @@ def load_teacher(path: str | PathLike[str]) -> Teacher:
         raise type(error)(f"{file.path}: {error}") from error
     _annotate(cleaned.graph, lowered.shapes)
     return Teacher(
-        file.path, cleaned, lowered.model, lowered.tensors, lowered.outputs, file.size, file.sha256
+        file.path,
+        cleaned,
+        lowered.model,
+        lowered.tensors,
+        lowered.outputs,
+        lowered.nodes,
+        file.size,
+        file.sha256,
     )
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from sim_compress.errors import InputError
 
 # A setting as the user gave it.
-Setting = bool | int | float | str | None
+Setting = bool | int | float | str | tuple[str, ...] | Mapping[str, float] | None
 
 
 @dataclass(frozen=True)
@@ -153,6 +153,8 @@ class Report:
 
     Attributes:
         package_version: of sim-compress.
+        sparsity: of the rows that were compressed, which is what was asked for.
+        total_sparsity: of all parameters, those left alone included.
         settings: what was asked: sparsity, objective, kappa, seed.
         seconds: stage -> wall time.
         total_seconds: from the start of the program to the artifact on disk.
@@ -165,6 +167,7 @@ class Report:
     artifact: ArtifactFigures
     target_sparsity: float
     sparsity: float
+    total_sparsity: float
     calibration: DataFigures
     evaluation: Evaluation
     certificate: CertificateFigures

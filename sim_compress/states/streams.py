@@ -1,6 +1,6 @@
 """Grams of every block: from baseline states in one pass, from regenerated states block by block."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass, replace
 
 from sim_compress.core import Gram
@@ -73,6 +73,7 @@ def regenerate(
     compress: Callable[[Visit], Affine],
     store: Store,
     progress: Progress,
+    names: Container[str] | None = None,
 ) -> ImplicitModel:
     """Compress every block in order; each sees the states that the blocks before it really give.
 
@@ -85,27 +86,28 @@ def regenerate(
         compress: gives a block's new rows.
         store: holds the live cut, the teacher's states and the regenerated ones.
         progress: called with the finished part in [0, 1].
+        names: the blocks and outputs that get new rows, all if not given; the others keep theirs.
 
     Returns:
         The model made of the new rows.
     """
     model = teacher.model
+    if names is None:
+        names = {name for name, _ in model.affines()}
     walk = _Walk(teacher, batches(model, inputs), store)
     stages = schedule(model)
     total = len(stages) + len(model.outputs)
     blocks: dict[str, StateBlock] = {}
     for number, stage in enumerate(stages):
-        visits = walk.visit({b.name: b.affine for b in stage.blocks})
-        fresh = tuple(
-            replace(b, affine=compress(visit)) for b, visit in zip(stage.blocks, visits, strict=True)
-        )
+        rows = {v.name: compress(v) for v in walk.visit({b.name: b.affine for b in stage.blocks}, names)}
+        fresh = tuple(replace(b, affine=rows.get(b.name, b.affine)) for b in stage.blocks)
         walk.advance(replace(stage, blocks=fresh))
         blocks |= {b.name: b for b in fresh}
         progress((number + 1) / total)
     outputs: list[Output] = []
     for number, output in enumerate(model.outputs):
-        (visit,) = walk.visit({output.name: output.affine})
-        outputs.append(replace(output, affine=compress(visit)))
+        rows = {v.name: compress(v) for v in walk.visit({output.name: output.affine}, names)}
+        outputs.append(replace(output, affine=rows.get(output.name, output.affine)))
         progress((len(stages) + number + 1) / total)
     return ImplicitModel(model.inputs, tuple(blocks[b.name] for b in model.blocks), tuple(outputs))
 
@@ -118,21 +120,22 @@ class _Walk:
         self._parts = parts
         self._store = store
 
-    def visit(self, affines: Mapping[str, Affine]) -> list[Visit]:
-        """Grams of the blocks of one stage; the teacher's states of it are computed on the way."""
+    def visit(self, affines: Mapping[str, Affine], names: Container[str]) -> list[Visit]:
+        """Grams of the named blocks of one stage; the teacher's states of it are computed on the way."""
         outside = {t.source for a in affines.values() for t in a.terms} - set(affines)
         step = self._teacher.step(list(affines))
-        total = {name: empty_grams(affine) for name, affine in affines.items()}
+        designs = {name: affine for name, affine in affines.items() if name in names}
+        total = {name: empty_grams(affine) for name, affine in designs.items()}
 
         def moments(number: int) -> tuple[dict[str, Grams], Values]:
             reading = step(self._values("teacher", outside, number))
             values = self._values("regenerated", outside, number) | reading.states
-            return _moments(affines, values, reading.preactivations), reading.states
+            return _moments(designs, values, reading.preactivations), reading.states
 
         for number, (grams, states) in enumerate(in_order(moments, len(self._parts))):
             _merge(total, grams)
             self._keep("teacher", number, states)
-        return [Visit(name, affine, total[name]) for name, affine in affines.items()]
+        return [Visit(name, affine, total[name]) for name, affine in designs.items()]
 
     def advance(self, stage: Stage) -> None:
         """Keep the compressed blocks' states and forget what nothing reads any more."""

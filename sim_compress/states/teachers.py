@@ -46,6 +46,11 @@ class Teacher(Protocol):
         ...
 
     @property
+    def nodes(self) -> Mapping[str, tuple[str, ...]]:
+        """Block or output name -> names of the network's nodes whose parameters it holds."""
+        ...
+
+    @property
     def path(self) -> Path:
         """The file it came from."""
         ...
@@ -81,7 +86,7 @@ class NetworkTeacher:
 
     def __init__(self, network: frontend.Teacher) -> None:
         self._network = network
-        self.model = network.model
+        self.model, self.nodes = network.model, network.nodes
         self.path, self.size, self.sha256 = network.path, network.size, network.sha256
         self._blocks = {b.name: b for b in network.model.blocks}
         held = {n: t.before for n, t in network.tensors.items() if t.before} | dict(network.outputs)
@@ -134,6 +139,7 @@ class ImplicitTeacher:
 
     def __init__(self, model: ImplicitModel, path: Path, size: int, sha256: str) -> None:
         self.model = model
+        self.nodes: Mapping[str, tuple[str, ...]] = {}
         self.path, self.size, self.sha256 = path, size, sha256
         self._affines = dict(model.affines())
         self._stages = schedule(model)

@@ -53,6 +53,9 @@ def test_the_report_holds_the_numbers_of_the_run(run):
         "support": "network",
         "states": "regenerated",
         "solver": "native",
+        "ignore": (),
+        "only": (),
+        "targets": {},
         "seed": 3,
     }
     assert found.certificate.kind == artifact.certificate.kind
@@ -187,3 +190,31 @@ def test_an_artifact_does_not_overwrite_itself(run, compressed):
     assert code == 2
     assert "would overwrite net.sim.safetensors" in err
     assert compressed.read_bytes() == before
+
+
+def test_blocks_can_be_left_alone_and_have_their_own_targets(run):
+    arguments = ("--target-sparsity", 60, "--target-sparsity", "act.*=30", "--ignore", "scores")
+    code, out, _ = run("net.onnx", *arguments)
+    assert code == 0
+    assert "sparsity, all parameters" in out
+    found = report()
+    assert found.settings["ignore"] == ("scores",)
+    assert found.settings["targets"] == {"act.*": 0.3}
+    conv, scores = (b for b in found.blocks if b.parameters)
+    assert scores.nonzeros == scores.parameters
+    assert conv.nonzeros == round(0.7 * conv.parameters)
+    assert found.sparsity == conv.sparsity
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--target-sparsity", "act.*=30"), "expected one PART for all blocks"),
+        (("--target-sparsity", 30, "--target-sparsity", 40), "expected one PART for all blocks"),
+        (("--target-sparsity", 30, "--ignore", "conv9"), "'conv9' matches the whole name of no block"),
+    ],
+)
+def test_targets_and_patterns_that_say_nothing_are_refused(run, arguments, message):
+    code, _, err = run("net.onnx", *arguments)
+    assert code == 2
+    assert message in " ".join(err.split())

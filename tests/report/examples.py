@@ -20,6 +20,7 @@ REPORT = Report(
     network=NetworkFigures("net.onnx", "aa", 1000, 900, 200),
     artifact=ArtifactFigures("net.sim.safetensors", "bb", 600, 120),
     target_sparsity=0.4,
+    total_sparsity=0.35,
     sparsity=0.4,
     calibration=CALIBRATION,
     evaluation=Evaluation(TEST_SET, True, False, (Score("embedding", 0.1, None, None, None), SCORE)),

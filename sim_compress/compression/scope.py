@@ -1,0 +1,75 @@
+"""Which blocks are compressed, and how far: patterns on names, as pruning tools have them.
+
+A pattern is a regular expression that must match a whole name: that of a block or output, or that of a
+node or module of the network whose parameters the block holds.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from sim_compress.compression.settings import Settings
+from sim_compress.errors import InputError
+from sim_compress.model import ImplicitModel
+
+# Stands for the pattern of the blocks that have no target of their own.
+REST = ""
+
+
+@dataclass(frozen=True)
+class Part:
+    """Blocks and outputs that share one target.
+
+    Attributes:
+        pattern: of `Settings.targets`, or REST.
+        target: sparsity of these blocks together.
+        names: in the order of the model.
+    """
+
+    pattern: str
+    target: float
+    names: tuple[str, ...]
+
+
+def parts(model: ImplicitModel, nodes: Mapping[str, tuple[str, ...]], settings: Settings) -> tuple[Part, ...]:
+    """The blocks to compress, by target; blocks in no part keep the teacher's rows.
+
+    Args:
+        model: the teacher's.
+        nodes: block or output name -> further names it goes by.
+        settings: ignore, only and targets; of several targets that match a block the last one counts.
+
+    Raises:
+        InputError: a pattern matches no block that could be compressed, or no block is left.
+    """
+    known = {
+        name: (name, *nodes.get(name, ()))
+        for name, affine in model.affines()
+        if affine.weighted or affine.bias is not None
+    }
+    ignored = {n for p in settings.ignore for n in _matching(p, known)}
+    wanted = {n for p in settings.only for n in _matching(p, known)} if settings.only else set(known)
+    if not wanted - ignored:
+        raise InputError("no block is left to compress: ignore fewer of " + _listed(known))
+    owner = dict.fromkeys((n for n in known if n in wanted - ignored), REST)
+    for pattern in settings.targets:
+        owner |= dict.fromkeys(_matching(pattern, {n: known[n] for n in owner}), pattern)
+    targets = {REST: settings.target_sparsity, **settings.targets}
+    found = (
+        Part(pattern, target, tuple(n for n, p in owner.items() if p == pattern))
+        for pattern, target in targets.items()
+    )
+    return tuple(p for p in found if p.names)
+
+
+def _matching(pattern: str, known: Mapping[str, tuple[str, ...]]) -> list[str]:
+    """Blocks of which the pattern matches a name; InputError where there are none."""
+    expression = re.compile(pattern)
+    found = [name for name, names in known.items() if any(map(expression.fullmatch, names))]
+    if not found:
+        raise InputError(f"the pattern {pattern!r} matches the whole name of no block among {_listed(known)}")
+    return found
+
+
+def _listed(known: Mapping[str, tuple[str, ...]]) -> str:
+    return ", ".join(dict.fromkeys(name for names in known.values() for name in names))
