@@ -41,7 +41,12 @@ class MissingExtraError(SimCompressError):
     """An optional dependency is not installed."""
 
     def __init__(self, package: str, extra: str, purpose: str) -> None:
-        super().__init__(
+        # The parts are the arguments: an error from a worker process is made again from them.
+        super().__init__(package, extra, purpose)
+
+    def __str__(self) -> str:
+        package, extra, purpose = self.args
+        return (
             f"{purpose} needs the package {package!r}, which is not installed: "
             f"run  pip install 'sim-compress[{extra}]'"
         )

@@ -24,6 +24,7 @@ from sim_compress.report import (
     Evaluation,
     NetworkFigures,
     Report,
+    RowFigures,
     compressed_blocks,
     gzip_size,
     measure,
@@ -84,6 +85,8 @@ def _job(arguments: argparse.Namespace, settings: Settings, output: Path) -> Rep
         stages.begin(STAGES[0])
         with _engine(arguments) as chosen:
             compressed = compress(job.teacher, job.inputs, settings, stages.update, chosen)
+        for text in compressed.outcomes.warnings:
+            warning(text)
         stages.begin("evaluate")
         evaluation = _evaluation(job, compressed, stages)
         stages.begin("save")
@@ -98,12 +101,13 @@ def _job(arguments: argparse.Namespace, settings: Settings, output: Path) -> Rep
         calibration=job.calibration.figures,
         evaluation=evaluation,
         certificate=CertificateFigures(compressed.certificate.kind, compressed.certificate.bound),
+        rows=RowFigures(compressed.outcomes.named, compressed.outcomes.gap),
         settings={**asdict(settings), "seed": arguments.seed},
         seconds={"start": begun - arguments.started, **stages.seconds},
         total_seconds=time.perf_counter() - arguments.started,
         peak_memory=peak_memory(),
         blocks=compressed_blocks(job.teacher.model, compressed.model),
-        notices=(*job.warnings, *job.notes),
+        notices=(*job.warnings, *job.notes, *compressed.outcomes.warnings),
     )
     write_report(report_path(output), report)
     return report

@@ -118,6 +118,7 @@ def _facts(report: Report) -> dict[str, str]:
         "calibration": data_words(report.calibration),
         "measured on": evaluation_words(report.evaluation),
         "certificate": words.certificate(report.certificate.kind, report.certificate.bound),
+        "row problems": words.outcomes(report.rows.outcomes, report.rows.gap),
         "wall time": f"{words.seconds(report.total_seconds)} ({words.stages(report.seconds)})",
         "peak memory": "not known on this system" if peak is None else words.memory(peak),
     }

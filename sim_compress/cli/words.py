@@ -47,6 +47,12 @@ def shape(axes: tuple[int, ...]) -> str:
     return "x".join(map(str, axes)) or "scalar"
 
 
+def outcomes(rows: Mapping[str, int], gap: float) -> str:
+    """How the row problems ended."""
+    ended = ", ".join(f"{number:,} {name.replace('_', ' ')}" for name, number in rows.items())
+    return f"{ended or 'none'}, duality gap at most {gap:.1e} of the objective"
+
+
 def certificate(kind: str, bound: float) -> str:
     """Kind of a certificate, and what it proves."""
     what = "no loops" if kind == "acyclic" else f"inf-norm of A in scaled coordinates {bound:.4g} < 1"

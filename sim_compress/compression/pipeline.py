@@ -11,14 +11,15 @@ from sim_compress.artifact import JSON, write
 from sim_compress.certificate import Certificate, Scaling, certify, row_scaling
 from sim_compress.compression.checks import check_calibration, check_exact, weights_to_keep
 from sim_compress.compression.full_support import widened, without_empty_terms
+from sim_compress.compression.outcomes import Outcomes, outcomes
 from sim_compress.compression.rows import HEADROOM, row_problems, with_rows
 from sim_compress.compression.scope import parts
 from sim_compress.compression.settings import Settings
 from sim_compress.compression.tasks import Planned, regressed, regressed_by
-from sim_compress.core import Block, allocate, trace
+from sim_compress.core import Block, Solution, allocate, trace
 from sim_compress.core.engines import Engine, one_blas_thread
 from sim_compress.core.gram import Matrix
-from sim_compress.core.solvers import NATIVE, Solver, solver
+from sim_compress.core.solvers import Solver, solver
 from sim_compress.model import Affine, ImplicitModel
 from sim_compress.model.maps import Array
 from sim_compress.runtime import digest
@@ -44,13 +45,15 @@ class Compressed:
     Attributes:
         model: sparse A, B, C, D.
         certificate: proof that the equilibrium exists and is unique.
-        provenance: teacher and calibration hashes, settings, achieved sparsity; JSON values only.
+        outcomes: how the convex row problems ended.
+        provenance: teacher and calibration hashes, settings, outcomes, achieved sparsity; JSON values only.
         sparsity: 1 - nnz / nnz of the teacher's over the rows that were compressed.
         total_sparsity: the same over all parameters, those left alone included.
     """
 
     model: ImplicitModel
     certificate: Certificate
+    outcomes: Outcomes
     provenance: Mapping[str, JSON]
     sparsity: float
     total_sparsity: float
@@ -97,11 +100,11 @@ def compress(
             model = _in_order(teacher, calibration, plan, rows_done)
     sparsity, total = _sparsity(teacher.model, model, plan.groups), _sparsity(teacher.model, model)
     provenance = {
-        **_provenance(teacher, model, calibration, settings, plan.alphas),
+        **_provenance(teacher, model, calibration, plan),
         "sparsity": sparsity,
         "total_sparsity": total,
     }
-    return Compressed(model, certify(model, plan.scaling), provenance, sparsity, total)
+    return Compressed(model, certify(model, plan.scaling), plan.outcomes, provenance, sparsity, total)
 
 
 def _sparsity(teacher: ImplicitModel, model: ImplicitModel, names: Container[str] | None = None) -> float:
@@ -124,6 +127,7 @@ class _Plan:
     affines: Mapping[str, Affine]
     groups: Mapping[str, tuple[Planned, ...]]
     scaling: Scaling
+    outcomes: Outcomes
 
 
 def _plan(
@@ -145,11 +149,14 @@ def _plan(
     }
     alphas: dict[str, float] = {}
     groups: dict[str, tuple[Planned, ...]] = {}
+    solutions: list[Solution] = []
     for number, (part, count) in enumerate(zip(scope, counts, strict=True)):
         share = partial(_share, progress, number, len(scope))
-        alphas[part.pattern], planned = _allocated({n: blocks[n] for n in part.names}, count, chosen, share)
+        own_blocks = {n: blocks[n] for n in part.names}
+        alphas[part.pattern], planned, found = _allocated(own_blocks, count, chosen, share)
         groups |= planned
-    return _Plan(settings, alphas, affines, groups, scaling)
+        solutions += found
+    return _Plan(settings, alphas, affines, groups, scaling, outcomes(solutions))
 
 
 def _share(progress: Progress, number: int, total: int, part: float) -> None:
@@ -158,19 +165,18 @@ def _share(progress: Progress, number: int, total: int, part: float) -> None:
 
 def _allocated(
     blocks: Mapping[str, tuple[Block, ...]], count: int, chosen: Solver, progress: Callable[[float], None]
-) -> tuple[float, dict[str, tuple[Planned, ...]]]:
-    """The one alpha at which the blocks keep `count` weights together, and each one's share."""
+) -> tuple[float, dict[str, tuple[Planned, ...]], list[Solution]]:
+    """The one alpha at which the blocks keep `count` weights together, each one's share, the convex rows."""
     every = [b for own in blocks.values() for b in own]
     paths = trace(every, count, progress=progress)
     allocation = allocate(paths, count)
-    supports = allocation.supports
-    if chosen.name != NATIVE:
-        supports = tuple(
-            chosen.solve(b.problems, b.penalty, allocation.alpha, ball=b.ball).support for b in every
-        )
-    decided = zip(supports, allocation.counts, strict=True)
+    solutions = [
+        chosen.solve(b.problems, b.penalty, allocation.alpha, ball=b.ball, start=p.rows)
+        for b, p in zip(every, paths, strict=True)
+    ]
+    decided = zip((s.support for s in solutions), allocation.counts, strict=True)
     groups = {name: tuple(Planned(b, *next(decided)) for b in own) for name, own in blocks.items()}
-    return allocation.alpha, groups
+    return allocation.alpha, groups, solutions
 
 
 def _blocks(visit: Visit, settings: Settings, scaling: Scaling) -> tuple[Block, ...]:
@@ -223,11 +229,7 @@ def _assembled(affine: Affine, groups: Sequence[Planned], solved: Sequence[Matri
 
 
 def _provenance(
-    teacher: Teacher,
-    model: ImplicitModel,
-    inputs: Mapping[str, Array],
-    settings: Settings,
-    alphas: Mapping[str, float],
+    teacher: Teacher, model: ImplicitModel, inputs: Mapping[str, Array], plan: _Plan
 ) -> dict[str, JSON]:
     samples = len(next(iter(inputs.values())))
     return {
@@ -237,7 +239,8 @@ def _provenance(
             "parameters": teacher.model.nnz,
         },
         "calibration": {"sha256": digest(teacher.model.inputs, inputs), "samples": samples},
-        "settings": asdict(settings),
-        "alpha": next(iter(alphas.values())) if len(alphas) == 1 else alphas,
+        "settings": asdict(plan.settings),
+        "alpha": next(iter(plan.alphas.values())) if len(plan.alphas) == 1 else plan.alphas,
+        "rows": {**plan.outcomes.named, "gap": plan.outcomes.gap},
         "nonzeros": model.nnz,
     }

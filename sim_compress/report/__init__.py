@@ -12,6 +12,7 @@ from sim_compress.report.figures import (
     Evaluation,
     NetworkFigures,
     Report,
+    RowFigures,
     Score,
 )
 from sim_compress.report.files import gzip_size, read_report, report_path, sha256, write_report
@@ -31,6 +32,7 @@ __all__ = [
     "Predict",
     "Report",
     "Row",
+    "RowFigures",
     "Score",
     "Value",
     "check_labels",

@@ -120,6 +120,19 @@ class CertificateFigures:
 
 
 @dataclass(frozen=True)
+class RowFigures:
+    """The convex row problems.
+
+    Attributes:
+        outcomes: how they ended -> how many; `optimal` and `fallback` (by the conic solver) are solved.
+        gap: largest relative duality gap of the solved ones.
+    """
+
+    outcomes: Mapping[str, int]
+    gap: float
+
+
+@dataclass(frozen=True)
 class BlockFigures:
     """One block or output.
 
@@ -171,6 +184,7 @@ class Report:
     calibration: DataFigures
     evaluation: Evaluation
     certificate: CertificateFigures
+    rows: RowFigures
     settings: Mapping[str, Setting]
     seconds: Mapping[str, float]
     total_seconds: float

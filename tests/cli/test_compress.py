@@ -99,6 +99,7 @@ def test_the_table_shows_what_the_report_holds(run):
         "relative output error",
         "evaluation.npz, 20 samples",
         "acyclic",
+        f"{sum(b.rows for b in found.blocks)} optimal, duality gap at most",
         "wall time",
         "peak memory",
     ):

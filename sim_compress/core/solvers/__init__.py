@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from functools import partial
 
 from sim_compress.core.solution import Solution
-from sim_compress.core.solvers import conic, exact, native
+from sim_compress.core.solvers import conic, exact
 from sim_compress.core.solvers.backends import BACKENDS, usable
+from sim_compress.core.solvers.certified import solve_certified
 from sim_compress.errors import InputError
 
 NATIVE = "native"
@@ -19,7 +20,7 @@ class Solver:
 
     Attributes:
         name: one of NAMES.
-        solve: relaxed matching, `native.solve` or `conic.solve` of this back end.
+        solve: relaxed matching, `solve_certified` or `conic.solve` of this back end.
         match: exact matching, `exact.match` or `conic.match` of this back end.
     """
 
@@ -37,7 +38,7 @@ def solver(name: str) -> Solver:
         SolverError: it has no licence; the message says where it was looked for.
     """
     if name == NATIVE:
-        return Solver(name, native.solve, exact.match)
+        return Solver(name, solve_certified, exact.match)
     if name not in BACKENDS:
         raise InputError(f"unknown solver {name!r}; choose one of {', '.join(NAMES)}")
     usable(name)
