@@ -12,8 +12,9 @@ from scipy import sparse
 
 from sim_compress.activations import KINDS, Activation
 from sim_compress.artifact.fields import JSON, Field, shown
-from sim_compress.artifact.layouts import Size, decode_matrix, encode_matrix
 from sim_compress.artifact.limits import MAX_ELEMENTS, MAX_RANK
+from sim_compress.artifact.matrix_decoder import decode_matrix
+from sim_compress.artifact.matrix_encoder import Size, encode_matrix
 from sim_compress.artifact.tensors import Tensors
 from sim_compress.errors import ArtifactError, InputError
 from sim_compress.model import MAPS, LinearMap, weight_shape
@@ -46,13 +47,12 @@ def _number(field: Field, _: Tensors) -> int:
 
 
 def _matrix(field: Field, tensors: Tensors) -> sparse.csr_array:
-    """A float32 matrix of the given size, in the tensors whose name stands here."""
-    entries = field.entries(("name", "rows", "columns"))
+    """A float32 matrix, in the tensor whose name stands here."""
+    entries = field.entries(("name", "rows", "weight"))
     name = entries["name"].text()
     if not name.startswith("maps."):
         raise entries["name"].wrong("a name maps.<n>")
-    rows, columns = (entries[key].integer(1, MAX_ELEMENTS) for key in ("rows", "columns"))
-    return decode_matrix(tensors, name, Size(rows, columns, 1))
+    return decode_matrix(tensors, name, entries["weight"], entries["rows"].integer(1, MAX_ELEMENTS))[0]
 
 
 def _real(field: Field, _: Tensors) -> float:
@@ -113,9 +113,9 @@ def _encoded(value: Any, tensors: dict[str, Floats]) -> JSON:
     name = f"maps.{sum(known.startswith('maps.') for known in tensors)}"
     if isinstance(value, sparse.csr_array):
         rows, columns = weight_shape(value)
-        parts = encode_matrix(value, Size(rows, columns, 1))
-        tensors.update({f"{name}.{suffix}": part for suffix, part in parts.items()})
-        return {"name": name, "rows": rows, "columns": columns}
+        coded = encode_matrix(value, Size(rows, columns, 1))
+        tensors[name] = coded.data
+        return {"name": name, "rows": rows, "weight": coded.fields}
     if isinstance(value, np.ndarray) and value.ndim:
         tensors[name] = np.ascontiguousarray(_narrowed(value))
         return name

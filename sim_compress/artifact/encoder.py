@@ -1,21 +1,22 @@
 """Model to bytes: canonical metadata and the tensors it refers to."""
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
-from safetensors.numpy import save
+from numpy.typing import NDArray
 
 from sim_compress.artifact.certificates import encode_certificate
-from sim_compress.artifact.chains import Floats, encode_maps, encode_phi
+from sim_compress.artifact.chains import encode_maps, encode_phi
+from sim_compress.artifact.container import packed
 from sim_compress.artifact.fields import JSON, MAX_DEPTH, shown
-from sim_compress.artifact.layouts import Size, encode_matrix
-from sim_compress.artifact.spec import KEY, VERSION, Part, block_part, output_part
+from sim_compress.artifact.matrix_encoder import Size, encode_matrix, encode_vector
+from sim_compress.artifact.spec import DEFAULT_DTYPE, Part, block_part, output_part
 from sim_compress.certificate import Certificate, verify
 from sim_compress.errors import InputError
-from sim_compress.model import Affine, ImplicitModel, Term, chain_shape
+from sim_compress.model import Affine, ImplicitModel, Input, Term, chain_shape
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class _Context:
 
     model: ImplicitModel
     numbers: Mapping[str, int]
-    tensors: dict[str, Floats] = field(default_factory=dict)
+    tensors: dict[str, NDArray[Any]] = field(default_factory=dict)
 
 
 def encode(model: ImplicitModel, certificate: Certificate, provenance: Mapping[str, JSON]) -> bytes:
@@ -38,8 +39,7 @@ def encode(model: ImplicitModel, certificate: Certificate, provenance: Mapping[s
     # `shapes` lists the inputs first, then the blocks.
     context = _Context(model, {name: number for number, name in enumerate(model.shapes)})
     metadata = {
-        "version": VERSION,
-        "inputs": [{"name": i.name, "shape": list(i.shape), "dtype": i.dtype} for i in model.inputs],
+        "inputs": [_input(i) for i in model.inputs],
         "blocks": [
             {
                 "name": b.name,
@@ -55,12 +55,12 @@ def encode(model: ImplicitModel, certificate: Certificate, provenance: Mapping[s
         "certificate": encode_certificate(certificate, model, context.tensors),
         "provenance": _plain(provenance, "provenance", 1),
     }
-    try:
-        text = json.dumps(metadata, sort_keys=True, separators=(",", ":"), allow_nan=False)
-    except (TypeError, ValueError) as error:
-        raise InputError(f"the model's metadata cannot be stored as JSON: {error}") from error
-    # safetensors keeps its metadata in a hash map: with one key the order cannot vary.
-    return save(context.tensors, {KEY: text})
+    return packed(metadata, context.tensors)
+
+
+def _input(given: Input) -> dict[str, JSON]:
+    entry: dict[str, JSON] = {"name": given.name, "shape": list(given.shape)}
+    return entry if given.dtype == DEFAULT_DTYPE else {**entry, "dtype": given.dtype}
 
 
 def _affine(name: str, affine: Affine, part: Part, context: _Context) -> dict[str, JSON]:
@@ -68,29 +68,32 @@ def _affine(name: str, affine: Affine, part: Part, context: _Context) -> dict[st
     entry: dict[str, JSON] = {"shape": list(affine.shape)}
     if affine.row_axis:
         entry["row_axis"] = affine.row_axis
-    if affine.bias is not None:
-        if affine.bias.dtype != np.float32:
-            raise InputError(f"block {name!r}: expected a float32 bias, found {affine.bias.dtype}: cast it")
-        context.tensors[part.bias] = np.ascontiguousarray(affine.bias, "<f4")
-        entry["bias"] = True
     try:
+        if affine.bias is not None:
+            entry["bias"] = _bias(affine.bias, part, context)
         entry["terms"] = [_term(term, i, affine.rows, part, context) for i, term in enumerate(affine.terms)]
     except InputError as error:
         raise InputError(f"block {name!r}: {error}") from error
     return entry
 
 
+def _bias(values: NDArray[np.float32], part: Part, context: _Context) -> str:
+    if values.dtype != np.float32:
+        raise InputError(f"expected a float32 bias, found {values.dtype}: cast it")
+    kind, context.tensors[part.bias] = encode_vector(values)
+    return kind
+
+
 def _term(term: Term, index: int, rows: int, part: Part, context: _Context) -> dict[str, JSON]:
-    """One term; `groups` is there exactly where a matrix is."""
+    """One term; `weight` is there exactly where a matrix is."""
     entry: dict[str, JSON] = {"source": context.numbers[term.source]}
     if term.maps:
         entry["maps"] = encode_maps(term.maps, context.tensors)
     if term.weight is not None:
-        entry["groups"] = term.groups
-        name = part.matrix(index, context.model.is_input(term.source))
         features = chain_shape(term.maps, context.model.shapes[term.source])
-        for suffix, values in encode_matrix(term.weight, Size(rows, features[0], term.groups)).items():
-            context.tensors[f"{name}.{suffix}"] = values
+        coded = encode_matrix(term.weight, Size(rows, features[0], term.groups))
+        context.tensors[part.matrix(index, context.model.is_input(term.source))] = coded.data
+        entry["weight"] = coded.fields
     return entry
 
 

@@ -62,6 +62,8 @@ class Field:
 
     def integers(self, low: int, high: int) -> tuple[int, ...]:
         """An array of whole numbers in low..high."""
+        if isinstance(self.value, list) and all(type(v) is int and low <= v <= high for v in self.value):
+            return tuple(self.value)
         return tuple(item.integer(low, high) for item in self.items())
 
     def real(self) -> float:

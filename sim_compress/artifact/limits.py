@@ -9,6 +9,9 @@ from sim_compress.model import ImplicitModel, LinearMap, Pad, Patches, Shape
 MAX_RANK = 8
 MAX_ELEMENTS = 2**31 - 1
 MAX_TOTAL = 2**33
+# With the bytes of the file: the most bytes of metadata, and the most rows of matrices.
+MAX_TEXT = 2**20
+MAX_ROWS = 2**20
 # A norm certificate is recomputed on arrays of the claimed shapes: these two keep it near the file's size.
 PROOF_ELEMENTS = 2**24
 PROOF_ELEMENTS_PER_BYTE = 256

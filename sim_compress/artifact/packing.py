@@ -1,4 +1,4 @@
-"""Whole numbers in a fixed number of bits each, little-endian (appendix B of the paper)."""
+"""Numbers as bits, little-endian: a fixed number of bits each, or in unary."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -6,11 +6,7 @@ from numpy.typing import NDArray
 from sim_compress.errors import ArtifactError
 
 Bytes = NDArray[np.uint8]
-
-
-def bit_width(columns: int) -> int:
-    """ceil(log2 columns): bits that tell `columns` indices apart; 0 for a single column."""
-    return (columns - 1).bit_length()
+Numbers = NDArray[np.int64]
 
 
 def packed_size(count: int, bits: int) -> int:
@@ -26,26 +22,46 @@ def pack(numbers: NDArray[np.integer], bits: int) -> Bytes:
     return np.packbits(planes.ravel(), bitorder="little")
 
 
-def unpack(packed: Bytes, count: int, bits: int) -> NDArray[np.int32]:
-    """The `count` numbers of `bits` bits (at most 31) behind `packed`, shape (count,).
+def unpack(packed: Bytes, count: int, bits: int) -> NDArray[np.uint32]:
+    """The `count` numbers of `bits` bits (at most 32) behind `packed`, shape (count,).
 
     Raises:
         ArtifactError: a bit after the last number is set.
     """
-    planes = unpack_bits(packed, count * bits).reshape(count, bits)
-    numbers = np.zeros(count, np.int32)
-    for bit in range(bits):
-        numbers |= planes[:, bit].astype(np.int32) << bit
-    return numbers
+    if bits % 8 == 0:
+        whole = np.zeros((count, 4), np.uint8)
+        whole[:, : bits // 8] = packed.reshape(count, bits // 8)
+        return whole.view("<u4")[:, 0]
+    used = count * bits % 8
+    if used and packed[-1] >> used:
+        raise ArtifactError(f"expected zeros after bit {count * bits}, found the last byte {packed[-1]:#04x}")
+    # A number of at most 32 bits that starts anywhere in a byte lies within the 8 bytes from there.
+    padded = np.concatenate([packed, np.zeros(8, np.uint8)])
+    windows = np.ndarray((len(packed) + 1,), "<u8", padded, strides=(1,))
+    first = np.arange(0, count * bits, bits, dtype=np.uint64)
+    numbers = windows[first >> 3] >> (first & 7)
+    return numbers.astype(np.uint32) & np.uint32((1 << bits) - 1)
 
 
-def unpack_bits(packed: Bytes, count: int) -> Bytes:
-    """The first `count` bits as 0 or 1 each, shape (count,).
+def pack_unary(numbers: NDArray[np.integer]) -> Bytes:
+    """Every number n as n zeros and a one."""
+    ones = np.cumsum(numbers + 1) - 1
+    bits = np.zeros(int(ones[-1]) + 1 if len(ones) else 0, np.uint8)
+    bits[ones] = 1
+    return np.packbits(bits, bitorder="little")
+
+
+def unary_ones(packed: Bytes, count: int) -> Numbers:
+    """Places of the ones of `count` numbers that stand in unary in all of `packed`, shape (count,).
 
     Raises:
-        ArtifactError: a bit after them is set, so that two files could mean the same.
+        ArtifactError: there are more or fewer numbers, or more than 7 bits after the last.
     """
-    used = count % 8
-    if used and packed[-1] >> used:
-        raise ArtifactError(f"expected zeros after bit {count}, found the last byte {packed[-1]:#04x}")
-    return np.unpackbits(packed, count=count, bitorder="little")
+    ones = np.flatnonzero(np.unpackbits(packed, bitorder="little").view(np.bool_))
+    if len(ones) != count:
+        raise ArtifactError(f"expected {count} numbers in unary, found {len(ones)}")
+    if (int(ones[-1]) // 8 + 1 if count else 0) != len(packed):
+        raise ArtifactError(
+            f"expected the last number in unary to end in byte {len(packed)}, found it before"
+        )
+    return ones

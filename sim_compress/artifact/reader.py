@@ -3,7 +3,8 @@
 import os
 from pathlib import Path
 
-from sim_compress.artifact.decoder import Artifact, ForeignFileError, decode
+from sim_compress.artifact.container import ForeignFileError
+from sim_compress.artifact.decoder import Artifact, decode
 from sim_compress.errors import ArtifactError
 
 

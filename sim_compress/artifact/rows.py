@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from sim_compress.artifact.chains import decode_maps
 from sim_compress.artifact.fields import Field
-from sim_compress.artifact.layouts import Size, decode_matrix
 from sim_compress.artifact.limits import MAX_ELEMENTS, chain_shapes, sane
+from sim_compress.artifact.matrix_decoder import decode_matrix, decode_vector
 from sim_compress.artifact.spec import Part
 from sim_compress.artifact.tensors import Tensors
 from sim_compress.errors import ArtifactError
@@ -60,25 +60,21 @@ def decode_affine(entries: Mapping[str, Field], part: Part, opened: Opened) -> A
     last = max(len(shape) - 1, 0)
     row_axis = entries["row_axis"].integer(0, last) if "row_axis" in entries else 0
     rows = Affine(shape, (), row_axis=row_axis).rows
-    has_bias = "bias" in entries and entries["bias"].boolean()
-    bias = opened.tensors.take(part.bias, ("F32",), (rows,)) if has_bias else None
+    bias = decode_vector(opened.tensors, part.bias, entries["bias"], rows) if "bias" in entries else None
     terms = (_term(item, i, rows, part, opened) for i, item in enumerate(entries["terms"].items()))
     return Affine(shape, tuple(terms), bias, row_axis)
 
 
 def _term(item: Field, index: int, rows: int, part: Part, opened: Opened) -> Term:
-    entries = item.entries(("source",), ("maps", "groups"))
+    entries = item.entries(("source",), ("maps", "weight"))
     source = opened.sources[entries["source"].integer(0, len(opened.sources) - 1)]
     maps = decode_maps(entries["maps"], opened.tensors) if "maps" in entries else ()
     with refusing(item.place):
         features = chain_shapes(maps, source.shape)[-1]
-    if "groups" not in entries:
+    if "weight" not in entries:
         return Term(source.name, maps)
     if not features:
         raise ArtifactError(f"{item.place}: expected features with an axis for the matrix, found a scalar")
-    groups = entries["groups"].integer(1, rows)
-    if rows % groups or features[0] % groups:
-        raise entries["groups"].wrong(f"a divisor of {rows} rows and {features[0]} columns")
-    size = Size(rows, features[0], groups)
-    weight = decode_matrix(opened.tensors, part.matrix(index, source.is_input), size)
+    name = part.matrix(index, source.is_input)
+    weight, groups = decode_matrix(opened.tensors, name, entries["weight"], rows)
     return Term(source.name, maps, weight, groups)

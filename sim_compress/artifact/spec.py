@@ -1,9 +1,14 @@
-"""The fixed words of format version 1: its metadata key, dtypes and tensor names."""
+"""The fixed words of format version 2: its metadata key, dtypes and tensor names."""
 
 from dataclasses import dataclass
 
 KEY = "sim_compress"
-VERSION = 1
+VERSION = 2
+# The tensor with the compressed JSON.
+METADATA = "metadata"
+# What a tensor may hold, by its name in safetensors.
+DTYPES = {"F32": "<f4", "F64": "<f8", "U8": "u1"}
+DEFAULT_DTYPE = "float32"
 INPUT_DTYPES = frozenset(
     {"bool", "float16", "float32", "float64"}
     | {f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)}
@@ -19,12 +24,12 @@ class Part:
     index: int
 
     def matrix(self, term: int, is_input: bool) -> str:
-        """Name that the tensors of a term's matrix start with."""
+        """Name of the tensor with a term's matrix."""
         return f"{self.from_input if is_input else self.from_block}.{self.index}.{term}"
 
     @property
     def bias(self) -> str:
-        """Name of the column that meets the constant input 1."""
+        """Name of the tensor with the column that meets the constant input 1."""
         return f"{self.from_input}.{self.index}.bias"
 
 

@@ -1,6 +1,6 @@
 """The tensors of an open file: each is taken once, with its dtype, shape and values checked."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from typing import Any
 
 import numpy as np
@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, deserialize
 
 from sim_compress.artifact.fields import shown
+from sim_compress.artifact.limits import MAX_ROWS
+from sim_compress.artifact.spec import DTYPES
 from sim_compress.errors import ArtifactError
-
-DTYPES = {"F32": "<f4", "F64": "<f8", "U8": "u1", "U16": "<u2", "U32": "<u4"}
 
 
 class Tensors:
@@ -21,13 +21,26 @@ class Tensors:
     """
 
     def __init__(self, data: bytes) -> None:
+        self._most_rows = self._rows_left = MAX_ROWS + len(data)
         try:
             self._views: dict[str, dict[str, Any]] = dict(deserialize(data))
         except SafetensorError as error:
             raise ArtifactError(f"expected a whole safetensors file, found: {error}") from error
 
-    def __contains__(self, name: str) -> bool:
-        return name in self._views
+    def contents(self) -> Iterator[tuple[str, str, list[int], bytes]]:
+        """Name, dtype, shape and bytes of each tensor that is left."""
+        for name, view in self._views.items():
+            yield name, view["dtype"], view["shape"], view["data"]
+
+    def claim_rows(self, rows: int) -> None:
+        """Count the rows of one more matrix: they take memory, but no bytes in the file.
+
+        Raises:
+            ArtifactError: all matrices so far have more rows than a file of this size may have.
+        """
+        self._rows_left -= rows
+        if self._rows_left < 0:
+            raise ArtifactError(f"expected at most {self._most_rows} rows of matrices in all, found more")
 
     def take(
         self,
@@ -35,7 +48,7 @@ class Tensors:
         dtypes: Collection[str],
         shape: tuple[int, ...] | None = None,
     ) -> NDArray[Any]:
-        """A tensor as an array of its own, no longer among those left.
+        """A tensor as an array, no longer among those left.
 
         Raises:
             ArtifactError: it is missing, of another dtype or shape than asked for, or has a value
@@ -49,8 +62,8 @@ class Tensors:
         found = tuple(view["shape"])
         if shape is not None and found != shape:
             raise ArtifactError(f"tensor {name}: expected shape {list(shape)}, found {list(found)}")
-        values = np.frombuffer(view["data"], DTYPES[view["dtype"]]).reshape(found).copy()
-        if not np.isfinite(values).all():
+        values = np.frombuffer(view["data"], DTYPES[view["dtype"]]).reshape(found)
+        if values.dtype.kind == "f" and not np.isfinite(values).all():
             raise ArtifactError(f"tensor {name}: expected finite values, found {shown(_first_bad(values))}")
         return values
 

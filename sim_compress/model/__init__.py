@@ -21,10 +21,12 @@ from sim_compress.model.maps import (
 )
 from sim_compress.model.matrices import Matrices, from_matrices, matrices
 from sim_compress.model.rescale import rescaled
+from sim_compress.model.rounding import VALUES, round_values, rounded, rounded_rows
 from sim_compress.model.unrolling import chain_matrix
 
 __all__ = [
     "MAPS",
+    "VALUES",
     "Affine",
     "AlongAxis",
     "ImplicitModel",
@@ -50,6 +52,9 @@ __all__ = [
     "matrices",
     "picking",
     "rescaled",
+    "round_values",
+    "rounded",
+    "rounded_rows",
     "selects",
     "weight_shape",
 ]

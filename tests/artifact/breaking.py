@@ -75,12 +75,12 @@ def no_tensor(name: str) -> Change:
     return lambda crafted: crafted.tensors.pop(name)
 
 
-def with_entry(index: int, value: float) -> Callable[[np.ndarray], np.ndarray]:
-    """The same array with one entry of its own."""
+def with_entry(index: int | slice, value: float) -> Callable[[np.ndarray], np.ndarray]:
+    """The same array with other entries at an index."""
 
     def edit(values: np.ndarray) -> np.ndarray:
         values = values.copy()
-        values.flat[index] = value
+        values.reshape(-1)[index] = value
         return values
 
     return edit

@@ -1,13 +1,16 @@
 """A valid artifact taken apart, so that a test can break one rule and put it together again."""
 
 import json
+import zlib
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from safetensors import deserialize
 from safetensors.numpy import load, save
 
 from sim_compress.artifact import encode
+from sim_compress.artifact.container import digest
 from sim_compress.certificate import certify
 from sim_compress.model import ImplicitModel
 
@@ -29,17 +32,29 @@ def with_header(header: str, body: bytes) -> bytes:
     return len(header.encode()).to_bytes(8, "little") + header.encode() + body
 
 
+def sealed(tensors: dict[str, np.ndarray], version: object = 2) -> bytes:
+    """A file of these tensors with the digest that they have."""
+    views = [(name, v["dtype"], v["shape"], v["data"]) for name, v in deserialize(save(tensors))]
+    return save(tensors, {"sim_compress": json.dumps({"sha256": digest(views), "version": version})})
+
+
 @dataclass
 class Crafted:
-    """Metadata and tensors of an artifact, open to change."""
+    """Metadata and tensors of an artifact, open to change; the file they give has the right digest."""
 
     metadata: dict[str, Any]
     tensors: dict[str, np.ndarray]
 
     @classmethod
     def of(cls, model: ImplicitModel) -> "Crafted":
-        data = encoded(model)
-        return cls(json.loads(header_of(data)["__metadata__"]["sim_compress"]), dict(load(data)))
+        tensors = dict(load(encoded(model)))
+        metadata = json.loads(zlib.decompress(tensors.pop("metadata").tobytes()))
+        return cls(metadata, tensors)
 
     def bytes(self) -> bytes:
-        return save(self.tensors, {"sim_compress": json.dumps(self.metadata)})
+        return with_text(json.dumps(self.metadata), self.tensors)
+
+
+def with_text(text: str, tensors: dict[str, np.ndarray]) -> bytes:
+    """A sealed file with this text as its metadata."""
+    return sealed({**tensors, "metadata": np.frombuffer(zlib.compress(text.encode()), np.uint8)})

@@ -132,3 +132,13 @@ def test_a_norm_certificate_on_huge_arrays_is_refused(tmp_path: Path) -> None:
         crafted.tensors["certificate.2"] = np.ones(1)
 
     assert "elements to recompute the norm of A" in refusal_after(change, looped_model(), tmp_path)
+
+
+def test_matrices_of_many_empty_rows_are_refused(tmp_path: Path) -> None:
+    def change(crafted: Crafted) -> None:
+        weight = {"columns": 55, "count": 0}
+        empty = {"shape": [2**21], "terms": [{"source": 1, "weight": weight}]}
+        crafted.metadata["outputs"].append(empty | {"name": "empty"})
+        crafted.tensors["D.3.0"] = np.zeros(0, np.uint8)
+
+    assert "rows of matrices in all, found more" in refusal_after(change, feedforward_model(), tmp_path)

@@ -17,52 +17,55 @@ from .breaking import (
     tensor,
     with_entry,
 )
+from .crafting import Crafted
 from .models import feedforward_model, looped_model
 
-# In the feed-forward model: A.3.0 (6, 500) is packed, A.2.0 (8, 72 in 4 groups) and D.1.0 (2, 55) are a
-# bitmap, B.3.1 (6, 55) is dense; maps.0 is (8, 1, 1).
+
+def far_nonzero(stored: np.ndarray) -> np.ndarray:
+    """A bitmap whose last one stands after the last entry."""
+    return np.append(stored[:-1], np.array([0b10101, 0, 0x80], np.uint8))
+
+
+def far_gap(crafted: Crafted) -> None:
+    """One nonzero, 1.0, after a gap of 40 * 2**31."""
+    one = np.array([1], "<f4").view(np.uint8)
+    unary = np.array([0, 0, 0, 0, 0, 1], np.uint8)
+    crafted.metadata["blocks"][4]["terms"][0]["weight"] = {"columns": 8, "count": 1, "rice": 31}
+    crafted.tensors["A.4.0"] = np.concatenate([np.zeros(4, np.uint8), one, unary])
+
+
+# In the feed-forward model A.3.0 (6, 500) has 58 nonzeros: 37 bytes of low bits, 5 each, then 174 of signs
+# and mantissas, then unary code. A.4.0 (5, 8) has 17 whole values and nothing before them, B.3.1 (6, 55)
+# stores all its entries; maps.0 is (8, 1, 1).
+WHOLE = "blocks.4.terms.0.weight"
 TENSORS: list[Rule] = [
     ("no bias", no_tensor("B.0.bias"), "tensor 'B.0.bias': expected in the file"),
-    ("bias too short", tensor("B.0.bias", cut), "B.0.bias: expected shape [8], found [7]"),
-    ("bias of float64", tensor("B.0.bias", np.float64), "B.0.bias: expected F32, found F64"),
-    ("bias of integers", tensor("B.0.bias", np.int64), "B.0.bias: expected F32, found I64"),
+    ("bias too short", tensor("B.0.bias", cut), "B.0.bias: expected shape [32], found [31]"),
+    ("bias of float32", tensor("B.0.bias", lambda v: v.view("<f4")), "B.0.bias: expected U8, found F32"),
     (
         "infinite bias",
-        tensor("B.0.bias", with_entry(2, np.inf)),
+        tensor("B.0.bias", lambda v: with_entry(2, np.inf)(v.view("<f4")).view(np.uint8)),
         "B.0.bias: expected finite values, found inf",
     ),
-    ("unclaimed tensor", new_tensor("A.9.9.values", np.ones(3)), "'A.9.9.values': nothing in the metadata"),
+    ("unclaimed tensor", new_tensor("A.9.9", np.ones(3)), "'A.9.9': nothing in the metadata"),
     ("unclaimed bias", no_field("blocks.0", "bias"), "'B.0.bias': nothing in the metadata"),
-    ("no matrix", no_tensor("B.3.1.dense"), "tensors B.3.1.*: expected dense; or bitmap, values"),
-    ("no values", no_tensor("A.3.0.values"), "found counts, indices"),
-    ("two layouts", new_tensor("A.3.0.dense", np.ones((6, 500))), "found counts, dense, indices, values"),
-    ("values too short", tensor("A.3.0.values", cut), "A.3.0.values: expected shape"),
-    ("value not finite", tensor("A.3.0.values", with_entry(0, np.nan)), "A.3.0.values: expected finite"),
-    ("value zero", tensor("A.3.0.values", with_entry(1, 0)), "A.3.0.values: expected nonzeros, found 0 at 1"),
-    ("indices too short", tensor("A.3.0.indices", cut), "A.3.0.indices: expected shape"),
+    ("no matrix", no_tensor("B.3.1"), "tensor 'B.3.1': expected in the file, found none"),
+    ("matrix of float32", tensor("A.3.0", np.float32), "A.3.0: expected U8, found F32"),
+    ("matrix of two axes", tensor("A.3.0", lambda v: v[None]), "A.3.0: expected one axis of 211 bytes"),
+    ("matrix too short", tensor("A.3.0", lambda v: v[:200]), "expected one axis of 211 bytes or more"),
+    ("unary code too short", tensor("A.3.0", cut), "A.3.0: expected 116 numbers in unary, found 114"),
+    ("a byte too many", tensor("A.3.0", lambda v: np.append(v, np.uint8(0))), "end in byte 34"),
+    ("a number too many", tensor("A.3.0", lambda v: np.append(v, np.uint8(1))), "found 117"),
+    ("bits after the low bits", tensor("A.3.0", with_entry(36, 255)), "A.3.0: expected zeros after bit 290"),
+    ("value zero", tensor("A.4.0", with_entry(slice(4), 0)), "A.4.0: expected nonzeros, found 0 at 0"),
     (
-        "index outside",
-        tensor("A.3.0.indices", lambda v: np.append(np.full(2, 255, np.uint8), v[2:])),
-        "A.3.0.indices: expected below 500",
+        "value not finite",
+        tensor("A.4.0", with_entry(slice(4), 255)),
+        "A.4.0: expected finite values, found nan",
     ),
-    ("columns not increasing", tensor("A.3.0.indices", np.zeros_like), "expected increasing columns"),
-    ("indices of int32", tensor("A.3.0.indices", np.int32), "A.3.0.indices: expected U8, found I32"),
-    ("counts too short", tensor("A.3.0.counts", cut), "A.3.0.counts: expected shape [6]"),
-    ("counts signed", tensor("A.3.0.counts", np.int8), "A.3.0.counts: expected U8 or U16 or U32"),
-    (
-        "count above the columns",
-        tensor("A.3.0.counts", lambda v: v.astype(np.uint16) + 500),
-        "expected at most 500, found 5",
-    ),
-    ("bitmap too short", tensor("A.2.0.bitmap", cut), "A.2.0.bitmap: expected shape"),
-    (
-        "bits after the bitmap",
-        tensor("D.1.0.bitmap", with_entry(-1, 255)),
-        "D.1.0.bitmap: expected zeros after",
-    ),
-    ("bitmap and values differ", tensor("A.2.0.bitmap", np.zeros_like), "A.2.0.values: expected shape [0]"),
-    ("dense of another shape", tensor("B.3.1.dense", np.transpose), "B.3.1.dense: expected shape [6, 55]"),
-    ("dense not finite", tensor("B.3.1.dense", with_entry(0, np.nan)), "B.3.1.dense: expected finite"),
+    ("more nonzeros than stored", field(f"{WHOLE}.count", 18), "A.4.0: expected 18 numbers in unary"),
+    ("nonzero outside", tensor("A.4.0", far_nonzero), "expected nonzeros among 40 entries, found one at 47"),
+    ("gap beyond the matrix", far_gap, "expected nonzeros among 40 entries, found one at 85899345920"),
     ("constant not finite", tensor("maps.0", with_entry(0, np.nan)), "maps.0: expected finite"),
     ("constant of integers", tensor("maps.0", np.int64), "maps.0: expected F32 or F64, found I64"),
 ]
