@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from sim_compress.compression import Compressed, Settings, compress
-    from sim_compress.runtime import Session
+    from sim_compress.runtime import Session, Tolerance
     from sim_compress.states import Teacher, open_teacher
 
 _LAZY = {
@@ -18,18 +18,25 @@ _LAZY = {
     "Settings": "sim_compress.compression",
     "compress": "sim_compress.compression",
     "Teacher": "sim_compress.states",
+    "Tolerance": "sim_compress.runtime",
     "open_teacher": "sim_compress.states",
 }
 
-__all__ = ["Compressed", "Session", "Settings", "Teacher", "compress", "load", "open_teacher"]
+__all__ = ["Compressed", "Session", "Settings", "Teacher", "Tolerance", "compress", "load", "open_teacher"]
 
 
-def load(path: str | Path, kernel: str | None = None, threads: int | None = None) -> "Session":
+def load(
+    path: str | Path,
+    kernel: str | None = None,
+    threads: int | None = None,
+    tolerance: "Tolerance | None" = None,
+) -> "Session":
     """A callable model from an artifact: `load(path)(inputs)` gives outputs of shape (samples, ...).
 
     Args:
         kernel: "numba" (compiled, the default where numba is installed) or "scipy"; `.kernel` says which.
         threads: threads of the numba kernel; by default one for each processor.
+        tolerance: when the fixed point of a loop counts as reached.
 
     Raises:
         ArtifactError: the file breaks a rule of docs/format.md, or its certificate does not hold.
@@ -38,7 +45,7 @@ def load(path: str | Path, kernel: str | None = None, threads: int | None = None
     from sim_compress.artifact import read
     from sim_compress.runtime import Session
 
-    return Session(read(path).model, kernel=kernel, threads=threads)
+    return Session(read(path).model, tolerance, kernel, threads)
 
 
 def __getattr__(name: str) -> Any:

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 from numpy.typing import ArrayLike
 
 from sim_compress.errors import DataError, MissingExtraError
-from sim_compress.model import ImplicitModel, Input
+from sim_compress.model import ImplicitModel
 from sim_compress.model.maps import Array
 from sim_compress.runtime.fixed_point import Convergence, Tolerance
 from sim_compress.runtime.kernel import Evaluator, chosen_kernel, chosen_threads, make_evaluator
+from sim_compress.runtime.node_arg import NodeArg, node_arg
 from sim_compress.runtime.samples import check_inputs
 
 if TYPE_CHECKING:
@@ -99,9 +100,13 @@ class Session:
             raise DataError(f"no output {unknown[0]!r}; the model has {', '.join(outputs)}")
         return [outputs[n] for n in (names or outputs)]
 
-    def get_inputs(self) -> tuple[Input, ...]:
-        """Name, per-sample shape and dtype of every input."""
-        return self.model.inputs
+    def get_inputs(self) -> list[NodeArg]:
+        """Name, shape and type of every input, as onnxruntime gives them."""
+        return [node_arg(i) for i in self.model.inputs]
+
+    def get_outputs(self) -> list[NodeArg]:
+        """Name, shape and type of every output, as onnxruntime gives them."""
+        return [node_arg(o) for o in self.model.outputs]
 
     def to_torch(self) -> "ImplicitModule":
         """The model as a torch.nn.Module with this session's tolerance: devices, dtypes and gradients.

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from sim_compress.errors import ConvergenceError, DataError, InputError
+from sim_compress.model import Input
 from sim_compress.runtime import Session, Tolerance, schedule
+from sim_compress.runtime.node_arg import NodeArg
 from sim_compress.runtime.reference import CHUNK
 from tests.networks import loop, residual_network
 
@@ -27,6 +29,23 @@ def test_run_is_the_call_of_onnxruntime():
     np.testing.assert_array_equal(session.run(["scores"], {"u": inputs(3)})[0], scores)
     with pytest.raises(DataError, match="no output 'logits'"):
         session.run(["logits"], {"u": inputs(3)})
+
+
+def test_inputs_and_outputs_are_described_as_by_onnxruntime():
+    session = Session(residual_network())
+    assert session.get_inputs() == [NodeArg("u", ("samples", 2, 6, 6), "tensor(float)")]
+    assert [(o.name, o.shape, o.type) for o in session.get_outputs()] == [
+        ("scores", ("samples", 3), "tensor(float)"),
+        ("peak", ("samples", 6, 1, 1), "tensor(float)"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("dtype", "name"), [("float64", "double"), ("float16", "float16"), ("int64", "int64"), ("bool", "bool")]
+)
+def test_types_of_inputs_have_their_onnx_names(dtype, name):
+    model = replace(loop(), inputs=(Input("u", (3,), dtype),))
+    assert Session(model).get_inputs()[0].type == f"tensor({name})"
 
 
 @pytest.mark.parametrize("samples", [0, 1, CHUNK, CHUNK + 1])

@@ -4,7 +4,9 @@ A program is data, so that one compilation, kept on disk, serves every model. It
 to different places: results do not depend on the order or on the thread that they run on.
 """
 
+import contextlib
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -39,8 +41,16 @@ LOADED_SAMPLES = 16
 
 # A type checker would take the compiled functions for plain ones.
 _code: Any = intrinsic
-_entry: Any = njit(nogil=True, cache=True, error_model="numpy")
 _pasted: Any = njit(nogil=True, error_model="numpy", inline="always")
+
+
+def _entry(function: Callable[..., None]) -> Any:
+    """A function to call from Python, kept on disk: beside its source, else in the user's cache folder."""
+    compiled: Any = njit(nogil=True, error_model="numpy")(function)
+    # numba's refusal where neither folder can be written.
+    with contextlib.suppress(RuntimeError):
+        compiled.enable_caching()
+    return compiled
 
 
 def _digest() -> str:
