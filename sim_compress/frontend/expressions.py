@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from sim_compress.frontend.registry import RefusalError
-from sim_compress.model import Affine, LinearMap, Offset, Pad, Reshape, Scale, Shape, Term, picking
+from sim_compress.frontend.refusal import RefusalError
+from sim_compress.frontend.rows import finite
+from sim_compress.model import Affine, LinearMap, Offset, Pad, Reshape, Scale, Shape, Slice, Term, picking
 from sim_compress.model.maps import Array, chain_shape
 
 
@@ -39,6 +40,29 @@ def mapped(x: Affine, *maps: LinearMap) -> Affine:
     if all(isinstance(m, Reshape) for m in maps) and shape == x.shape:
         return x
     return Affine(shape, tuple(replace(t, maps=(*t.maps, *maps)) for t in x.terms))
+
+
+def picked(x: Affine, axis: int, places: Array) -> Affine:
+    """Entries of an unweighted expression along a feature axis, in the given order.
+
+    Raises:
+        RefusalError: there are none, or one lies outside.
+    """
+    size = x.shape[axis]
+    if not len(places) or places.min() < 0 or places.max() >= size:
+        raise RefusalError(f"picks {len(places)} entries of an axis of {size}, none or one outside")
+    if np.array_equal(places, np.arange(size)):
+        return x
+    strides = np.unique(np.diff(places))
+    if len(strides) > 1 or 0 in strides:
+        return mapped(x, picking(axis, places, size))
+    step = int(strides[0]) if len(strides) else 1
+
+    def at(value: int, others: Sequence[int]) -> Shape:
+        return (*others[:axis], value, *others[axis + 1 :])
+
+    zeros, ones = (0,) * len(x.shape), (1,) * len(x.shape)
+    return mapped(x, Slice(at(int(places[0]), zeros), at(len(places), x.shape), at(step, ones)))
 
 
 def summed(parts: Sequence[Affine]) -> Affine:
@@ -94,55 +118,6 @@ def _room(shape: Shape, axis: int, start: int, total: int) -> Pad:
     return Pad(at(start), at(total - start - shape[axis]))
 
 
-def stretched(x: Affine, shape: Shape) -> Affine:
-    """An unweighted expression repeated to a shape by the rules of broadcasting.
-
-    Raises:
-        RefusalError: the shapes do not go together.
-    """
-    fresh = len(shape) - len(x.shape)
-    pairs = list(zip(x.shape, shape[fresh:], strict=True)) if fresh >= 0 else []
-    if fresh < 0 or any(own not in (1, wanted) for own, wanted in pairs):
-        raise RefusalError(f"cannot stretch an activation of shape {x.shape} to {shape}")
-    lead = (Reshape((1,) * fresh + x.shape),) if fresh else ()
-    own = (1,) * fresh + x.shape
-    repeats = (picking(a, [0] * n, 1) for a, (s, n) in enumerate(zip(own, shape, strict=True)) if s < n)
-    return mapped(x, *lead, *repeats)
-
-
-def aligned(constant: Array, shape: Shape) -> Array:
-    """A constant of the graph without its batch axis, ready to broadcast to a per-sample shape.
-
-    Raises:
-        RefusalError: the constant would change the shape.
-    """
-    if constant.ndim == len(shape) + 1 and len(constant) == 1:
-        constant = constant[0]
-    try:
-        fits = np.broadcast_shapes(constant.shape, shape) == shape
-    except ValueError:
-        fits = False
-    if not fits:
-        raise RefusalError(
-            f"combines an activation of shape {('batch', *shape)} with a constant of shape "
-            f"{constant.shape}, which would stretch it"
-        )
-    return finite(constant)
-
-
-def finite(values: Array) -> NDArray[np.float32]:
-    """Parameters of the file as float32.
-
-    Raises:
-        RefusalError: one is infinite or not a number.
-    """
-    with np.errstate(over="ignore"):
-        single = values.astype(np.float32)
-    if not np.isfinite(single).all():
-        raise RefusalError("its parameters are not all finite numbers; train or export the network again")
-    return single
-
-
 def per_row(x: Affine, constant: Array) -> NDArray[np.float32] | None:
     """One value per tied row, None where the constant also varies along positions."""
     full = np.moveaxis(np.broadcast_to(constant, x.shape), x.row_axis, 0).reshape(x.rows, -1)
@@ -175,8 +150,10 @@ def scaled(x: Affine, constant: Array) -> Affine:
 
 
 def _scaled_rows(weight: sparse.csr_array, rows: NDArray[np.float32]) -> sparse.csr_array:
-    product = weight.copy()
-    product.data *= np.repeat(rows, np.diff(product.indptr))
+    values = weight.data * np.repeat(rows, np.diff(weight.indptr))
+    if values.all():
+        return sparse.csr_array((values, weight.indices, weight.indptr), weight.shape)
+    product = sparse.csr_array((values, weight.indices.copy(), weight.indptr.copy()), weight.shape)
     product.eliminate_zeros()
     return product
 
@@ -190,20 +167,3 @@ def shifted(x: Affine, constant: Array) -> Affine:
     terms = list(x.terms)
     terms[carrier] = replace(terms[carrier], maps=(*terms[carrier].maps, Offset(constant)))
     return replace(x, terms=tuple(terms))
-
-
-def tied_rows(weight: Array, groups: int = 1) -> sparse.csr_array:
-    """Dense rows (rows, k) as float32 CSR over groups * k features; rows of group i use the i-th k.
-
-    Raises:
-        RefusalError: a weight is infinite or not a number.
-    """
-    rows, width = weight.shape
-    group = np.arange(rows) // (rows // groups)
-    columns = group[:, None] * width + np.arange(width)
-    tied = sparse.csr_array(
-        (finite(weight).ravel(), columns.ravel(), np.arange(rows + 1) * width),
-        shape=(rows, groups * width),
-    )
-    tied.eliminate_zeros()
-    return tied

@@ -9,6 +9,8 @@ import onnx
 from onnx import helper
 
 from sim_compress.activations import Activation
+from sim_compress.frontend.refusal import RefusalError
+from sim_compress.frontend.rows import side_by_side
 from sim_compress.model import Affine, LinearMap
 from sim_compress.model.maps import Array
 
@@ -20,10 +22,6 @@ FLOATS = (
     onnx.TensorProto.BFLOAT16,
     onnx.TensorProto.DOUBLE,
 )
-
-
-class RefusalError(Exception):
-    """Why one node has no place in the state model; collected into one UnsupportedError for the user."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,6 +95,12 @@ class Call:
         """The input's expression as one rearranged source, materialised first where it is more."""
         value = self.unweighted(position)
         return self.materialise(self.node.input[position]) if len(value.terms) > 1 else value
+
+    def joined(self, position: int, axis: int) -> Affine:
+        """The input as one source, or as several side by side along an axis; else materialised first."""
+        value = self.unweighted(position)
+        parts = len(value.terms) == 1 or side_by_side(value, axis)
+        return value if parts else self.materialise(self.node.input[position])
 
     def constant(self, position: int) -> Array:
         """A constant of the file."""

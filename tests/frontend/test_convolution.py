@@ -85,3 +85,46 @@ def test_weights_that_are_not_finite_are_refused(tmp_path: Path) -> None:
     weight[0, 0, 0, 0] = np.inf
     nodes = [node("Conv", ["x", "w"], ["y"], "conv")]
     assert "finite" in refused(tmp_path, nodes, {"x": (3, 5, 5)}, {"w": weight})
+
+
+TRANSPOSED = {
+    "plain": {},
+    "strides": {"strides": [2, 3]},
+    "pads": {"strides": [2, 2], "pads": [1, 0, 2, 1]},
+    "more padding than kernel": {"strides": [2, 2], "pads": [3, 4, 4, 3]},
+    "dilations": {"dilations": [2, 3], "pads": [1, 1, 1, 1]},
+    "output padding": {"strides": [3, 2], "pads": [1, 1, 1, 1], "output_padding": [2, 1]},
+    "output shape": {"strides": [3, 2], "output_shape": [14, 10]},
+    "odd output shape": {"strides": [3, 2], "output_shape": [13, 9], "auto_pad": "SAME_UPPER"},
+    "same upper": {"strides": [2, 2], "auto_pad": "SAME_UPPER"},
+    "same lower": {"strides": [1, 2], "auto_pad": "SAME_LOWER"},
+    "valid": {"strides": [1, 2], "auto_pad": "VALID"},
+}
+
+
+@pytest.mark.parametrize("attributes", TRANSPOSED.values(), ids=TRANSPOSED)
+@pytest.mark.parametrize("groups", [1, 2])
+def test_a_transposed_convolution_is_exact_for_every_attribute(
+    tmp_path: Path, attributes: dict, groups: int
+) -> None:
+    constants = {"w": random(4, 3, 3, 2), "b": random(3 * groups)}
+    nodes = [node("ConvTranspose", ["x", "w", "b"], ["y"], group=groups, **attributes)]
+    teacher = exact(tmp_path, nodes, {"x": (4, 5, 6)}, constants)
+    assert teacher.model.nnz == sum(c.size for c in constants.values())
+
+
+@pytest.mark.parametrize(("shape", "kernel"), [((2, 9), (3,)), ((2, 3, 4, 2), (2, 3, 2))])
+def test_a_transposed_convolution_is_exact_in_one_and_three_dimensions(
+    tmp_path: Path, shape: tuple[int, ...], kernel: tuple[int, ...]
+) -> None:
+    nodes = [node("ConvTranspose", ["x", "w"], ["y"], strides=[2] * len(kernel))]
+    exact(tmp_path, nodes, {"x": shape}, {"w": random(2, 3, *kernel)})
+
+
+def test_a_transposed_convolution_reads_the_parts_of_a_concatenation(tmp_path: Path) -> None:
+    nodes = [
+        node("Concat", ["x", "u"], ["c"], axis=1),
+        node("ConvTranspose", ["c", "w"], ["y"], strides=[2, 2]),
+    ]
+    teacher = exact(tmp_path, nodes, {"x": (1, 3, 4), "u": (2, 3, 4)}, {"w": random(3, 2, 3, 3)})
+    assert [t.source for t in teacher.model.outputs[0].affine.terms] == ["x", "u"]

@@ -98,6 +98,52 @@ def test_a_sum_of_three_adds_them_all(tmp_path: Path) -> None:
     exact(tmp_path, [node("Sum", ["x", "u", "x"], ["y"])], {"x": (3, 2), "u": (3, 2)})
 
 
+BROADCAST = {"x": (3, 1, 4), "u": (1, 5, 4), "v": (1, 1, 1)}
+
+
+@pytest.mark.parametrize("operator", ["Add", "Sub", "Sum", "Mean"])
+def test_activations_of_different_shapes_are_repeated_as_numpy_does(tmp_path: Path, operator: str) -> None:
+    exact(tmp_path, [node(operator, ["x", "u"], ["y"])], BROADCAST)
+    if operator in ("Sum", "Mean"):
+        exact(tmp_path, [node(operator, ["v", "x", "k", "u"], ["y"])], BROADCAST, {"k": random(3, 5, 1)})
+
+
+@pytest.mark.parametrize("operator", ["Add", "Sub", "Mul", "Div"])
+@pytest.mark.parametrize("first", [True, False])
+def test_a_constant_may_stretch_an_activation(tmp_path: Path, operator: str, first: bool) -> None:
+    if operator == "Div" and first:
+        pytest.skip("a constant divided by an activation is not affine")
+    names = ["k", "x"] if first else ["x", "k"]
+    for constant in (random(5, 1), random(1, 2, 5, 4), random(2, 1, 4)):
+        nodes = [node("MatMul", ["u", "w"], ["x"], "product"), node(operator, names, ["y"])]
+        teacher = exact(tmp_path, nodes, {"u": (2, 1, 3)}, {"w": random(3, 4), "k": constant})
+        assert _names(teacher.model) == ["product"]
+
+
+def test_weighted_expressions_of_different_shapes_become_blocks(tmp_path: Path) -> None:
+    nodes = [
+        node("MatMul", ["x", "v"], ["a"], "one"),
+        node("MatMul", ["u", "w"], ["b"], "many"),
+        node("Add", ["a", "b"], ["z"]),
+        node("Relu", ["z"], ["y"], "relu"),
+    ]
+    teacher = exact(tmp_path, nodes, {"x": (1, 3), "u": (4, 5)}, {"v": random(3, 2), "w": random(5, 2)})
+    assert _names(teacher.model) == ["one", "relu"]
+
+
+@pytest.mark.parametrize("opset", [7, 8, 13, 21])
+def test_the_mean_of_activations_and_weighted_ones_is_exact(tmp_path: Path, opset: int) -> None:
+    nodes = [node("MatMul", ["x", "w"], ["a"]), node("Mean", ["a", "x", "x"], ["y"])]
+    exact(tmp_path, nodes, {"x": (2, 3)}, {"w": random(3, 3)}, opset=opset)
+
+
+@pytest.mark.parametrize("upper", [0, 1])
+@pytest.mark.parametrize("diagonal", [None, -1, 2])
+def test_triangles_are_exact(tmp_path: Path, upper: int, diagonal: int | None) -> None:
+    constants = {} if diagonal is None else {"k": np.array(diagonal)}
+    exact(tmp_path, [node("Trilu", ["x", *constants], ["y"], upper=upper)], {"x": (2, 4, 5)}, constants)
+
+
 def test_negation_is_exact_with_and_without_weights(tmp_path: Path) -> None:
     nodes = [node("Neg", ["x"], ["a"]), node("MatMul", ["a", "w"], ["b"]), node("Neg", ["b"], ["y"])]
     teacher = exact(tmp_path, nodes, {"x": (3,)}, {"w": random(3, 4)})
@@ -123,11 +169,13 @@ def test_a_batch_norm_across_tied_rows_makes_an_identity_block(tmp_path: Path) -
     assert _names(exact(tmp_path, nodes, {"x": (3, 4)}, constants).model) == ["product"]
 
 
+SHAPES = {"x": (3, 2), "w": (2,), "r": (2,), "s": (3,)}
 REFUSED = {
     "different ranks": ([node("Mul", ["x", "w"], ["y"])], {}),
     "divides by zero": ([node("Div", ["x", "k"], ["y"])], {"k": np.array([1, 0], np.float32)}),
-    "stretch": ([node("Add", ["x", "k"], ["y"])], {"k": random(7, 3, 2)}),
-    "different shapes": ([node("Add", ["x", "v"], ["y"])], {}),
+    "over the batch axis": ([node("Add", ["x", "k"], ["y"])], {"k": random(7, 3, 2)}),
+    "stretches an activation": ([node("Add", ["x", "r"], ["y"])], {}),
+    "triangle out of the batch": ([node("Trilu", ["s"], ["y"])], {}),
 }
 
 
@@ -136,4 +184,5 @@ def test_elementwise_operators_outside_the_state_model_are_refused(
     tmp_path: Path, reason: str, case: tuple
 ) -> None:
     nodes, constants = case
-    assert reason in refused(tmp_path, nodes, {"x": (3, 2), "u": (3, 2), "v": (1, 2), "w": (2,)}, constants)
+    shapes = {name: shape for name, shape in SHAPES.items() if name in nodes[0].input}
+    assert reason in refused(tmp_path, nodes, shapes, constants)

@@ -112,8 +112,9 @@ def test_reductions_along_the_batch_axis_are_refused(tmp_path: Path, axes: list[
 def test_max_pooling_whose_indices_are_read_is_refused(tmp_path: Path) -> None:
     nodes = [
         node("MaxPool", ["x"], ["p", "i"], "pool", kernel_shape=[2, 2]),
-        node("Cast", ["i"], ["f"], "cast", to=1),
+        node("RandomNormalLike", ["i"], ["f"], "noise", dtype=1),
         node("Add", ["p", "f"], ["y"]),
     ]
     message = refused(tmp_path, nodes, {"x": (2, 4, 4)})
     assert "MaxPool 'pool': its output 'i' is read" in message
+    assert "RandomNormalLike 'noise'" in message

@@ -4,12 +4,15 @@ from sim_compress.frontend.operators import (
     activation,
     combining,
     convolution,
+    cutting,
     elementwise,
     linear,
     normalising,
+    picking,
     pooling,
     rearranging,
     reducing,
+    resizing,
 )
 from sim_compress.frontend.registry import OPERATORS
 
@@ -18,10 +21,13 @@ __all__ = [
     "activation",
     "combining",
     "convolution",
+    "cutting",
     "elementwise",
     "linear",
     "normalising",
+    "picking",
     "pooling",
     "rearranging",
     "reducing",
+    "resizing",
 ]

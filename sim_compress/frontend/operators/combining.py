@@ -6,10 +6,12 @@ import numpy as np
 import onnx
 
 from sim_compress.activations import Activation
-from sim_compress.frontend.expressions import aligned, finite, scaled, summed
+from sim_compress.frontend.broadcasting import broadcast, per_sample, stretched
+from sim_compress.frontend.expressions import scaled, summed
 from sim_compress.frontend.operators.activation import becomes, between
 from sim_compress.frontend.parts import joined, parts_of, several
 from sim_compress.frontend.registry import FLOATS, Activated, Call, RefusalError, Result, operator
+from sim_compress.frontend.rows import finite
 from sim_compress.model import Affine, Scale
 from sim_compress.model.maps import Array
 
@@ -112,11 +114,10 @@ def where(call: Call) -> Result:
 def _chosen(call: Call, condition: Array) -> Affine:
     """A choice that the file makes: each entry comes from one side."""
     sides = parts_of(call, (1, 2))
-    shape = np.broadcast_shapes(*(side.shape for side in sides))
-    if any(side.shape != shape for side in sides):
-        raise RefusalError("its sides have different shapes")
-    mask = aligned(condition, shape)
-    return summed([scaled(side, factor) for side, factor in zip(sides, (mask, 1 - mask), strict=True)])
+    mask = per_sample(condition, len(sides[0].shape))
+    shape = broadcast([mask.shape, *(side.shape for side in sides)])
+    pairs = zip(sides, (mask, 1 - mask), strict=True)
+    return summed([scaled(stretched(side, shape), factor) for side, factor in pairs])
 
 
 @operator("Mod", becomes=becomes("remainder") + " or truncated_remainder")

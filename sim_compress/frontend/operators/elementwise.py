@@ -4,58 +4,69 @@ from collections.abc import Callable
 
 import numpy as np
 
-from sim_compress.frontend.expressions import (
-    aligned,
-    can_scale,
-    can_shift,
-    finite,
-    is_weighted,
-    scaled,
-    shifted,
-    summed,
-)
+from sim_compress.frontend.broadcasting import broadcast, per_sample, stretched
+from sim_compress.frontend.expressions import can_scale, can_shift, is_weighted, scaled, shifted, summed
 from sim_compress.frontend.operators.combining import product, quotient
 from sim_compress.frontend.registry import Call, RefusalError, Result, operator
-from sim_compress.model import Affine
+from sim_compress.frontend.rows import finite
+from sim_compress.model import Affine, Shape
 from sim_compress.model.maps import Array
 
-NO_STRETCHING = "only constants broadcast"
+NO_BATCH = "constants have a batch axis of 1 or none"
 MINUS = np.asarray(-1, np.float32)
 
 
-@operator("Add", becomes="sum of terms; a constant becomes the bias or an offset", limits=NO_STRETCHING)
-@operator("Sum", becomes="sum of terms", limits=NO_STRETCHING)
+@operator("Add", becomes="sum of terms; a constant becomes the bias or an offset", limits=NO_BATCH)
+@operator("Sum", becomes="sum of terms", limits=NO_BATCH)
 def add(call: Call) -> Affine:
+    return _total(call)
+
+
+@operator("Mean", becomes="sum of terms, scale", limits=NO_BATCH)
+def mean(call: Call) -> Affine:
+    share = np.asarray(1 / len(call.positions), np.float32)
+    return scaled(_total(call), share)
+
+
+def _total(call: Call) -> Affine:
     activations = [i for i in call.positions if not call.is_constant(i)]
-    constants = [call.constant(i) for i in call.positions if call.is_constant(i)]
     if not activations:
         raise RefusalError("adds constants only")
-    total = summed(_joinable(call, activations))
+    rank = len(call.affine(activations[0]).shape)
+    constants = [per_sample(call.constant(i), rank) for i in call.positions if call.is_constant(i)]
+    shape = broadcast([*(call.affine(i).shape for i in activations), *(c.shape for c in constants)])
+    total = summed(_joinable(call, activations, shape))
     if not constants:
         return total
-    offset = aligned(np.asarray(sum(constants)), total.shape)
+    offset = np.asarray(sum(constants))
     if not can_shift(total, offset):
         # An identity block gives the offset a term to sit on.
         parts = [call.unweighted(activations[0]), *(call.affine(i) for i in activations[1:])]
-        total = summed(parts)
+        total = summed([stretched(p, shape) if p.shape != shape else p for p in parts])
     return shifted(total, offset)
 
 
-def _joinable(call: Call, positions: list[int]) -> list[Affine]:
-    """Expressions whose weighted terms have one row axis; others are materialised."""
-    axes = [call.affine(i).row_axis for i in positions if is_weighted(call.affine(i))]
-    return [call.affine(i) if call.affine(i).row_axis in axes[:1] else call.unweighted(i) for i in positions]
+def _joinable(call: Call, positions: list[int], shape: Shape) -> list[Affine]:
+    """Expressions of one shape whose weighted terms have one row axis; others are materialised first."""
+    weighted = [call.affine(i) for i in positions if is_weighted(call.affine(i))]
+    axes = [x.row_axis for x in weighted if x.shape == shape]
+
+    def fits(x: Affine) -> bool:
+        return x.shape == shape and (not is_weighted(x) or x.row_axis == axes[0])
+
+    return [
+        call.affine(i) if fits(call.affine(i)) else stretched(call.unweighted(i), shape) for i in positions
+    ]
 
 
-@operator(
-    "Sub", becomes="difference of terms; a constant becomes the bias or an offset", limits=NO_STRETCHING
-)
+@operator("Sub", becomes="difference of terms; a constant becomes the bias or an offset", limits=NO_BATCH)
 def sub(call: Call) -> Affine:
     if call.is_constant(1):
         return _with_constant(call, 0, -call.constant(1), can_shift, shifted)
     if call.is_constant(0):
         return scaled(_with_constant(call, 1, -call.constant(0), can_shift, shifted), MINUS)
-    left, right = _joinable(call, [0, 1])
+    shape = broadcast([call.affine(0).shape, call.affine(1).shape])
+    left, right = _joinable(call, [0, 1], shape)
     return summed([left, scaled(right, MINUS)])
 
 
@@ -90,6 +101,17 @@ def div(call: Call) -> Result:
     return _with_constant(call, 0, 1 / divisor, can_scale, scaled)
 
 
+@operator("Trilu", becomes="a scale by ones and zeros", limits="constant diagonal; not of the batch axis")
+def trilu(call: Call) -> Affine:
+    shape = call.affine(0).shape
+    if len(shape) < 2:
+        raise RefusalError("cuts a triangle out of the batch axis")
+    diagonal = int(call.constant(1)) if call.has(1) else 0
+    ones = np.ones(shape[-2:], np.float32)
+    kept = np.triu(ones, diagonal) if call.attribute("upper", 1) else np.tril(ones, diagonal)
+    return _with_constant(call, 0, kept, can_scale, scaled)
+
+
 def _with_constant(
     call: Call,
     position: int,
@@ -99,7 +121,10 @@ def _with_constant(
 ) -> Affine:
     """One activation combined with a constant, materialised first where its rows would not stay tied."""
     x = call.affine(position)
-    constant = aligned(constant, x.shape)
+    constant = per_sample(constant, len(x.shape))
+    shape = broadcast([x.shape, constant.shape])
+    if shape != x.shape:
+        x = stretched(call.unweighted(position), shape)
     return combine(x if fits(x, constant) else call.unweighted(position), constant)
 
 

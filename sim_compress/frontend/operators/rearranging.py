@@ -1,12 +1,10 @@
-"""Rearrangements: fixed maps that move entries and leave the batch axis alone."""
+"""Reshapes and transposes: fixed maps that keep every entry and leave the batch axis alone."""
 
-from itertools import accumulate
 from math import prod
 
-from sim_compress.frontend.expressions import concatenated, mapped
+from sim_compress.frontend.expressions import mapped
 from sim_compress.frontend.registry import Call, RefusalError, feature_axis, operator
-from sim_compress.model import Affine, Pad, Reshape, Slice, Transpose
-from sim_compress.model.maps import Array
+from sim_compress.model import Affine, Reshape, Transpose
 
 KEEPS_BATCH = "the batch axis stays first"
 
@@ -73,78 +71,33 @@ def transpose(call: Call) -> Affine:
     return mapped(x, Transpose(tuple(feature_axis(a, len(x.shape)) for a in order[1:])))
 
 
-@operator("Slice", becomes="a slice", limits="constant bounds; the batch axis is not cut")
-def slice_(call: Call) -> Affine:
-    x = call.unweighted(0)
-    starts, ends = call.numbers("starts", 1), call.numbers("ends", 2)
-    if starts is None or ends is None:
-        raise RefusalError("has no bounds")
-    axes = call.numbers("axes", 3) or range(len(starts))
-    steps = call.numbers("steps", 4) or (1,) * len(starts)
-    windows = [range(size) for size in x.shape]
-    for start, end, axis, step in zip(starts, ends, axes, steps, strict=True):
-        if axis in (0, -len(x.shape) - 1) and (start, step) == (0, 1) and end >= 2**31 - 1:
-            continue
-        a = feature_axis(axis, len(x.shape))
-        windows[a] = range(*slice(start, end, step).indices(x.shape[a]))
-    return _cut(x, windows)
+@operator("DepthToSpace", becomes="reshape, transpose, reshape")
+def depth_to_space(call: Call) -> Affine:
+    x, size = call.unweighted(0), call.attribute("blocksize")
+    channels, height, width = _image(x)
+    if channels % size**2:
+        raise RefusalError(f"cuts {channels} channels into blocks of {size} x {size}")
+    depth = channels // size**2
+    if call.attribute("mode", "DCR") == "DCR":
+        split, order = Reshape((size, size, depth, height, width)), Transpose((2, 3, 0, 4, 1))
+    else:
+        split, order = Reshape((depth, size, size, height, width)), Transpose((0, 3, 1, 4, 2))
+    return mapped(x, split, order, Reshape((depth, height * size, width * size)))
 
 
-def _cut(x: Affine, windows: list[range]) -> Affine:
-    if not all(windows):
-        raise RefusalError("cuts an axis down to nothing")
-    return mapped(
-        x,
-        Slice(
-            tuple(w.start for w in windows), tuple(len(w) for w in windows), tuple(w.step for w in windows)
-        ),
-    )
+@operator("SpaceToDepth", becomes="reshape, transpose, reshape")
+def space_to_depth(call: Call) -> Affine:
+    x, size = call.unweighted(0), call.attribute("blocksize")
+    channels, height, width = _image(x)
+    if height % size or width % size:
+        raise RefusalError(f"cuts an image of {height} x {width} into blocks of {size} x {size}")
+    split = Reshape((channels, height // size, size, width // size, size))
+    merged = Reshape((channels * size**2, height // size, width // size))
+    return mapped(x, split, Transpose((2, 4, 0, 1, 3)), merged)
 
 
-@operator("Split", becomes="slices", limits="constant sizes; the batch axis is not cut")
-def split(call: Call) -> tuple[Affine, ...]:
-    x = call.unweighted(0)
-    axis = feature_axis(call.attribute("axis", 0), len(x.shape))
-    parts, size = len(call.node.output), x.shape[axis]
-    even = -(-size // parts)
-    sizes = call.numbers("split", 1) or tuple(min(even, size - i * even) for i in range(parts))
-    full = [range(s) for s in x.shape]
-    return tuple(
-        _cut(x, [*full[:axis], range(stop - width, stop), *full[axis + 1 :]])
-        for stop, width in zip(accumulate(sizes), sizes, strict=True)
-    )
-
-
-@operator(
-    "Pad", becomes="zero padding", limits="constant mode, value 0, no negative padding, not the batch axis"
-)
-def pad(call: Call) -> Affine:
-    x = call.unweighted(0)
-    pads, value = call.numbers("pads", 1), call.setting("value", 2)
-    mode = call.attribute("mode", "constant")
-    if mode != "constant" or (value is not None and value.any()):
-        raise RefusalError(f"pads with something other than zeros (mode {mode!r})")
-    rank = len(x.shape) + 1
-    axes = call.numbers("axes", 3) or range(rank)
-    before, after = [0] * rank, [0] * rank
-    for axis, first, last in zip(axes, (pads or ())[: len(axes)], (pads or ())[len(axes) :], strict=True):
-        before[axis], after[axis] = first, last
-    if before[0] or after[0]:
-        raise RefusalError("pads the batch axis")
-    return mapped(x, Pad(tuple(before[1:]), tuple(after[1:])))
-
-
-@operator("Concat", becomes="sum of zero-padded terms", limits="not along the batch axis")
-def concat(call: Call) -> Affine:
-    parts = [
-        p if isinstance(p, Affine) else _sample(p) for p in map(call.unweighted_or_constant, call.positions)
-    ]
-    axis = feature_axis(call.attribute("axis"), len(parts[0].shape))
-    return concatenated(parts, axis)
-
-
-def _sample(constant: Array) -> Array:
-    """A constant of the graph without its batch axis."""
-    if not constant.ndim or len(constant) != 1:
-        raise RefusalError(f"joins a constant of shape {constant.shape}, which has no batch axis of 1")
-    return constant[0]
+def _image(x: Affine) -> tuple[int, int, int]:
+    if len(x.shape) != 3:
+        raise RefusalError(f"expects images, got an activation of shape {('batch', *x.shape)}")
+    channels, height, width = x.shape
+    return channels, height, width

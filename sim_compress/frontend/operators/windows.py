@@ -1,5 +1,6 @@
 """Sliding windows of convolution and pooling: kernel, strides, dilations and padding of a node."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sim_compress.frontend.registry import Call, RefusalError
@@ -46,8 +47,7 @@ def windows_of(call: Call, shape: Shape, kernel: Shape) -> Windows:
         before = after = (0,) * len(spatial)
     elif mode != "NOTSET":
         total = [_same(size, s, span) for size, s, span in zip(spatial, strides, spans, strict=True)]
-        less, more = tuple(t // 2 for t in total), tuple(t - t // 2 for t in total)
-        before, after = (less, more) if mode == "SAME_UPPER" else (more, less)
+        before, after = same_padding(total, mode)
     excess = (0,) * len(spatial)
     if call.attribute("ceil_mode", 0):
         excess = tuple(map(_excess, spatial, strides, spans, before, after))
@@ -57,6 +57,12 @@ def windows_of(call: Call, shape: Shape, kernel: Shape) -> Windows:
     except ValueError as error:
         raise RefusalError(str(error)) from error
     return windows
+
+
+def same_padding(total: Sequence[int], mode: str) -> tuple[Shape, Shape]:
+    """The padding of each axis before and after: an odd one is larger behind with SAME_UPPER, else before."""
+    less, more = tuple(t // 2 for t in total), tuple(t - t // 2 for t in total)
+    return (less, more) if mode == "SAME_UPPER" else (more, less)
 
 
 def _same(size: int, stride: int, span: int) -> int:

@@ -1,0 +1,65 @@
+"""Entries picked, repeated and summed along an axis."""
+
+import numpy as np
+from scipy import sparse
+
+from sim_compress.frontend.broadcasting import broadcast, stretched
+from sim_compress.frontend.expressions import mapped, picked
+from sim_compress.frontend.registry import Call, RefusalError, feature_axis, operator
+from sim_compress.model import Affine, AlongAxis, Reshape
+
+# The matrix of a running sum has n^2 / 2 nonzeros.
+LONGEST_RUNNING_SUM = 4096
+
+
+@operator("Gather", becomes="a slice, or entries picked", limits="constant indices; not along the batch axis")
+def gather(call: Call) -> Affine:
+    indices = call.constant(1)
+    x = call.unweighted(0)
+    axis = feature_axis(call.attribute("axis", 0), len(x.shape))
+    places = indices.ravel() % x.shape[axis]
+    shape = (*x.shape[:axis], *indices.shape, *x.shape[axis + 1 :])
+    return mapped(picked(x, axis, places), Reshape(shape))
+
+
+@operator("Compress", becomes="a slice, or entries picked", limits="constant condition; along a feature axis")
+def compress(call: Call) -> Affine:
+    x, axis = call.unweighted(0), call.attribute("axis")
+    if axis is None:
+        raise RefusalError("flattens the batch axis")
+    return picked(x, feature_axis(axis, len(x.shape)), np.flatnonzero(call.constant(1)))
+
+
+@operator("Expand", becomes="entries repeated", limits="constant shape; the batch axis stays first")
+def expand(call: Call) -> Affine:
+    x, target = call.unweighted(0), tuple(call.constant(1).tolist())
+    rank = len(x.shape)
+    if len(target) > rank + 1 or (len(target) == rank + 1 and target[0] != 1):
+        raise RefusalError(f"stretches {('batch', *x.shape)} to {target}, the batch axis too")
+    return stretched(x, broadcast([x.shape, target[-rank:] if rank else ()]))
+
+
+@operator("Tile", becomes="entries repeated", limits="constant repeats; not of the batch axis")
+def tile(call: Call) -> Affine:
+    x, repeats = call.unweighted(0), tuple(call.constant(1).tolist())
+    if len(repeats) != len(x.shape) + 1 or repeats[0] != 1:
+        raise RefusalError(f"repeats {('batch', *x.shape)} by {repeats}, the batch axis too")
+    for axis, count in enumerate(repeats[1:]):
+        x = picked(x, axis, np.tile(np.arange(x.shape[axis]), count))
+    return x
+
+
+@operator(
+    "CumSum",
+    becomes="a matrix of ones and zeros along an axis",
+    limits=f"constant axis of at most {LONGEST_RUNNING_SUM}, not the batch axis",
+)
+def cumulative_sum(call: Call) -> Affine:
+    x = call.unweighted(0)
+    axis = feature_axis(int(call.constant(1).item()), len(x.shape))
+    size = x.shape[axis]
+    if size > LONGEST_RUNNING_SUM:
+        raise RefusalError(f"sums along an axis of {size}; at most {LONGEST_RUNNING_SUM} is supported")
+    ones = np.tri(size, k=-1 if call.attribute("exclusive", 0) else 0, dtype=np.float32)
+    ones = ones[::-1, ::-1] if call.attribute("reverse", 0) else ones
+    return mapped(x, AlongAxis(axis, sparse.csr_array(ones)))

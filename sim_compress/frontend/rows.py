@@ -1,0 +1,96 @@
+"""Tied rows of M from the dense weights of a node."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from sim_compress.frontend.refusal import RefusalError
+from sim_compress.model import Affine, LinearMap, Pad, Shape, Term
+from sim_compress.model.maps import Array
+
+
+def finite(values: Array) -> NDArray[np.float32]:
+    """Parameters of the file as float32.
+
+    Raises:
+        RefusalError: one is infinite or not a number.
+    """
+    with np.errstate(over="ignore"):
+        single = values.astype(np.float32, copy=False)
+    if not np.isfinite(single).all():
+        raise RefusalError("its parameters are not all finite numbers; train or export the network again")
+    return single
+
+
+def rows_of(
+    x: Affine,
+    maps: Sequence[LinearMap],
+    weight: Array,
+    shape: Shape,
+    row_axis: int = 0,
+    groups: int = 1,
+) -> Affine:
+    """Tied rows on an expression whose terms are one or side by side, see `side_by_side`.
+
+    Args:
+        x: unweighted.
+        maps: give features (k, *positions) that keep the order of axis `row_axis` of x; each entry along
+            it gives the same number of features.
+        weight: dense (rows, k), or (rows, k / groups).
+        shape: of the result, with its rows on `row_axis`.
+        groups: see `Term`.
+
+    Raises:
+        RefusalError: a weight is not finite, or a map does not fit.
+    """
+    if len(x.terms) == 1:
+        (part,) = x.terms
+        terms = (Term(part.source, (*part.maps, *maps), tied_rows(weight, groups), groups),)
+        return Affine(shape, terms, None, row_axis)
+    width = weight.shape[1] // x.shape[row_axis]
+    terms = tuple(
+        Term(part.source, (*part.maps, *maps), tied_rows(weight[:, start * width : stop * width]))
+        for start, stop, part in side_by_side(x, row_axis) or ()
+    )
+    return Affine(shape, terms, None, row_axis)
+
+
+def side_by_side(x: Affine, axis: int) -> list[tuple[int, int, Term]] | None:
+    """The parts of a concatenation along an axis, in order: (start, stop, term of that part alone).
+
+    None where the terms are no such parts, or leave a gap.
+    """
+    parts = []
+    for term in x.terms:
+        pad = term.maps[-1] if term.maps else None
+        if not isinstance(pad, Pad) or sum(pad.before) + sum(pad.after) > pad.before[axis] + pad.after[axis]:
+            return None
+        stop = x.shape[axis] - pad.after[axis]
+        parts.append((pad.before[axis], stop, replace(term, maps=term.maps[:-1])))
+    parts.sort(key=lambda part: part[:2])
+    ends = [0, *(stop for _, stop, _ in parts)]
+    starts = [*(start for start, _, _ in parts), x.shape[axis]]
+    return parts if starts == ends else None
+
+
+def tied_rows(weight: Array, groups: int = 1) -> sparse.csr_array:
+    """Dense rows (rows, k) as float32 CSR over groups * k features; rows of group i use the i-th k.
+
+    Raises:
+        RefusalError: a weight is infinite or not a number.
+    """
+    rows, width = weight.shape
+    values = finite(weight)
+    index = np.int32 if max(values.size, groups * width) <= np.iinfo(np.int32).max else np.int64
+    first = np.arange(rows, dtype=index) // (rows // groups) * index(width)
+    columns = first[:, None] + np.arange(width, dtype=index)
+    pointers = np.arange(rows + 1, dtype=index) * index(width)
+    tied = sparse.csr_array(
+        (np.array(values.ravel()), columns.ravel(), pointers), shape=(rows, groups * width)
+    )
+    tied.has_canonical_format = True
+    tied.eliminate_zeros()
+    return tied

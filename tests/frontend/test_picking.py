@@ -1,0 +1,76 @@
+"""Picked, repeated and running sums of entries equal onnxruntime's."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sim_compress.model import AlongAxis, Slice
+from tests.frontend.graphs import exact, node, random, refused
+
+INDICES = {
+    "one": (2, Slice),
+    "one kept": ([2], Slice),
+    "in steps": ([0, 2, 4], Slice),
+    "backwards": ([3, 2, 1], Slice),
+    "from the end": ([-1, 0, -2, 0], AlongAxis),
+    "a table": ([[0, 3], [1, 1]], AlongAxis),
+}
+
+
+@pytest.mark.parametrize("case", INDICES.values(), ids=INDICES)
+@pytest.mark.parametrize("axis", [1, -1])
+def test_gathers_with_constant_indices_are_exact(tmp_path: Path, case: tuple, axis: int) -> None:
+    indices, kind = case
+    nodes = [node("Gather", ["x", "i"], ["y"], axis=axis)]
+    teacher = exact(tmp_path, nodes, {"x": (5, 5)}, {"i": np.array(indices)})
+    assert type(teacher.model.outputs[0].affine.terms[0].maps[0]) is kind
+
+
+def test_compressed_entries_are_exact(tmp_path: Path) -> None:
+    keep = np.array([True, False, False, True, True])
+    exact(tmp_path, [node("Compress", ["x", "c"], ["y"], axis=2)], {"x": (2, 5)}, {"c": keep})
+
+
+@pytest.mark.parametrize("target", [(1, 3, 4, 5), (4, 1), (5,), (1, 1, 1, 1), (3, 1, 5)], ids=str)
+def test_expanded_axes_are_exact(tmp_path: Path, target: tuple[int, ...]) -> None:
+    exact(tmp_path, [node("Expand", ["x", "t"], ["y"])], {"x": (3, 1, 5)}, {"t": np.array(target)})
+
+
+def test_tiles_are_exact(tmp_path: Path) -> None:
+    nodes = [node("MatMul", ["x", "w"], ["m"]), node("Tile", ["m", "r"], ["y"])]
+    exact(tmp_path, nodes, {"x": (2, 3)}, {"w": random(3, 3), "r": np.array([1, 3, 2])})
+
+
+@pytest.mark.parametrize("exclusive", [0, 1])
+@pytest.mark.parametrize("reverse", [0, 1])
+def test_running_sums_are_exact(tmp_path: Path, exclusive: int, reverse: int) -> None:
+    nodes = [node("CumSum", ["x", "a"], ["y"], exclusive=exclusive, reverse=reverse)]
+    exact(tmp_path, nodes, {"x": (4, 3)}, {"a": np.array(-2)})
+
+
+REFUSED = {
+    "batch": [node("Gather", ["x", "zero"], ["y"])],
+    "flat": [node("Compress", ["x", "yes"], ["y"])],
+    "stretched batch": [node("Expand", ["x", "shape"], ["y"])],
+    "tiled batch": [node("Tile", ["x", "repeats"], ["y"])],
+    "sum over samples": [node("CumSum", ["x", "zero"], ["y"])],
+}
+
+
+@pytest.mark.parametrize("nodes", REFUSED.values(), ids=REFUSED)
+def test_samples_are_neither_picked_nor_repeated(tmp_path: Path, nodes: list) -> None:
+    constants = {
+        "zero": np.array(0),
+        "yes": np.array([True]),
+        "shape": np.array([4, 1, 1]),
+        "repeats": np.array([2, 1, 1]),
+    }
+    used = {name for n in nodes for name in n.input}
+    message = refused(tmp_path, nodes, {"x": (4, 3)}, {k: v for k, v in constants.items() if k in used})
+    assert "batch" in message
+
+
+def test_indices_outside_and_computed_ones_are_refused(tmp_path: Path) -> None:
+    nodes = [node("Cast", ["x"], ["i"], to=7), node("Gather", ["k", "i"], ["y"])]
+    assert "Cast" in refused(tmp_path, nodes, {"x": (4,)}, {"k": random(3, 2)})
