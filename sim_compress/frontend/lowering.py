@@ -6,15 +6,16 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import onnx
-from onnx import numpy_helper
+from onnx import helper, numpy_helper
 
 from sim_compress.activations import IDENTITY, Activation
 from sim_compress.errors import UnsupportedError
 from sim_compress.frontend.expressions import is_weighted, mapped, reference
 from sim_compress.frontend.names import block_names
 from sim_compress.frontend.operators import OPERATORS
+from sim_compress.frontend.recognition import Recognised, recognised
 from sim_compress.frontend.refusals import Refused, refusal_message
-from sim_compress.frontend.registry import Activated, Call, RefusalError, Result, qualified_name
+from sim_compress.frontend.registry import STANDARD, Activated, Call, RefusalError, Result, qualified_name
 from sim_compress.model import Affine, ImplicitModel, Input, LinearMap, Output, Shape, StateBlock
 from sim_compress.model.maps import Array
 
@@ -51,19 +52,20 @@ class Lowered:
     shapes: Mapping[str, Shape]
 
 
-def lower(graph: onnx.GraphProto, shapes: Mapping[str, Shape], opset: int) -> Lowered:
+def lower(model: onnx.ModelProto, shapes: Mapping[str, Shape]) -> Lowered:
     """The exact implicit model of a cleaned graph.
 
     Args:
-        graph: nodes in topological order, the batch first in every activation.
+        model: nodes in topological order, the batch first in every activation.
         shapes: per-sample shapes of tensors as far as known, for what comes behind a refused node.
-        opset: version of the standard operator set.
 
     Raises:
         UnsupportedError: lists every node that has no place in the state model.
     """
-    walk = _Walk(graph, shapes, opset)
-    for node in graph.node:
+    graph, known = model.graph, recognised(model, shapes)
+    nodes = _joined(graph, known)
+    walk = _Walk(model, nodes, known, shapes)
+    for node in nodes:
         walk.visit(node)
     walk.check_outputs(graph)
     if walk.refused:
@@ -71,16 +73,37 @@ def lower(graph: onnx.GraphProto, shapes: Mapping[str, Shape], opset: int) -> Lo
     return walk.lowered(graph)
 
 
+def _joined(graph: onnx.GraphProto, known: Mapping[str, Recognised]) -> list[onnx.NodeProto]:
+    """The nodes with one in the place of each region, of the name and the result of its last."""
+    inside = {name for r in known.values() for n in r.region.nodes for name in n.output} - set(known)
+    return [
+        helper.make_node("Recognised", [known[n.output[0]].region.root], n.output, n.name)
+        if n.output[0] in known
+        else n
+        for n in graph.node
+        if n.output[0] not in inside
+    ]
+
+
 class _Walk:
     """What is known so far: expressions by tensor, blocks in order, refused nodes."""
 
-    def __init__(self, graph: onnx.GraphProto, shapes: Mapping[str, Shape], opset: int) -> None:
+    def __init__(
+        self,
+        model: onnx.ModelProto,
+        nodes: Sequence[onnx.NodeProto],
+        known: Mapping[str, Recognised],
+        shapes: Mapping[str, Shape],
+    ) -> None:
+        graph = model.graph
+        self.known = known
         self.inputs = tuple(Input(i.name, shapes[i.name]) for i in graph.input)
         self.values: dict[str, Affine | Array] = {
             i.name: numpy_helper.to_array(i) for i in graph.initializer
         } | {i.name: reference(i.name, i.shape) for i in self.inputs}
         self.shapes = {i.name: i.shape for i in self.inputs}
-        self.inferred, self.opset = shapes, opset
+        self.inferred = shapes
+        self.opset = next(o.version for o in model.opset_import if o.domain in STANDARD)
         self.types = {v.name: v.type.tensor_type.elem_type for v in (*graph.input, *graph.value_info)}
         self.names = block_names(graph)
         self.blocks: list[StateBlock] = []
@@ -89,12 +112,17 @@ class _Walk:
         self.parametric: dict[str, tuple[str, ...]] = {}
         self.nodes: dict[str, tuple[str, ...]] = {}
         self.refused: list[Refused] = []
-        self.uses = Counter(name for n in graph.node for name in n.input)
+        self.uses = Counter(name for n in nodes for name in n.input)
         self.uses.update(o.name for o in graph.output)
 
     def visit(self, node: onnx.NodeProto) -> None:
         """Give every output of a node its expression, or refuse the node."""
         known = all(name in self.values for name in node.input if name)
+        if found := self.known.get(node.output[0]):
+            value = self.values.get(node.input[0])
+            if isinstance(value, Affine):
+                self._keep(node, Activated(value, found.phi, found.maps))
+            return
         operator = OPERATORS.get(qualified_name(node))
         if operator is None:
             self._refuse(node, "this operator is not supported")

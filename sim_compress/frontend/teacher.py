@@ -15,7 +15,6 @@ from sim_compress.frontend import batch, cleaning
 from sim_compress.frontend.lowering import StateTensors, lower
 from sim_compress.frontend.network_file import read_network
 from sim_compress.frontend.refusals import check_known_operators
-from sim_compress.frontend.registry import STANDARD
 from sim_compress.model import ImplicitModel, Shape
 
 
@@ -92,7 +91,7 @@ def load_teacher(path: str | PathLike[str]) -> Teacher:
         original = cleaning.normalise(file.model)
         batch.check_inputs(original)
         cleaned, rebatched = _cleaned(original)
-        lowered = lower(cleaned.graph, _feature_shapes(cleaned), _opset(cleaned))
+        lowered = lower(cleaned, _feature_shapes(cleaned))
         if rebatched:
             batch.check_rebatched(original, cleaned, batch.batch_size(original))
     except SimCompressError as error:
@@ -120,11 +119,6 @@ def _cleaned(model: onnx.ModelProto) -> tuple[onnx.ModelProto, bool]:
         graph = cleaning.optimised(batch.with_batch(model, size))
     freed = graph if size is None else batch.freed(graph, size)
     return onnx.shape_inference.infer_shapes(freed), size is not None
-
-
-def _opset(model: onnx.ModelProto) -> int:
-    """Version of the standard operator set."""
-    return next(o.version for o in model.opset_import if o.domain in STANDARD)
 
 
 def _feature_shapes(model: onnx.ModelProto) -> dict[str, Shape]:

@@ -1,0 +1,171 @@
+"""Spelled-out functions, recognised by what they compute and not by how they are spelled.
+
+GELU, SiLU, layer normalisation and their kin come as five to twenty nodes, in as many spellings as there are
+exporters. A region of the graph is run on probes; where its result is that of one phi it becomes one block.
+Whatever is not recognised is lowered node by node, which is exact as well.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+
+import numpy as np
+import onnx
+from onnx import helper, numpy_helper
+
+from sim_compress.activations import Activation
+from sim_compress.errors import ModelFileError
+from sim_compress.frontend.quiet import RUNTIME_ERRORS, open_session
+from sim_compress.frontend.regions import COMPONENTWISE, Region, Regions
+from sim_compress.model import LinearMap, Offset, Scale, Shape
+from sim_compress.model.maps import Array
+
+# Float32 results of two spellings of one function, relative to the larger of the result and 1.
+CLOSE = 1e-5
+# Variances by the difference of two means lose some digits more.
+CLOSE_NORMALISED = 2e-4
+GRID = np.concatenate([np.linspace(-12, 12, 2401), np.linspace(-60, 60, 121)]).astype(np.float32)
+# Spreads of the probes; small ones tell the epsilons of normalisations apart.
+SPREADS = (1.0, 0.1, 0.01, 0.001, 4.0)
+ENDS = frozenset(("Add", "Sub", "Mul", "Div", "Clip"))
+BENDS = COMPONENTWISE - {"Add", "Cast", "Div", "Mul", "Neg", "Sub"}
+
+
+@dataclass(frozen=True, eq=False)
+class Recognised:
+    """A region that is one phi of its root, with the maps that are left behind it."""
+
+    region: Region
+    phi: Activation
+    maps: tuple[LinearMap, ...] = ()
+
+
+def recognised(model: onnx.ModelProto, shapes: Mapping[str, Shape]) -> dict[str, Recognised]:
+    """The regions of a graph that are one phi, by the tensor that they give; they share no node.
+
+    Args:
+        model: nodes in topological order, the batch first in every activation.
+        shapes: per-sample shapes of tensors as far as known.
+    """
+    graph = model.graph
+    constants = {i.name: numpy_helper.to_array(i) for i in graph.initializer}
+    found: dict[str, Recognised] = {}
+    taken: set[str] = set()
+    finder = Regions(graph)
+    for end in reversed(range(len(graph.node))):
+        node = graph.node[end]
+        if node.op_type not in ENDS or taken.intersection(node.output):
+            continue
+        for region in reversed(list(finder.ending_at(end))):
+            if region.root in shapes and (match := _match(model, region, shapes[region.root], constants)):
+                found[region.result] = match
+                taken.update(name for n in region.nodes for name in n.output)
+                break
+    return found
+
+
+def _match(
+    model: onnx.ModelProto, region: Region, shape: Shape, constants: Mapping[str, Array]
+) -> Recognised | None:
+    """The phi that a region is, None where it is none that is known."""
+    if not region.operators & BENDS:
+        return None
+    values = [constants[name] for name in region.constants]
+    scalars = sorted({float(v.item()) for v in values if v.size == 1 and v.dtype.kind == "f"})
+    if region.operators <= COMPONENTWISE:
+        if any(v.size > 1 for v in values):
+            return None
+        probes = GRID.reshape(-1, *(1,) * len(shape))
+        return _fitting(model, region, probes, _componentwise(scalars), (), CLOSE)
+    axes = _axes(region, constants, len(shape))
+    if not axes:
+        return None
+    rng = np.random.default_rng(0)
+    probes = np.concatenate([spread * rng.standard_normal((1, *shape), np.float32) for spread in SPREADS])
+    behind = [v for v in values if v.size > 1 and v.dtype == np.float32]
+    return _fitting(model, region, probes, _grouped(axes, scalars), behind, CLOSE_NORMALISED)
+
+
+def _componentwise(scalars: Sequence[float]) -> Iterator[Activation]:
+    """Functions that exporters spell out, entry by entry."""
+    yield from (Activation(name) for name in ("gelu", "gelu_tanh", "hard_swish", "mish", "softplus"))
+    yield from (Activation("swish", {"alpha": alpha}) for alpha in (1.0, *scalars))
+    yield Activation("hard_sigmoid", {"alpha": 1 / 6, "beta": 0.5})
+
+
+def _grouped(axes: Shape, scalars: Sequence[float]) -> Iterator[Activation]:
+    """Normalisations along axes, with every small constant of the region as epsilon."""
+    yield from (Activation(name, {"axes": axes}) for name in ("softmax", "log_softmax"))
+    for epsilon in (0.0, *(s for s in scalars if 0 < s < 1)):
+        yield from (
+            Activation(name, {"axes": axes, "epsilon": epsilon}) for name in ("layer_norm", "rms_norm")
+        )
+        yield from (Activation("lp_norm", {"axes": axes, "p": p, "epsilon": epsilon}) for p in (1, 2))
+
+
+def _axes(region: Region, constants: Mapping[str, Array], rank: int) -> Shape:
+    """The feature axes that all reductions of a region share; none where they differ."""
+    found = set()
+    for node in region.nodes:
+        if node.op_type.startswith("Reduce"):
+            own = next((helper.get_attribute_value(a) for a in node.attribute if a.name == "axes"), None)
+            if own is None and len(node.input) > 1:
+                own = constants[node.input[1]].ravel()
+            found.add(tuple(sorted(int(a) % (rank + 1) - 1 for a in (() if own is None else own))))
+    axes = found.pop() if len(found) == 1 else ()
+    return axes if min(axes, default=-1) >= 0 else ()
+
+
+def _fitting(
+    model: onnx.ModelProto,
+    region: Region,
+    probes: Array,
+    candidates: Iterator[Activation],
+    behind: Sequence[Array],
+    tolerance: float,
+) -> Recognised | None:
+    """The first candidate that gives the region's result, with constants of the region as scale and shift."""
+    wanted = _result(model, region, probes)
+    if wanted is None or wanted.shape != probes.shape:
+        return None
+    z = np.moveaxis(probes, 0, -1)
+    fitting = list(_broadcasting(behind, probes.shape[1:]))
+    for phi in candidates:
+        x = np.moveaxis(phi(z), -1, 0)
+        for scale, shift in product((None, *fitting), (None, *fitting)):
+            found = (x if scale is None else x * scale) + (0 if shift is None else shift)
+            error = np.abs(found - wanted) / np.maximum(np.abs(wanted), 1)
+            if error.max() <= tolerance:
+                return Recognised(region, phi, _maps(scale, shift))
+    return None
+
+
+def _broadcasting(constants: Sequence[Array], shape: Shape) -> Iterator[Array]:
+    """The constants that broadcast to a per-sample shape, without their batch axis."""
+    for constant in constants:
+        own = constant[0] if constant.ndim == len(shape) + 1 and len(constant) == 1 else constant
+        sizes = zip(reversed(own.shape), reversed(shape), strict=False)
+        if own.ndim <= len(shape) and all(size in (1, full) for size, full in sizes):
+            yield own
+
+
+def _maps(scale: Array | None, shift: Array | None) -> tuple[LinearMap, ...]:
+    maps: tuple[LinearMap, ...] = () if scale is None else (Scale(scale),)
+    return maps if shift is None else (*maps, Offset(shift))
+
+
+def _result(model: onnx.ModelProto, region: Region, probes: Array) -> Array | None:
+    """What a region computes for probes (samples, ...); None where they do not fit it."""
+    dims = [None] * probes.ndim
+    graph = helper.make_graph(
+        region.nodes,
+        "region",
+        [helper.make_tensor_value_info(region.root, onnx.TensorProto.FLOAT, dims)],
+        [helper.make_tensor_value_info(region.result, onnx.TensorProto.FLOAT, None)],
+        [i for i in model.graph.initializer if i.name in region.constants],
+    )
+    part = helper.make_model(graph, opset_imports=model.opset_import, ir_version=model.ir_version)
+    try:
+        return np.asarray(open_session(part).run(None, {region.root: probes})[0])
+    except (ModelFileError, *RUNTIME_ERRORS):
+        return None
