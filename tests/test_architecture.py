@@ -25,11 +25,12 @@ ALLOWED = {
     "frontend": BASE | {"certificate"},
     "artifact": BASE | {"certificate"},
     "runtime": BASE | {"certificate"},
+    "export": BASE | {"certificate"},
     "states": BASE | {"certificate", "core", "frontend", "artifact", "runtime"},
 }
 ALLOWED["compression"] = ALLOWED["states"] | {"states"}
 ALLOWED["report"] = ALLOWED["compression"] | {"compression"}
-ALLOWED["cli"] = ALLOWED["report"] | {"report"}
+ALLOWED["cli"] = ALLOWED["report"] | {"report", "export"}
 # The package's front door and `python -m`.
 UNORDERED = {"__init__", "__main__"}
 HEAVY = ("onnx", "onnxruntime", "torch", "cvxpy", "rich", "numba", "sklearn", "matplotlib", "PIL")

@@ -4,6 +4,6 @@ from sim_compress.artifact.decoder import Artifact
 from sim_compress.artifact.encoder import encode
 from sim_compress.artifact.fields import JSON
 from sim_compress.artifact.reader import read
-from sim_compress.artifact.writer import write
+from sim_compress.artifact.writer import replace_file, write
 
-__all__ = ["JSON", "Artifact", "encode", "read", "write"]
+__all__ = ["JSON", "Artifact", "encode", "read", "replace_file", "write"]

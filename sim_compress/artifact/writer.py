@@ -30,12 +30,16 @@ def write(
         decode(data)
     except ArtifactError as error:
         raise InputError(f"{os.fspath(path)}: not written, the model breaks the format: {error}") from error
-    _replace(path, data)
+    replace_file(path, data)
     return len(data)
 
 
-def _replace(path: str | os.PathLike[str], data: bytes) -> None:
-    """Put the bytes into a file beside the target, then rename it; a link stays and its target changes."""
+def replace_file(path: str | os.PathLike[str], data: bytes) -> None:
+    """Put the bytes into a file beside the target, then rename it; a link stays and its target changes.
+
+    Raises:
+        InputError: the target is no regular file, or cannot be written.
+    """
     try:
         target = Path(os.path.realpath(path))
         if target.exists() and not target.is_file():

@@ -23,6 +23,7 @@ commands:
   sim-compress evaluate FILE --data DATA    score an artifact
   sim-compress compare FILE FILE ...        reports or artifacts side by side
   sim-compress bench FILE --against MODEL   time an artifact and its network
+  sim-compress export FILE -o sparse.onnx   write an artifact as a plain ONNX graph
 
 Exit codes: 0 done, 1 a check you asked for failed, 2 bad input, 130 Ctrl-C.
 """
@@ -205,6 +206,24 @@ def _bench() -> Parser:
     return parser
 
 
+def _export() -> Parser:
+    parser = _parser(
+        "export",
+        "sim-compress export",
+        "Write an artifact as a plain ONNX graph with the same outputs: dense weights, zeros kept.",
+    )
+    parser.add_argument("file", metavar="FILE", type=Path, help="artifact")
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        metavar="FILE",
+        help="graph to write (default: STEM.sim.onnx in the current folder)",
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON instead of text")
+    return parser
+
+
 def _add_data_options(parser: Parser) -> None:
     parser.add_argument(
         "--labels", type=Path, metavar="FILE", help="class numbers of the evaluated samples: .npy or .npz"
@@ -235,5 +254,6 @@ PARSERS: dict[str, Callable[[], Parser]] = {
     "bench": _bench,
     "compare": _compare,
     "evaluate": _evaluate,
+    "export": _export,
     "inspect": _inspect,
 }

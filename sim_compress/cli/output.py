@@ -39,10 +39,17 @@ def check_output(path: Path, sources: Sequence[Path]) -> None:
             f"{path}: the folder {folder} is not writable ({error.strerror}): choose another --output"
         ) from error
     for target in (path, report_path(path)):
-        if target.exists() and not target.is_file():
-            raise InputError(f"{target}: is not a regular file: choose another --output")
-        for source in sources:
-            if target.exists() and source.exists() and target.samefile(source):
-                raise InputError(
-                    f"{target}: would overwrite {source}, which is read: choose another --output"
-                )
+        check_target(target, sources)
+
+
+def check_target(target: Path, sources: Sequence[Path]) -> None:
+    """Refuse a file to write that is something else, or one of the files that are read.
+
+    Raises:
+        InputError: it is.
+    """
+    if target.exists() and not target.is_file():
+        raise InputError(f"{target}: is not a regular file: choose another --output")
+    for source in sources:
+        if target.exists() and source.exists() and target.samefile(source):
+            raise InputError(f"{target}: would overwrite {source}, which is read: choose another --output")

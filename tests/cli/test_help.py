@@ -24,7 +24,7 @@ def loaded_by(*arguments: str) -> set[str]:
     return set(run.stdout.splitlines()[-1].split()[1:])
 
 
-@pytest.mark.parametrize("command", [(), ("inspect",), ("evaluate",), ("compare",), ("bench",)])
+@pytest.mark.parametrize("command", [(), ("inspect",), ("evaluate",), ("compare",), ("bench",), ("export",)])
 def test_help_of_every_command_shows_its_usage(run, command):
     code, out, err = run(*command, "--help")
     assert code == 0
@@ -34,7 +34,9 @@ def test_help_of_every_command_shows_its_usage(run, command):
 
 def test_the_help_names_the_other_commands(run):
     out = run("--help").out
-    assert all(f"sim-compress {name}" in out for name in ("inspect", "evaluate", "compare", "bench"))
+    assert all(
+        f"sim-compress {name}" in out for name in ("inspect", "evaluate", "compare", "bench", "export")
+    )
 
 
 def test_help_loads_nothing_heavy():

@@ -1,0 +1,82 @@
+"""An ONNX graph under construction: nodes in order, constants, unique names."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import ArrayLike
+from onnx import helper, numpy_helper
+
+from sim_compress.model import Shape
+
+# Gelu and the axes of reductions as inputs; onnxruntime reads both from 1.18 on.
+OPSET, IR_VERSION = 20, 9
+
+
+class Graph:
+    """Nodes and constants; a node belongs to the block whose name is the current scope.
+
+    Tensors are named by what they are: a block's state by the block, all others `scope/number`.
+    """
+
+    def __init__(self, taken: Sequence[str]) -> None:
+        self.nodes: list[onnx.NodeProto] = []
+        self.constants: list[onnx.TensorProto] = []
+        self.scope = ""
+        self._taken = set(taken)
+
+    def node(self, operator: str, inputs: Sequence[str], **attributes: Any) -> str:
+        """Append a node with one output and give the output's name."""
+        output = self._fresh(operator)
+        kept = {name: value for name, value in attributes.items() if value is not None}
+        self.nodes.append(helper.make_node(operator, list(inputs), [output], name=output, **kept))
+        return output
+
+    def reals(self, values: ArrayLike, what: str = "constant") -> str:
+        """A float32 constant."""
+        return self._constant(np.asarray(values, np.float32), what)
+
+    def integers(self, values: ArrayLike, what: str = "constant") -> str:
+        """An int64 constant."""
+        return self._constant(np.asarray(values, np.int64), what)
+
+    def named(self, tensor: str, name: str) -> None:
+        """Give a tensor the name of a block or output, which was kept free for it."""
+        last = self.nodes[-1] if self.nodes else None
+        if last is not None and list(last.output) == [tensor] and tensor.startswith(f"{self.scope}/"):
+            last.output[0] = last.name = name
+        else:
+            self.nodes.append(helper.make_node("Identity", [tensor], [name], name=name))
+
+    def _constant(self, array: np.ndarray, what: str) -> str:
+        name = self._fresh(what)
+        self.constants.append(numpy_helper.from_array(array, name))
+        return name
+
+    def _fresh(self, what: str) -> str:
+        name, number = f"{self.scope}/{what}", 1
+        while name in self._taken:
+            number += 1
+            name = f"{self.scope}/{what}_{number}"
+        self._taken.add(name)
+        return name
+
+
+def reshaped(graph: Graph, tensor: str, shape: Shape) -> str:
+    """The tensor (N, ...) as (N, *shape)."""
+    return graph.node("Reshape", [tensor, graph.integers([0, *shape], "shape")])
+
+
+def moved_axis(graph: Graph, tensor: str, rank: int, source: int, target: int) -> str:
+    """The tensor (N, *shape of that rank) with one feature axis moved."""
+    if source == target:
+        return tensor
+    order = [axis for axis in range(rank + 1) if axis != source + 1]
+    order.insert(target + 1, source + 1)
+    return graph.node("Transpose", [tensor], perm=order)
+
+
+def real(graph: Graph, tensor: str) -> str:
+    """A truth value or whole number as float32."""
+    return graph.node("Cast", [tensor], to=onnx.TensorProto.FLOAT)
