@@ -13,7 +13,7 @@ from onnx.utils import Extractor
 from sim_compress.errors import InputError, SimCompressError
 from sim_compress.frontend import batch, cleaning
 from sim_compress.frontend.lowering import StateTensors, lower
-from sim_compress.frontend.network_file import read_network
+from sim_compress.frontend.network_file import NetworkFile, read_network
 from sim_compress.frontend.refusals import check_known_operators
 from sim_compress.model import ImplicitModel, Shape
 
@@ -85,7 +85,15 @@ def load_teacher(path: str | PathLike[str]) -> Teacher:
         UnsupportedError: lists every node without a place in the state model, or names the input that
             cannot be used.
     """
-    file = read_network(Path(path))
+    return teacher_of(read_network(Path(path)))
+
+
+def teacher_of(file: NetworkFile) -> Teacher:
+    """Lower a network that is in memory.
+
+    Raises:
+        ModelFileError, UnsupportedError: as `load_teacher`.
+    """
     try:
         check_known_operators(file.model)
         original = cleaning.normalise(file.model)
