@@ -22,8 +22,8 @@ def with_nan() -> np.ndarray:
 
 def save_unsupported() -> None:
     graph = classifier()
-    graph.graph.node.append(helper.make_node("Sin", ["scores"], ["waves"], name="wave"))
-    graph.graph.node.append(helper.make_node("Erf", ["waves"], ["end"], name="bell"))
+    graph.graph.node.append(helper.make_node("RandomNormalLike", ["scores"], ["waves"], name="wave"))
+    graph.graph.node.append(helper.make_node("EyeLike", ["waves"], ["end"], name="bell"))
     del graph.graph.output[:]
     graph.graph.output.append(helper.make_tensor_value_info("end", onnx.TensorProto.FLOAT, ["N", 3]))
     onnx.save(graph, "net.onnx")
@@ -46,7 +46,7 @@ MODEL_FILES = {
     "empty network": (lambda: Path("net.onnx").write_bytes(b""), JOB, ["net.onnx", "empty"]),
     "not ONNX": (lambda: Path("net.onnx").write_text("# Title\n"), JOB, ["net.onnx", "not an ONNX"]),
     "a folder as network": (lambda: None, (".", *JOB[1:]), ["folder"]),
-    "unsupported operators": (save_unsupported, JOB, ["Sin", "wave", "Erf", "bell"]),
+    "unsupported operators": (save_unsupported, JOB, ["RandomNormalLike", "wave", "EyeLike", "bell"]),
 }
 DATA = ("--data", "data.npz")
 CALIBRATION = {
