@@ -1,9 +1,6 @@
-"""Exact matching by the native solver: the least penalty among rows that reproduce the target.
+"""Exact matching by the native solver: the least penalty among rows that reproduce the target (eq. 2, 8, 9).
 
-    minimise over v:  sum_j P(v_j)    s.t.  Hv = g,   sum_j ball_j |v_j| <= radius
-
-Augmented Lagrangian: each round is a relaxed problem whose target has moved by what the last row missed.
-For l1 the rounds end at an exact solution (Yin et al. 2008, Bregman iterations, theorem 3.2).
+minimise over v:  sum_j P(v_j)    s.t.  Hv = g,   sum_j ball_j |v_j| <= radius
 """
 
 from dataclasses import replace
@@ -11,27 +8,21 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from sim_compress.core.engines.threads import one_blas_thread
 from sim_compress.core.gram import Matrix
-from sim_compress.core.penalties import L1, Penalty
+from sim_compress.core.penalties import Penalty
 from sim_compress.core.problems import RowProblems
-from sim_compress.core.solution import Ball, Solution, Status
-from sim_compress.core.solvers import native
+from sim_compress.core.solution import FORBIDDEN, Ball, Solution, Status
 from sim_compress.core.solvers.appraisal import slack, unbounded
-from sim_compress.core.solvers.cost import Cost, duality_gap
+from sim_compress.core.solvers.cost import Cost, duality_gap, value
+from sim_compress.core.solvers.proximal_point import AffineRow, Point, first_point, steps
 
 # Eigenvalues of H below this part of the largest are rounding of float32 moments, not data.
 RANGE = 1e-6
 # A target is matched when this part of c or less is left of it.
 MATCHED = 1e-6
-# Weight of the penalty against the mismatch, in units of the largest coordinate of the target.
-WEIGHT = 0.05
-# Each round halves the weight, down to this part of the first.
-LEAST = 1e-4
-ROUNDS = 60
-# Gap of each round's relaxed problem: the row misses the target by about its root.
-INNER = 1e-13
-# Rounds stop when the row misses the target by less, in units of the target's coordinates.
-MISSED = 1e-10
+# A row has met its constraints when it misses them by less than this part.
+MET = 1e-9
 
 
 def match(
@@ -50,39 +41,43 @@ def match(
     """
     ball = unbounded(problems) if ball is None else ball
     basis, nearest, matched = exact_targets(problems)
-    projector = basis @ basis.T
-    matched &= _within_reach(problems, projector, nearest, ball)
-    # A row without a match would go on growing: its target is taken away instead.
-    nearest[~matched] = 0.0
-    alpha = WEIGHT * max(float(np.abs(nearest).max(initial=0.0)), np.finfo(float).tiny)
-    V, price, missed = np.zeros_like(nearest), np.zeros_like(nearest), nearest
-    multiplier, least = np.zeros(len(nearest)), LEAST * alpha
-    for _ in range(ROUNDS):
-        target = nearest + alpha * price
-        shifted = _towards(problems, projector, target)
-        solution = native.solve(shifted, penalty, alpha, ball=ball, start=V, tolerance=INNER)
-        V, multiplier = solution.rows, solution.multiplier / alpha
-        missed = nearest - V @ projector
-        price += missed / alpha
-        if np.abs(missed).max(initial=0.0) <= MISSED:
+    V, prices, multiplier = np.zeros_like(nearest), np.zeros_like(nearest), np.zeros(len(nearest))
+    with one_blas_thread():
+        for r in np.flatnonzero(matched):
+            weights, radius = ball.weights[r], float(ball.radius[r])
+            allowed = weights < FORBIDDEN if radius > 0 else weights == 0
+            row = AffineRow(basis[allowed], nearest[r] @ basis, 1.0, penalty, weights[allowed], radius)
+            point = _within(row, tolerance)
+            matched[r] = point.missed <= MET
+            V[r, allowed], multiplier[r], prices[r] = matched[r] * point.v, point.tau, -basis @ point.y
+    return matched_solution(penalty, ball, V, multiplier, prices, matched, tolerance, Status.SWEEPS)
+
+
+def _within(row: AffineRow, tolerance: float) -> Point:
+    """The least penalty inside the ball; a point that misses it where no match lies in it.
+
+    The ball is left out first: where the row is inside all the same, its multiplier is zero.
+    """
+    free = replace(row, radius=np.inf)
+    point = _solved(free, tolerance)
+    if row.weights @ np.abs(point.v) <= row.radius:
+        return point
+    least = _solved(replace(free, alpha=0.0, tau=1.0), tolerance)
+    if row.weights @ np.abs(least.v) > row.radius:
+        return replace(least, missed=np.inf)
+    return _solved(row, tolerance)
+
+
+def _solved(row: AffineRow, tolerance: float) -> Point:
+    """The first proximal point with the asked gap, or the last one."""
+    start = found = first_point(row)
+    for found in steps(row, start):
+        cost = Cost(row.alpha, row.penalty.knee, row.weights, found.tau)
+        room = row.radius - float(row.weights @ np.abs(found.v)) if np.isfinite(row.radius) else 0.0
+        gap = duality_gap(-row.basis @ found.y, 0.0, found.v, cost) + found.tau * room
+        if found.missed <= MET and gap <= tolerance * value(found.v, cost):
             break
-        alpha = max(0.5 * alpha, least)
-    matched &= np.abs(missed).max(axis=1, initial=0.0) <= np.sqrt(MATCHED)
-    return matched_solution(penalty, ball, V, multiplier, -price, matched, tolerance, Status.SWEEPS)
-
-
-def _towards(problems: RowProblems, projector: Matrix, target: Matrix) -> RowProblems:
-    """Relaxed problems with datafit 1/2 |projector v - target|^2."""
-    return replace(problems, H=projector, g=target, c=np.einsum("rj,rj->r", target, target))
-
-
-def _within_reach(problems: RowProblems, projector: Matrix, nearest: Matrix, ball: Ball) -> NDArray[np.bool_]:
-    """Whether some row in the ball matches: the least mismatch within it, (rows,)."""
-    if not np.isfinite(ball.radius).any():
-        return np.ones(len(nearest), bool)
-    aim = _towards(problems, projector, nearest)
-    closest = native.solve(aim, L1, 0.0, ball=ball)
-    return (2 * aim.datafit(closest.rows) <= MATCHED * aim.c) & (ball.radius >= 0)
+    return found
 
 
 def exact_targets(problems: RowProblems) -> tuple[Matrix, Matrix, NDArray[np.bool_]]:
