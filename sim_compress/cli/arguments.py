@@ -14,6 +14,7 @@ DEFAULT = "compress"
 OBJECTIVES = ("perspective", "l1")
 SUPPORTS = ("network", "full")
 STATES = ("regenerated", "baseline")
+MATCHINGS = ("relaxed", "exact")
 ENGINES = ("processes", "ray", "serial")
 SOLVERS = ("native", "clarabel", "scs", "osqp", "mosek")
 COMMANDS = """\
@@ -124,6 +125,13 @@ def _compress() -> Parser:
         default=STATES[0],
         help="what rows are fitted on: states of the compressed model, block by block, or the network's own, "
         "all rows side by side (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--matching",
+        choices=MATCHINGS,
+        default=MATCHINGS[0],
+        help="states matched nearly at the target sparsity, or exactly on every sample, which decides the "
+        "sparsity itself (few samples; default: %(default)s)",
     )
     parser.add_argument(
         "--solver",

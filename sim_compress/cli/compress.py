@@ -42,14 +42,15 @@ def run(arguments: argparse.Namespace) -> int:
     target, targets = targets_of(arguments.target_sparsity)
     settings = Settings(
         target,
-        arguments.objective,
-        arguments.kappa,
-        arguments.support,
-        arguments.states,
-        arguments.solver,
-        tuple(arguments.ignore),
-        tuple(arguments.only),
-        targets,
+        objective=arguments.objective,
+        kappa=arguments.kappa,
+        support=arguments.support,
+        states=arguments.states,
+        solver=arguments.solver,
+        matching=arguments.matching,
+        ignore=tuple(arguments.ignore),
+        only=tuple(arguments.only),
+        targets=targets,
     )
     output = output_path(arguments.output, arguments.model)
     named = (arguments.model, arguments.data, arguments.evaluation, arguments.labels)

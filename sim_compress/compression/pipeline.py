@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 from sim_compress.artifact import JSON, write
 from sim_compress.certificate import Certificate, Scaling, certify, row_scaling
 from sim_compress.compression.checks import check_calibration, check_exact, weights_to_keep
+from sim_compress.compression.exact import matched
 from sim_compress.compression.full_support import widened, without_empty_terms
 from sim_compress.compression.outcomes import Outcomes, outcomes
 from sim_compress.compression.rows import HEADROOM, row_problems, with_rows
@@ -77,11 +78,13 @@ def compress(
         inputs: unlabelled calibration inputs, name -> (samples, ...), or the array where there is one input.
         settings: sparsity, objective, kappa, support, states.
         progress: called with a stage of STAGES and its finished part.
-        engine: runs the row groups of baseline states; this process alone if not given. The result is the
-            same to the byte.
+        engine: runs the row groups of baseline states, unless matched exactly; this process alone if not
+            given. The result is the same to the byte.
 
     Raises:
         InputError: the file, the inputs or the settings cannot be used.
+        SolverError: the solver has no licence, or no rows match exactly at this sparsity.
+        MissingExtraError: the solver's package is not installed.
     """
     # Refused before any work where it cannot be used here.
     chosen = solver(settings.solver)
@@ -94,7 +97,9 @@ def compress(
     with one_blas_thread():
         plan = _plan(teacher, affines, calibration, settings, chosen, progress)
         rows_done = partial(progress, "rows")
-        if full or settings.states == "baseline":
+        if settings.matching == "exact":
+            model = _from_baseline(teacher.model, plan, None, rows_done)
+        elif full or settings.states == "baseline":
             model = _from_baseline(teacher.model, plan, engine, rows_done)
         else:
             model = _in_order(teacher, calibration, plan, rows_done)
@@ -153,7 +158,10 @@ def _plan(
     for number, (part, count) in enumerate(zip(scope, counts, strict=True)):
         share = partial(_share, progress, number, len(scope))
         own_blocks = {n: blocks[n] for n in part.names}
-        alphas[part.pattern], planned, found = _allocated(own_blocks, count, chosen, share)
+        if settings.matching == "exact":
+            planned, found = matched(own_blocks, count, chosen, share)
+        else:
+            alphas[part.pattern], planned, found = _allocated(own_blocks, count, chosen, share)
         groups |= planned
         solutions += found
     return _Plan(settings, alphas, affines, groups, scaling, outcomes(solutions))

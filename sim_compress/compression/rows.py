@@ -33,7 +33,9 @@ def row_problems(
         settings: objective and kappa.
         scaling: s of theorem 2.4 for every block.
     """
-    problems = standardise(gram, teacher_rows(affine, group), DAMPING * group.width / gram.points)
+    # Damped rows match nothing but the teacher's.
+    damping = 0.0 if settings.matching == "exact" else DAMPING * group.width / gram.points
+    problems = standardise(gram, teacher_rows(affine, group), damping)
     penalty = L1 if settings.objective == "l1" else Penalty(_typical_size(problems.prior))
     ball = None
     if name in scaling:

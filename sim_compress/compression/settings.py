@@ -9,6 +9,7 @@ from sim_compress.errors import InputError
 OBJECTIVES = ("perspective", "l1")
 SUPPORTS = ("network", "full")
 STATES = ("regenerated", "baseline")
+MATCHINGS = ("relaxed", "exact")
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,9 @@ class Settings:
             that all rows can be solved side by side. Full support has no first block: it is always
             baseline.
         solver: of the convex problem at the network's alpha: `native`, or a conic one through cvxpy.
+        matching: `relaxed` (eq. 7), or `exact` (eq. 2, 8, 9): the least objective among the rows that give
+            the teacher's states on every sample. It decides the sparsity itself; a target that it
+            does not reach is refused. Always on baseline states.
         ignore: patterns of blocks that keep the teacher's rows. A pattern is a regular expression that
             matches a whole name of a block, node or module.
         only: patterns of the blocks that are compressed, all if there are none.
@@ -42,6 +46,7 @@ class Settings:
     support: str = "network"
     states: str = "regenerated"
     solver: str = "native"
+    matching: str = "relaxed"
     ignore: tuple[str, ...] = ()
     only: tuple[str, ...] = ()
     targets: Mapping[str, float] = field(default_factory=dict)
@@ -58,6 +63,8 @@ class Settings:
             raise InputError(f"unknown support {self.support!r}; choose one of {', '.join(SUPPORTS)}")
         if self.states not in STATES:
             raise InputError(f"unknown states {self.states!r}; choose one of {', '.join(STATES)}")
+        if self.matching not in MATCHINGS:
+            raise InputError(f"unknown matching {self.matching!r}; choose one of {', '.join(MATCHINGS)}")
         if not 0 < self.kappa < 1:
             raise InputError(f"kappa must lie strictly between 0 and 1, got {self.kappa}")
 

@@ -16,15 +16,25 @@ PARTS = tuple(f.name for f in fields(RowProblems))
 
 @dataclass(frozen=True)
 class Planned:
-    """A row group with what the allocation decided for it: a support to start from and entries to keep."""
+    """A row group with what the allocation decided for it.
+
+    Attributes:
+        block: its row problems.
+        support: where to start from, (rows, features).
+        count: entries to keep.
+        matched: the rows themselves where they match exactly; nothing is left to do then.
+    """
 
     block: Block
     support: NDArray[np.bool_]
     count: int
+    matched: Matrix | None = None
 
 
 def regressed(planned: Planned) -> Matrix:
     """v in standard coordinates: the planned support refitted, polished and refitted within kappa."""
+    if planned.matched is not None:
+        return planned.matched
     problems, ball = planned.block.problems, planned.block.ball
     start = refit(problems, planned.support)
     support = polish(problems, start, planned.count, planned.block.allowed)

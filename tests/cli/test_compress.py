@@ -53,6 +53,7 @@ def test_the_report_holds_the_numbers_of_the_run(run):
         "support": "network",
         "states": "regenerated",
         "solver": "native",
+        "matching": "relaxed",
         "ignore": (),
         "only": (),
         "targets": {},

@@ -103,8 +103,8 @@ def match(
     if isinstance(penalty, Convex):
         return _uncertified(outcome).with_status(~matched, Status.MISMATCH)
     ball = unbounded(problems) if ball is None else ball
-    V, multiplier = outcome.rows, outcome.multiplier
-    price = outcome.prices @ basis.T
+    price, multiplier = outcome.prices @ basis.T, outcome.multiplier
+    V = _complementary(ball, outcome, price)
     solution = matched_solution(penalty, ball, V, multiplier, price, matched, tolerance, Status.INEXACT)
     # Some back ends call rows optimal that miss the target or leave the ball.
     astray = np.abs((V - nearest) @ basis).max(axis=1, initial=0.0) > np.sqrt(MATCHED)
@@ -153,6 +153,16 @@ def _with_zeros(problems: RowProblems, alpha: float, ball: Ball, outcome: "Outco
     pull = np.abs(curvature * V - (V @ problems.H - problems.g))
     cost = outcome.multiplier[:, None] * ball.weights
     return np.where(pull > alpha + cost, V, 0.0)
+
+
+def _complementary(ball: Ball, outcome: "Outcome", price: Matrix) -> Matrix:
+    """The rows with zeros where the price of the match leaves more room than the entry is large.
+
+    Of an entry and that room one is zero at the optimum, the other not; an interior point has both positive.
+    """
+    room = 1.0 + outcome.multiplier[:, None] * ball.weights - np.abs(price)
+    largest = np.abs(outcome.rows).max(axis=1, initial=0.0)[:, None]
+    return np.where(np.abs(outcome.rows) > largest * room, outcome.rows, 0.0)
 
 
 def _inside(ball: Ball, V: Matrix) -> Matrix:

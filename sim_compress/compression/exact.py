@@ -1,0 +1,46 @@
+"""Exact matching of a whole network (eq. 2, 8, 9): the least objective among rows that give its states."""
+
+from collections.abc import Callable, Mapping
+
+from sim_compress.compression.tasks import Planned
+from sim_compress.core import Block, Solution, Status
+from sim_compress.core.solvers import Solver
+from sim_compress.errors import SolverError
+
+
+def matched(
+    blocks: Mapping[str, tuple[Block, ...]], count: int, chosen: Solver, progress: Callable[[float], None]
+) -> tuple[dict[str, tuple[Planned, ...]], list[Solution]]:
+    """The matching rows of every block, which together keep at most `count` weights.
+
+    Raises:
+        SolverError: rows that no row matches, or more weights than the target leaves.
+    """
+    planned: dict[str, tuple[Planned, ...]] = {}
+    solutions: list[Solution] = []
+    for done, (name, own) in enumerate(blocks.items()):
+        found = [chosen.match(b.problems, b.penalty, ball=b.ball) for b in own]
+        _check_matched(name, found)
+        planned[name] = tuple(
+            Planned(b, s.support, int(s.support.sum()), s.rows) for b, s in zip(own, found, strict=True)
+        )
+        solutions += found
+        progress((done + 1) / len(blocks))
+    _check_count(planned, count)
+    return planned, solutions
+
+
+def _check_matched(name: str, solutions: list[Solution]) -> None:
+    ended = [status for s in solutions for status in s.status]
+    unmatched = ended.count(Status.MISMATCH)
+    if unmatched:
+        raise SolverError(f"block {name!r}: {unmatched} of {len(ended)} rows: {Status.MISMATCH.value}")
+
+
+def _check_count(planned: Mapping[str, tuple[Planned, ...]], count: int) -> None:
+    kept = sum(p.count for own in planned.values() for p in own)
+    if kept > count:
+        raise SolverError(
+            f"exact matching keeps {kept:,} weights beside the biases; the target sparsity leaves {count:,}: "
+            "ask for less, use fewer samples (a row needs about one weight for each) or relaxed matching"
+        )
