@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from sim_compress.compression import Compressed, Settings, compress
+    from sim_compress.core import Convex
     from sim_compress.runtime import Session, Tolerance
     from sim_compress.states import Teacher, open_teacher
 
 _LAZY = {
     "Session": "sim_compress.runtime",
+    "Convex": "sim_compress.core",
     "Compressed": "sim_compress.compression",
     "Settings": "sim_compress.compression",
     "compress": "sim_compress.compression",
@@ -22,7 +24,17 @@ _LAZY = {
     "open_teacher": "sim_compress.states",
 }
 
-__all__ = ["Compressed", "Session", "Settings", "Teacher", "Tolerance", "compress", "load", "open_teacher"]
+__all__ = [
+    "Compressed",
+    "Convex",
+    "Session",
+    "Settings",
+    "Teacher",
+    "Tolerance",
+    "compress",
+    "load",
+    "open_teacher",
+]
 
 
 def load(

@@ -3,13 +3,17 @@
 from collections.abc import Callable, Mapping
 
 from sim_compress.compression.tasks import Planned
-from sim_compress.core import Block, Solution, Status
+from sim_compress.core import Block, Convex, Solution, Status
 from sim_compress.core.solvers import Solver
 from sim_compress.errors import SolverError
 
 
 def matched(
-    blocks: Mapping[str, tuple[Block, ...]], count: int, chosen: Solver, progress: Callable[[float], None]
+    blocks: Mapping[str, tuple[Block, ...]],
+    count: int,
+    chosen: Solver,
+    convex: Convex | None,
+    progress: Callable[[float], None],
 ) -> tuple[dict[str, tuple[Planned, ...]], list[Solution]]:
     """The matching rows of every block, which together keep at most `count` weights.
 
@@ -19,7 +23,7 @@ def matched(
     planned: dict[str, tuple[Planned, ...]] = {}
     solutions: list[Solution] = []
     for done, (name, own) in enumerate(blocks.items()):
-        found = [chosen.match(b.problems, b.penalty, ball=b.ball) for b in own]
+        found = [chosen.match(b.problems, convex or b.penalty, ball=b.ball) for b in own]
         _check_matched(name, found)
         planned[name] = tuple(
             Planned(b, s.support, int(s.support.sum()), s.rows) for b, s in zip(own, found, strict=True)

@@ -44,6 +44,7 @@ def outcomes(solutions: Iterable[Solution]) -> Outcomes:
     largest = 0.0
     for solution in solutions:
         counts.update(solution.status)
-        solved = np.array([status in SOLVED for status in solution.status], bool)
+        # A convex f of the user's has no gap.
+        solved = np.array([s in SOLVED for s in solution.status], bool) & np.isfinite(solution.gap)
         largest = max(largest, float(solution.gap[solved].max(initial=0.0)))
     return Outcomes({s: counts[s] for s in Status if counts[s]}, largest)

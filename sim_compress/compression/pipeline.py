@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 from sim_compress.artifact import JSON, write
 from sim_compress.certificate import Certificate, Scaling, certify, row_scaling
 from sim_compress.compression.checks import check_calibration, check_exact, weights_to_keep
+from sim_compress.compression.convex import constrained
 from sim_compress.compression.exact import matched
 from sim_compress.compression.full_support import widened, without_empty_terms
 from sim_compress.compression.outcomes import Outcomes, outcomes
@@ -17,10 +18,11 @@ from sim_compress.compression.rows import HEADROOM, row_problems, with_rows
 from sim_compress.compression.scope import parts
 from sim_compress.compression.settings import Settings
 from sim_compress.compression.tasks import Planned, regressed, regressed_by
-from sim_compress.core import Block, Solution, allocate, trace
+from sim_compress.core import Block, Convex, Solution, allocate, trace
 from sim_compress.core.engines import Engine, one_blas_thread
 from sim_compress.core.gram import Matrix
-from sim_compress.core.solvers import Solver, solver
+from sim_compress.core.solvers import NATIVE, Solver, solver
+from sim_compress.errors import InputError
 from sim_compress.model import Affine, ImplicitModel
 from sim_compress.model.maps import Array
 from sim_compress.runtime import digest
@@ -70,6 +72,7 @@ def compress(
     settings: Settings,
     progress: Progress = lambda _stage, _part: None,
     engine: Engine | None = None,
+    convex: Convex | None = None,
 ) -> Compressed:
     """Sparse rows of M whose states and outputs match the network's.
 
@@ -81,6 +84,9 @@ def compress(
         engine: runs the row groups of baseline states, unless matched exactly; this process alone if not
             given. The result is the same to the byte.
 
+        convex: f and C of every row in place of the objective, in cvxpy; needs a conic solver. Its rows are
+            those of baseline states.
+
     Raises:
         InputError: the file, the inputs or the settings cannot be used.
         SolverError: the solver has no licence, or no rows match exactly at this sparsity.
@@ -88,6 +94,8 @@ def compress(
     """
     # Refused before any work where it cannot be used here.
     chosen = solver(settings.solver)
+    if convex is not None and chosen.name == NATIVE:
+        raise InputError("a convex f and C of your own need a conic solver: Settings(..., solver='clarabel')")
     teacher = open_teacher(network) if isinstance(network, str | Path) else network
     calibration = check_calibration(teacher, inputs)
     check_exact(teacher, calibration)
@@ -95,9 +103,9 @@ def compress(
     affines = widened(teacher.model) if full else dict(teacher.model.affines())
     # Batches and rows have threads of their own; the result then is the same on any number of cores.
     with one_blas_thread():
-        plan = _plan(teacher, affines, calibration, settings, chosen, progress)
+        plan = _plan(teacher, affines, calibration, settings, chosen, convex, progress)
         rows_done = partial(progress, "rows")
-        if settings.matching == "exact":
+        if settings.matching == "exact" or convex is not None:
             model = _from_baseline(teacher.model, plan, None, rows_done)
         elif full or settings.states == "baseline":
             model = _from_baseline(teacher.model, plan, engine, rows_done)
@@ -141,6 +149,7 @@ def _plan(
     inputs: Mapping[str, Array],
     settings: Settings,
     chosen: Solver,
+    convex: Convex | None,
     progress: Progress,
 ) -> _Plan:
     scope = parts(teacher.model, teacher.nodes, settings)
@@ -159,9 +168,11 @@ def _plan(
         share = partial(_share, progress, number, len(scope))
         own_blocks = {n: blocks[n] for n in part.names}
         if settings.matching == "exact":
-            planned, found = matched(own_blocks, count, chosen, share)
+            planned, found = matched(own_blocks, count, chosen, convex, share)
         else:
             alphas[part.pattern], planned, found = _allocated(own_blocks, count, chosen, share)
+            if convex is not None:
+                planned, found = constrained(planned, alphas[part.pattern], convex, chosen)
         groups |= planned
         solutions += found
     return _Plan(settings, alphas, affines, groups, scaling, outcomes(solutions))

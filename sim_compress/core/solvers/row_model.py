@@ -66,6 +66,9 @@ class BallModel:
         weights = np.where(allowed, self.ball.weights[row], 0.0)
         largest = float(weights.max(initial=0.0)) or 1.0
         self.allowed.value = allowed.astype(float)
+        if not np.isfinite(self.ball.radius[row]):
+            self.weights.value, self.radius.value = np.zeros_like(weights), 1.0
+            return 1.0
         self.weights.value = weights / largest
         self.radius.value = self.ball.radius[row] / largest
         return largest
