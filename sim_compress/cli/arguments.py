@@ -15,6 +15,7 @@ OBJECTIVES = ("perspective", "l1")
 SUPPORTS = ("network", "full")
 STATES = ("regenerated", "baseline")
 MATCHINGS = ("relaxed", "exact")
+VALUES = ("float32", "float16", "bfloat16")
 ENGINES = ("processes", "ray", "serial")
 SOLVERS = ("native", "clarabel", "scs", "osqp", "mosek")
 COMMANDS = """\
@@ -138,6 +139,13 @@ def _compress() -> Parser:
         choices=SOLVERS,
         default=SOLVERS[0],
         help="of the convex row problems; all but the native one go through cvxpy (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--values",
+        choices=VALUES,
+        default=VALUES[0],
+        help="format of the stored weights; the rounded model is what is proven, measured and reported "
+        "(default: %(default)s)",
     )
     parser.add_argument(
         "--engine", choices=ENGINES, help="runs rows on baseline states (default: threads of this process)"

@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, replace
 from pathlib import Path
 
+from sim_compress.artifact import sizes
 from sim_compress.cli import plan
 from sim_compress.cli.console import OUT, note, plain, warning
 from sim_compress.cli.job import Job, load_job
@@ -51,6 +52,7 @@ def run(arguments: argparse.Namespace) -> int:
         ignore=tuple(arguments.ignore),
         only=tuple(arguments.only),
         targets=targets,
+        values=arguments.values,
     )
     output = output_path(arguments.output, arguments.model)
     named = (arguments.model, arguments.data, arguments.evaluation, arguments.labels)
@@ -95,7 +97,7 @@ def _job(arguments: argparse.Namespace, settings: Settings, output: Path) -> Rep
     report = Report(
         package_version=package_version(),
         network=network,
-        artifact=ArtifactFigures(output.name, sha256(output), size, compressed.model.nnz),
+        artifact=_artifact(output, size, compressed),
         target_sparsity=settings.target_sparsity,
         sparsity=compressed.sparsity,
         total_sparsity=compressed.total_sparsity,
@@ -129,6 +131,11 @@ def _network(job: Job) -> NetworkFigures:
     whole = path.stat().st_size == teacher.size
     gzipped = gzip_size(path) if whole else None
     return NetworkFigures(path.name, teacher.sha256, teacher.size, gzipped, teacher.model.nnz)
+
+
+def _artifact(path: Path, size: int, compressed: Compressed) -> ArtifactFigures:
+    parts = asdict(sizes(compressed.model))
+    return ArtifactFigures(path.name, sha256(path), size, compressed.model.nnz, **parts)
 
 
 def _evaluation(job: Job, compressed: Compressed, stages: Stages) -> Evaluation:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
-from sim_compress.artifact import JSON, Artifact, read
+from sim_compress.artifact import JSON, Artifact, read, sizes
 from sim_compress.cli import tables, words
 from sim_compress.cli.console import OUT, plain
 from sim_compress.report import BlockFigures, sha256, stored_blocks
@@ -35,6 +35,7 @@ def _facts(path: Path, artifact: Artifact, blocks: tuple[BlockFigures, ...]) -> 
         "inputs": ", ".join(inputs),
         "outputs": ", ".join(outputs),
         "nonzeros": f"{words.count(model.nnz)} of {words.count(entries)} entries",
+        "stored": tables.size_words(sizes(model)),
         "certificate": f"{_certificate(artifact)} (recomputed from the stored values)",
     }
 
@@ -63,6 +64,7 @@ def _document(path: Path, artifact: Artifact) -> dict[str, object]:
         "inputs": [asdict(i) for i in model.inputs],
         "outputs": [{"name": o.name, "shape": o.shape} for o in model.outputs],
         "nonzeros": model.nnz,
+        "stored": asdict(sizes(model)),
         "blocks": [{**asdict(b), "sparsity": b.sparsity} for b in stored_blocks(model)],
         "certificate": {"kind": certificate.kind, "bound": certificate.bound, "recomputed": True},
         "provenance": artifact.provenance,

@@ -6,8 +6,9 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from sim_compress.artifact import Sizes
 from sim_compress.cli import words
-from sim_compress.report import BlockFigures, DataFigures, Evaluation, Report, Score
+from sim_compress.report import ArtifactFigures, BlockFigures, DataFigures, Evaluation, Report, Score
 
 ON_CALIBRATION = "These are the calibration data: a fair score needs others"
 Cells = tuple[str, str, str, str]
@@ -115,6 +116,7 @@ def _scores(score: Score) -> Iterable[Cells]:
 def _facts(report: Report) -> dict[str, str]:
     peak = report.peak_memory
     return {
+        "artifact": size_words(report.artifact),
         "calibration": data_words(report.calibration),
         "measured on": evaluation_words(report.evaluation),
         "certificate": words.certificate(report.certificate.kind, report.certificate.bound),
@@ -122,6 +124,15 @@ def _facts(report: Report) -> dict[str, str]:
         "wall time": f"{words.seconds(report.total_seconds)} ({words.stages(report.seconds)})",
         "peak memory": "not known on this system" if peak is None else words.memory(peak),
     }
+
+
+def size_words(artifact: ArtifactFigures | Sizes) -> str:
+    """What the bytes of an artifact are for."""
+    supports = (
+        f"supports {words.size(artifact.supports)}, their entropy {words.size(artifact.supports_bound)}"
+    )
+    values = f"values {words.size(artifact.values)}, without code {words.size(artifact.values_plain)}"
+    return f"{values}; {supports}"
 
 
 def data_words(data: DataFigures) -> str:

@@ -23,7 +23,7 @@ from sim_compress.core.engines import Engine, one_blas_thread
 from sim_compress.core.gram import Matrix
 from sim_compress.core.solvers import NATIVE, Solver, solver
 from sim_compress.errors import InputError
-from sim_compress.model import Affine, ImplicitModel
+from sim_compress.model import Affine, ImplicitModel, rounded, rounded_rows
 from sim_compress.model.maps import Array
 from sim_compress.runtime import digest
 from sim_compress.states import (
@@ -111,6 +111,8 @@ def compress(
             model = _from_baseline(teacher.model, plan, engine, rows_done)
         else:
             model = _in_order(teacher, calibration, plan, rows_done)
+    # Rows that were left alone are stored in the same format.
+    model = rounded(model, settings.values)
     sparsity, total = _sparsity(teacher.model, model, plan.groups), _sparsity(teacher.model, model)
     provenance = {
         **_provenance(teacher, model, calibration, plan),
@@ -216,7 +218,9 @@ def _in_order(
         groups = [
             replace(planned, block=b) for planned, b in zip(plan.groups[visit.name], fresh, strict=True)
         ]
-        return _assembled(visit.affine, groups, [regressed(g) for g in groups])
+        solved = _assembled(visit.affine, groups, [regressed(g) for g in groups])
+        # Rounded here, so that later rows repair this too.
+        return rounded_rows(visit.name, solved, plan.settings.values)
 
     with Store() as store:
         return regenerate(teacher, inputs, rows, store, progress, plan.groups)

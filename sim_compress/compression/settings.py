@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from sim_compress.errors import InputError
+from sim_compress.model import VALUES
 
 OBJECTIVES = ("perspective", "l1")
 SUPPORTS = ("network", "full")
@@ -35,6 +36,7 @@ class Settings:
         only: patterns of the blocks that are compressed, all if there are none.
         targets: pattern -> target sparsity of its blocks together, in place of `target_sparsity`; of
             several that match a block the last one counts.
+        values: format that every weight and bias is rounded to: `float32`, `float16` or `bfloat16`.
 
     Raises:
         InputError: a value lies outside its range.
@@ -50,6 +52,7 @@ class Settings:
     ignore: tuple[str, ...] = ()
     only: tuple[str, ...] = ()
     targets: Mapping[str, float] = field(default_factory=dict)
+    values: str = "float32"
 
     def __post_init__(self) -> None:
         for target in (self.target_sparsity, *self.targets.values()):
@@ -65,6 +68,8 @@ class Settings:
             raise InputError(f"unknown states {self.states!r}; choose one of {', '.join(STATES)}")
         if self.matching not in MATCHINGS:
             raise InputError(f"unknown matching {self.matching!r}; choose one of {', '.join(MATCHINGS)}")
+        if self.values not in VALUES:
+            raise InputError(f"unknown values {self.values!r}; choose one of {', '.join(VALUES)}")
         if not 0 < self.kappa < 1:
             raise InputError(f"kappa must lie strictly between 0 and 1, got {self.kappa}")
 

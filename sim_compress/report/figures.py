@@ -34,12 +34,27 @@ class NetworkFigures:
 
 @dataclass(frozen=True)
 class ArtifactFigures:
-    """The file that was written; sha256 tells whether a report beside it still belongs to it."""
+    """The file that was written.
+
+    Attributes:
+        file: its name without folders.
+        sha256: of its bytes; tells whether a report beside it still belongs to it.
+        bytes: all of them.
+        nonzeros: nnz(M).
+        supports: bytes that say where the nonzeros are.
+        supports_bound: bytes of entropy of that, the number of nonzeros of every matrix known.
+        values: bytes of nonzeros and biases.
+        values_plain: bytes of the same in their float format.
+    """
 
     file: str
     sha256: str
     bytes: int
     nonzeros: int
+    supports: int
+    supports_bound: int
+    values: int
+    values_plain: int
 
 
 @dataclass(frozen=True)

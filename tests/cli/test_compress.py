@@ -57,6 +57,7 @@ def test_the_report_holds_the_numbers_of_the_run(run):
         "ignore": (),
         "only": (),
         "targets": {},
+        "values": "float32",
         "seed": 3,
     }
     assert found.certificate.kind == artifact.certificate.kind

@@ -9,6 +9,7 @@ from sim_compress import compression
 from sim_compress.cli import arguments
 from sim_compress.core.engines import engine_names
 from sim_compress.core.solvers import NAMES
+from sim_compress.model import VALUES
 from tests.cli.networks import ENV
 
 HEAVY = ("onnx", "onnxruntime", "numba", "scipy", "numpy", "rich", "PIL")
@@ -74,6 +75,7 @@ def test_the_objectives_offered_are_those_the_library_knows():
     assert arguments.MATCHINGS == compression.MATCHINGS
     assert list(arguments.ENGINES) == list(engine_names())
     assert arguments.SOLVERS == NAMES
+    assert arguments.VALUES == VALUES
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """The pipeline on the network that ships: target met, bytes repeated, teacher matched, bad input refused."""
 
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ from sim_compress import Settings, Teacher, compress, load, open_teacher
 from sim_compress.certificate import norm_bound, row_scaling, verify
 from sim_compress.compression.rows import HEADROOM
 from sim_compress.errors import DataError, InputError
+from sim_compress.model import rounded
 from sim_compress.runtime import Session
 
 MODELS = Path(__file__).parents[2] / "models"
@@ -97,3 +99,26 @@ def test_a_target_that_leaves_only_biases_names_the_highest_one(teacher, images)
 def test_settings_out_of_range_are_refused(settings):
     with pytest.raises(InputError, match=r"objective|kappa"):
         Settings(0.5, **settings)
+
+
+@pytest.mark.parametrize("values", ["float16", "bfloat16"])
+def test_values_in_half_precision_are_what_is_proven_and_stored(teacher, images, tmp_path, values):
+    result = compress(teacher, images, Settings(0.6, values=values))
+    stored = rounded(result.model, values)
+    assert all(
+        np.array_equal(a.data, b.data)
+        for (_, one), (_, two) in zip(result.model.affines(), stored.affines(), strict=True)
+        for a, b in zip(one.weights, two.weights, strict=True)
+    )
+    verify(result.model, result.certificate)
+    assert result.provenance["settings"] == asdict(Settings(0.6, values=values))
+    # Half of what float32 may take at 60 %.
+    assert result.save(tmp_path / "half.sim.safetensors") < 0.23 * teacher.size
+    assert np.array_equal(
+        load(tmp_path / "half.sim.safetensors")(images[:8]), Session(result.model)(images[:8])
+    )
+
+
+def test_values_of_no_known_format_are_refused():
+    with pytest.raises(InputError, match="unknown values 'int8'; choose one of float32, float16, bfloat16"):
+        Settings(0.5, values="int8")
