@@ -42,7 +42,7 @@ def digest(tensors: Iterable[tuple[str, str, Sequence[int], bytes]]) -> str:
     """SHA-256 over name, dtype, shape and bytes of every tensor, in order of the names."""
     total = hashlib.sha256()
     for name, dtype, shape, data in sorted(tensors, key=lambda tensor: tensor[0]):
-        total.update(f"{name} {dtype} {json.dumps([*shape], separators=(',', ':'))}\n".encode())
+        total.update(f"{name} {dtype} [{','.join(map(str, shape))}]\n".encode())
         total.update(data)
     return total.hexdigest()
 

@@ -21,7 +21,7 @@ def shown(value: object) -> str:
     return _SHORT.repr(value)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Field:
     """A JSON value and where it stands, for example `blocks[2].terms[0].groups`.
 
@@ -39,13 +39,11 @@ class Field:
         """An object with all required keys and no other than the optional ones."""
         if not isinstance(self.value, dict):
             raise self.wrong("an object")
-        found = set(self.value)
-        if missing := sorted(set(required) - found):
-            raise ArtifactError(
-                f"{self.place}: expected the key {missing[0]!r}, found {shown(sorted(found))}"
-            )
-        if unknown := sorted(found - {*required, *optional}):
-            raise ArtifactError(f"{self.place}: unknown key {shown(unknown[0])}")
+        if missing := [key for key in required if key not in self.value]:
+            found = shown(sorted(self.value))
+            raise ArtifactError(f"{self.place}: expected the key {min(missing)!r}, found {found}")
+        if unknown := [key for key in self.value if key not in required and key not in optional]:
+            raise ArtifactError(f"{self.place}: unknown key {shown(min(unknown))}")
         return {key: Field(value, f"{self.place}.{key}") for key, value in self.value.items()}
 
     def items(self) -> list["Field"]:
@@ -127,9 +125,10 @@ def parse(text: str, place: str) -> Field:
 
 
 def _check_depth(value: object, place: str) -> None:
-    level = [value]
-    for _ in range(MAX_DEPTH):
+    level, depth = [value], 0
+    while level:
         containers = [v for v in level if isinstance(v, dict | list)]
         level = [child for v in containers for child in (v.values() if isinstance(v, dict) else v)]
-    if level:
+        depth += 1
+    if depth > MAX_DEPTH:
         raise ArtifactError(f"{place}: nested deeper than {MAX_DEPTH} levels")

@@ -123,11 +123,9 @@ def values_from(coded: CodedValues) -> Floats:
             raise ArtifactError(
                 f"expected ranks below {len(coded.exponents)} exponents, found {coded.ranks.max()}"
             )
-        mantissas = (1 << kind.mantissa) - 1
+        known = np.array(coded.exponents, np.uint32) << kind.mantissa
         signs = (bits >> kind.mantissa) << (kind.bits - 1)
-        bits = (
-            (np.array(coded.exponents, np.uint32) << kind.mantissa)[coded.ranks] | signs | (bits & mantissas)
-        )
+        bits = known[coded.ranks] | signs | (bits & ((1 << kind.mantissa) - 1))
     values = _from_bits(bits, kind)
     if not np.isfinite(values).all():
         raise ArtifactError(f"expected finite values, found {values[~np.isfinite(values)][0]}")

@@ -123,8 +123,9 @@ def _values(packed: Bytes, ones: Numbers, claims: _Claims) -> Floats:
     rests = unpack(packed, claims.count, rest_bits(claims.kind, apart))
     ranks = np.zeros(0, np.int64)
     if apart and claims.count:
-        before = ones[-claims.count - 1] if len(ones) > claims.count else -1
-        ranks = np.diff(ones[-claims.count :], prepend=before) - 1
+        ranks = ones[-claims.count :].copy()
+        ranks[1:] -= ones[-claims.count : -1] + 1
+        ranks[0] -= ones[-claims.count - 1] + 1 if len(ones) > claims.count else 0
     return values_from(CodedValues(claims.kind, claims.exponents, rests, ranks))
 
 
@@ -132,17 +133,19 @@ def _positions(lows: NDArray[np.uint32], ones: Numbers, rice: int, entries: int)
     """Sums of the gaps `high << rice | low` and of one for each nonzero before."""
     if not len(ones):
         return ones
-    order = np.arange(len(ones))
-    positions = ones - order
-    # As a Python number, so that a claim too large for 64 bits does not wrap.
-    last = int(positions[-1]) << rice
-    if last < entries:
-        positions <<= rice
-        positions += order
-        positions += np.cumsum(lows, dtype=np.int64)
-        last = positions[-1]
+    positions, last = ones, int(ones[-1])
+    if rice:
+        order = np.arange(len(ones))
+        positions = ones - order
+        # As a Python number, so that a claim too large for 64 bits does not wrap.
+        last = int(positions[-1]) << rice
         if last < entries:
-            return positions
+            positions <<= rice
+            positions += order
+            positions += np.cumsum(lows, dtype=np.int64)
+            last = int(positions[-1])
+    if last < entries:
+        return positions
     raise ArtifactError(f"expected nonzeros among {entries} entries, found one at {last}")
 
 

@@ -4,6 +4,7 @@ Every map acts on an array of shape (*shape, samples) and leaves the sample axis
 output shape; `model/unrolling.py` gives a chain's sparse matrix.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, reduce
@@ -39,7 +40,7 @@ class Reshape:
         return x.reshape(*self.shape, x.shape[-1])
 
     def out_shape(self, shape: Shape) -> Shape:
-        if np.prod(shape) != np.prod(self.shape):
+        if math.prod(shape) != math.prod(self.shape):
             raise ValueError(f"cannot reshape {shape} to {self.shape}")
         return self.shape
 
@@ -127,7 +128,7 @@ class Patches:
         windows = windows[(*steps, *(slice(None, None, d) for d in self.dilations))]
         channels, *out, samples = windows.shape[: spatial + 2]
         order = (0, *range(spatial + 2, 2 * spatial + 2), *axes, spatial + 1)
-        return windows.transpose(order).reshape(channels * int(np.prod(self.kernel)), *out, samples)
+        return windows.transpose(order).reshape(channels * math.prod(self.kernel), *out, samples)
 
     def out_shape(self, shape: Shape) -> Shape:
         ranks = {len(f) for f in (self.kernel, self.strides, self.dilations, self.before, self.after)}
@@ -143,7 +144,7 @@ class Patches:
         )
         if min(out) < 1:
             raise ValueError(f"kernel {self.kernel} larger than the padded input {shape}")
-        return (shape[0] * int(np.prod(self.kernel)), *out)
+        return (shape[0] * math.prod(self.kernel), *out)
 
 
 @dataclass(frozen=True)

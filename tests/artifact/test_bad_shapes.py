@@ -40,7 +40,7 @@ SIZES: list[Rule] = [
     ("fraction as axis", field("inputs.0.shape", [3.0, 8, 8]), "found 3.0"),
     ("huge shape", field("blocks.0.shape", [2**20, 2**20, 2**20]), "2147483647 elements in all"),
     ("huge axis", field("blocks.0.shape", [10**30, 1, 1]), "a whole number in 1.."),
-    ("huge reshape", field("blocks.3.terms.0.maps.0.shape", WRAPPED), "elements in all"),
+    ("huge reshape", field("blocks.3.terms.0.maps.0.shape", WRAPPED), "cannot reshape (8, 8, 8)"),
     ("huge patches", field("blocks.0.terms.0.maps.0.before", [2**30, 2**30]), "elements in all"),
     ("huge pad", field("blocks.4.terms.0.maps.1.after", [2**30, 2**30]), "elements in all"),
     ("huge pooling", field("blocks.1.phi.pads_end", [2**30, 2**30]), "elements in all"),
