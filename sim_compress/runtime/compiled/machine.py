@@ -15,7 +15,7 @@ from numba import njit, types
 from numba.extending import intrinsic
 
 from sim_compress.runtime.compiled.dense_code import dense_rows_item
-from sim_compress.runtime.compiled.elements import element_item
+from sim_compress.runtime.compiled.elements import FOUR, ONE, THREE, TWO, U, element_item
 from sim_compress.runtime.compiled.gate import (
     BEGIN,
     END,
@@ -36,8 +36,6 @@ FIRST_ELEMENT_CODE = max(VECTOR_CODE) + 1
 
 # Threads of `run`; helpers have numbers from 1.
 ALONE, LEADER = -1, 0
-# Samples whose features are loaded side by side.
-LOADED_SAMPLES = 16
 
 # A type checker would take the compiled functions for plain ones.
 _code: Any = intrinsic
@@ -161,20 +159,29 @@ run = _keyed_run(_digest())
 @_entry
 def load(arena: Any, targets: Any, sources: Any, step: int, inputs: Any) -> None:
     """Copy inputs (samples, features) to their places."""
-    # Some samples at a time: their rows and the places of one feature stay in cache together.
-    for begin in range(0, inputs.shape[0], LOADED_SAMPLES):
-        end = min(begin + LOADED_SAMPLES, inputs.shape[0])
-        for e in range(len(targets)):
-            for n in range(begin, end):
-                arena[targets[e] + n * step] = inputs[n, sources[e]]
+    distance, n, samples = U(step), U(0), U(inputs.shape[0])
+    # Four samples at a time: lanes of the same vectors, and the places are read once.
+    while n + FOUR <= samples:
+        a, b, c, d = inputs[n], inputs[n + ONE], inputs[n + TWO], inputs[n + THREE]
+        for e in range(U(len(targets))):
+            target, source = U(targets[e]) + n * distance, U(sources[e])
+            arena[target], arena[target + distance] = a[source], b[source]
+            arena[target + TWO * distance], arena[target + THREE * distance] = c[source], d[source]
+        n += FOUR
+    while n < samples:
+        row, shift = inputs[n], n * distance
+        for e in range(U(len(targets))):
+            arena[U(targets[e]) + shift] = row[U(sources[e])]
+        n += ONE
 
 
 @_entry
 def store(arena: Any, sources: Any, step: int, outputs: Any) -> None:
     """Copy outputs (samples, features) from their places."""
-    for n in range(outputs.shape[0]):
-        for e in range(outputs.shape[1]):
-            outputs[n, e] = arena[sources[e] + n * step]
+    for n in range(U(outputs.shape[0])):
+        row, shift = outputs[n], n * U(step)
+        for e in range(U(outputs.shape[1])):
+            row[e] = arena[U(sources[e]) + shift]
 
 
 # What every entry gets first: ops, integers, floats, masks, arena.
