@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from sim_compress.errors import DataError, InputError
 from sim_compress.frontend import is_module, module_inputs
 from sim_compress.model.maps import Array
-from sim_compress.states import NetworkTeacher, Teacher, open_module, open_teacher
+from sim_compress.states import Teacher, open_module, open_teacher
 
 # Samples taken from a loader, which may go on for ever; rows need a few hundred.
 LOADER_SAMPLES = 4096

@@ -11,6 +11,7 @@ from torch.nn import functional
 
 from sim_compress.errors import UnsupportedError
 from sim_compress.model import (
+    AlongAxis,
     LinearMap,
     Offset,
     Pad,
@@ -53,7 +54,15 @@ def chain(maps: Sequence[LinearMap]) -> nn.Sequential:
 
 
 def _arrays(step: Any) -> dict[str, np.ndarray]:
+    """The constants of a map by name; a sparse matrix as what makes it up."""
     values = {f.name: getattr(step, f.name) for f in fields(step)}
+    if isinstance(step, AlongAxis):
+        found = step.matrix.tocoo()
+        values |= {
+            "row": found.row.astype(np.int64),
+            "column": found.col.astype(np.int64),
+            "data": found.data,
+        }
     arrays = (np.ndarray, np.generic)
     return {name: np.asarray(value) for name, value in values.items() if isinstance(value, arrays)}
 
@@ -70,6 +79,17 @@ def _slice(step: Slice, x: Tensor, _: Constants) -> Tensor:
         # torch has no negative steps.
         x = x[picked].flip(axis) if by < 0 else x[picked]
     return x
+
+
+def _along_axis(step: AlongAxis, x: Tensor, constants: Constants) -> Tensor:
+    picked = x.movedim(step.axis + 1, -1).index_select(-1, constants["column"])
+    rows = len(step.matrix.indptr) - 1
+    if step.picks is not None:
+        out = picked.new_zeros(*picked.shape[:-1], rows).index_copy(-1, constants["row"], picked)
+    else:
+        weighted = picked * constants["data"]
+        out = weighted.new_zeros(*picked.shape[:-1], rows).index_add(-1, constants["row"], weighted)
+    return out.movedim(-1, step.axis + 1)
 
 
 def padding(before: Sequence[int], after: Sequence[int]) -> list[int]:
@@ -97,5 +117,6 @@ FUNCTIONS: dict[type, Callable[[Any, Tensor, Constants], Tensor]] = {
     Patches: _patches,
     Sum: lambda step, x, _: x.sum(dim=[a + 1 for a in step.axes]),
     Scale: lambda _, x, constants: x * constants["factor"],
+    AlongAxis: _along_axis,
     Offset: lambda _, x, constants: x + constants["offset"],
 }

@@ -92,14 +92,14 @@ class Arena:
             machine.run(*self._passed, step.first, step.last, self._gate, machine.LEADER)
 
     def _refer(self, step: Reference, call: Call) -> None:
-        source = step.source
-        if isinstance(source, Outside):
-            value = np.moveaxis(call.inputs[source.name].reshape(-1, *source.form.shape), 0, -1)
-        else:
-            value = self._read(source)
+        values = [self._given(s, call) if isinstance(s, Outside) else self._read(s) for s in step.sources]
         places, element = step.target.destinations
-        found = step.function(value).reshape(-1, self._samples)[element]
+        found = step.function(*values).reshape(-1, self._samples)[element]
         self._floats[places[:, None] + step.target.step * np.arange(self._samples)] = found
+
+    def _given(self, source: Outside, call: Call) -> Array:
+        """An input as (*shape, samples)."""
+        return np.moveaxis(call.inputs[source.name].reshape(-1, *source.form.shape), 0, -1)
 
     def _loop(self, loop: Loop, call: Call) -> Convergence:
         states, updated = list(loop.states.values()), list(loop.updated.values())

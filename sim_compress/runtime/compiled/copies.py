@@ -17,13 +17,22 @@ from sim_compress.runtime.compiled.steps import Reference
 # The source of an element that is zero.
 NOTHING = -1
 # Maps whose chains become gathers or weighted sums.
-OPERATED = (*SELECTIONS, AlongAxis, Sum, Scale, Offset)
+OPERATED = (*SELECTIONS, Sum, Scale, Offset)
+# Entries of an interpolating matrix for each of its rows.
+INTERPOLATED = 8
 
 
 def has_operations(maps: Sequence[LinearMap], source: Place | Outside) -> bool:
     """Whether operations can compute a chain; if not, the reference does."""
     exact = source.float32 if isinstance(source, Outside) else True
-    return exact and all(isinstance(step, OPERATED) for step in maps)
+    return exact and all(map(_has_operation, maps))
+
+
+def _has_operation(step: LinearMap) -> bool:
+    if isinstance(step, AlongAxis):
+        # A full matrix would become a long sum for every output entry and position.
+        return step.matrix.nnz <= INTERPOLATED * len(step.matrix.indptr)
+    return isinstance(step, OPERATED)
 
 
 def selected(maps: Sequence[LinearMap], source: Place | Outside) -> NDArray[np.int64] | None:
@@ -44,7 +53,7 @@ def copy_chain(context: Context, maps: Sequence[LinearMap], name: str, target: P
     """
     source = context.values[name]
     if not has_operations(maps, source):
-        context.steps.add(Reference(partial(apply_chain, maps), source, target))
+        context.steps.add(Reference(partial(apply_chain, maps), (source,), target))
         return
     places, element = target.destinations
     sources = selected(maps, source)

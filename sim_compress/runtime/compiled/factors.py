@@ -5,11 +5,11 @@ from dataclasses import replace
 import numpy as np
 from scipy import sparse
 
-from sim_compress.model import Affine, ImplicitModel, Scale, Sum, Term
+from sim_compress.model import Affine, AlongAxis, ImplicitModel, Scale, Sum, Term
 from sim_compress.model.maps import SELECTIONS
 
 # Maps that a constant factor passes through.
-LINEAR = (*SELECTIONS, Sum, Scale)
+LINEAR = (*SELECTIONS, AlongAxis, Sum, Scale)
 
 
 def without_factors(model: ImplicitModel) -> ImplicitModel:

@@ -1,6 +1,7 @@
 """A model as a program for one batch size: stage after stage, block after block."""
 
 from sim_compress.model import Affine, ImplicitModel, StateBlock
+from sim_compress.model.maps import Array
 from sim_compress.runtime.compiled.borders import borders
 from sim_compress.runtime.compiled.context import Context
 from sim_compress.runtime.compiled.dense import lower_dense
@@ -8,11 +9,12 @@ from sim_compress.runtime.compiled.factors import without_factors
 from sim_compress.runtime.compiled.forms import Form, form_of, forms
 from sim_compress.runtime.compiled.halos import fill_halo
 from sim_compress.runtime.compiled.lanes import Lanes
-from sim_compress.runtime.compiled.phis import LINEAR_PHI, Parameters, apply_phi, fused_phi
+from sim_compress.runtime.compiled.phis import LINEAR_PHI, Parameters, apply_phi, fused_phi, has_operation
 from sim_compress.runtime.compiled.places import Flat, Outside, Place
 from sim_compress.runtime.compiled.program import Assembly, Constants
-from sim_compress.runtime.compiled.steps import Loop, Program, Step
+from sim_compress.runtime.compiled.steps import Loop, Program, Reference, Step
 from sim_compress.runtime.compiled.tiled import lower_tiled
+from sim_compress.runtime.kernels import preactivation
 from sim_compress.runtime.schedule import Stage, schedule
 
 
@@ -63,6 +65,8 @@ class Lowering:
 
     def _block(self, context: Context, block: StateBlock, *, halo: bool) -> Place:
         """The place of x = phi(z)."""
+        if not has_operation(block.phi) and not block.affine.weighted:
+            return self._refer(context, block)
         fused = fused_phi(block.phi)
         halo = halo and block.name in context.borders.haloed
         place = self._affine(
@@ -73,6 +77,17 @@ class Lowering:
             if halo:
                 fill_halo(context, place)
         context.end_block()
+        return place
+
+    def _refer(self, context: Context, block: StateBlock) -> Place:
+        """A block without parameters by the reference, its sums and phi together."""
+        names = list(dict.fromkeys(term.source for term in block.affine.terms))
+        place = context.place(self._forms[block.name])
+
+        def evaluate(*values: Array) -> Array:
+            return block.phi(preactivation(block.affine, dict(zip(names, values, strict=True))))
+
+        context.steps.add(Reference(evaluate, tuple(context.values[n] for n in names), place))
         return place
 
     def _affine(

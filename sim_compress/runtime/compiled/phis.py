@@ -32,6 +32,11 @@ def fused_phi(phi: Activation) -> Parameters | None:
     return None
 
 
+def has_operation(phi: Activation) -> bool:
+    """Whether a phi is fused or has an operation of its own; if not, the reference computes it."""
+    return fused_phi(phi) is not None or phi.name in COMPONENTWISE or phi.name == "max_pool"
+
+
 def apply_phi(context: Context, phi: Activation, z: Place, form: Form) -> Place:
     """The state where phi is not fused: in place where it is componentwise, else of the given form."""
     if phi.name in COMPONENTWISE:
@@ -42,7 +47,7 @@ def apply_phi(context: Context, phi: Activation, z: Place, form: Form) -> Place:
     if phi.name == "max_pool":
         _maximum(context, phi, z, x)
     else:
-        context.steps.add(Reference(phi, z, x))
+        context.steps.add(Reference(phi, (z,), x))
     return x
 
 

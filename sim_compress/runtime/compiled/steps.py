@@ -19,14 +19,14 @@ class Operations:
 
 @dataclass(frozen=True, eq=False)
 class Reference:
-    """A phi or a chain of maps that has no operation, by numpy as in the scipy kernel.
+    """A phi, a chain of maps or a whole block that has no operation, by numpy as in the scipy kernel.
 
     Attributes:
-        function: source (*shape, samples) -> target (*shape, samples).
+        function: sources (*shape, samples) -> target (*shape, samples).
     """
 
-    function: Callable[[Array], Array]
-    source: Place | Outside
+    function: Callable[..., Array]
+    sources: tuple[Place | Outside, ...]
     target: Place
 
 

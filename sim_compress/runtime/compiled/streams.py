@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from sim_compress.model import Affine, Term
+from sim_compress.model import Affine, Term, weight_shape
 from sim_compress.runtime.compiled.rounds import COUNTS, ONES, ROWS, SEVERAL, TWOS
 
 Integers = NDArray[np.int64]
@@ -40,24 +40,22 @@ class Stream:
 
 def tied_stream(weights: Sequence[sparse.csr_array]) -> Stream:
     """Blocks of ROWS rows; within a block by segment (one weight each), then in the order of the loops."""
-    dense = [_padded(w.toarray(), ROWS) for w in weights]
-    W = np.concatenate(dense, axis=1).reshape(-1, ROWS, sum(d.shape[1] for d in dense)).transpose(0, 2, 1)
-    segment = np.repeat(np.arange(len(dense)), [d.shape[1] for d in dense])
-    block, column = np.nonzero(W.any(axis=2))
-    entries = W[block, column]
-    part = block * len(dense) + segment[column]
-    parts = len(W) * len(dense)
+    block, column, entries = _row_blocks(sparse.csr_array(sparse.hstack(weights)), ROWS)
+    blocks = -(-weight_shape(weights[0])[0] // ROWS)
+    segment = np.repeat(np.arange(len(weights)), [weight_shape(w)[1] for w in weights])
+    part = block * len(weights) + segment[column]
+    parts = blocks * len(weights)
     entry, bits = _without_rare(part, (entries != 0) @ BITS, parts)
     order, loop = _rounds(part[entry], bits, parts)
     entry, bits = entry[order], bits[order]
     kept = bits[:, None] & BITS != 0
     lengths = (
-        np.bincount(block[entry], minlength=len(W)),
-        np.bincount(block[entry], kept.sum(axis=1), len(W)),
+        np.bincount(block[entry], minlength=blocks),
+        np.bincount(block[entry], kept.sum(axis=1), blocks),
     )
     starts = np.stack([np.concatenate([[0], np.cumsum(n)[:-1]]) for n in lengths], axis=1)
     sizes = np.bincount(part[entry] * len(LOOPS) + loop, minlength=parts * len(LOOPS))
-    counts = _counts(sizes.reshape(parts, -1)).reshape(len(W), len(dense), COUNTS)
+    counts = _counts(sizes.reshape(parts, -1)).reshape(blocks, len(weights), COUNTS)
     values = entries[entry][kept].astype(np.float32)
     return Stream(column[entry], values, starts.astype(np.int64), counts)
 
@@ -114,15 +112,22 @@ class DenseStream:
 
 def dense_stream(weight: sparse.csr_array, width: int) -> DenseStream:
     """Rows in lanes."""
-    padded = _padded(weight.toarray(), width)
-    W = padded.reshape(-1, width, padded.shape[1])
-    block, column = np.nonzero(W.any(axis=1))
-    starts = np.searchsorted(block, np.arange(len(W) + 1))
-    return DenseStream(column, W[block, :, column].astype(np.float32), starts)
+    block, column, entries = _row_blocks(weight, width)
+    starts = np.searchsorted(block, np.arange(-(-weight_shape(weight)[0] // width) + 1))
+    return DenseStream(column, entries, starts)
 
 
-def _padded(W: NDArray[np.float32], multiple: int) -> NDArray[np.float32]:
-    return np.pad(W, [(0, -len(W) % multiple), (0, 0)])
+def _row_blocks(weight: sparse.csr_array, rows: int) -> tuple[Integers, Integers, NDArray[np.float32]]:
+    """Columns that are not zero in a block of so many rows: block, column and (entries, rows), in order."""
+    height, width = weight_shape(weight)
+    filling = np.full(-height % rows, weight.indptr[-1], weight.indptr.dtype)
+    arrays = weight.data.astype(np.float32), weight.indices.copy(), np.concatenate([weight.indptr, filling])
+    padded = sparse.csr_array(arrays, shape=(height + len(filling), width))
+    padded.eliminate_zeros()
+    blocks = padded.tobsr((rows, 1))
+    blocks.sort_indices()
+    block = np.repeat(np.arange(len(blocks.indptr) - 1), np.diff(blocks.indptr))
+    return block, blocks.indices.astype(np.int64), np.asarray(blocks.data[:, :, 0], np.float32)
 
 
 def weight_of(affine: Affine, term: Term) -> sparse.csr_array:

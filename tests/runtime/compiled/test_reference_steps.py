@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from sim_compress.activations import KINDS, Activation, Kind
 from sim_compress.model import (
     Affine,
+    AlongAxis,
     ImplicitModel,
     Input,
     LinearMap,
@@ -27,9 +28,10 @@ from sim_compress.model import (
     Transpose,
     chain_shape,
 )
-from sim_compress.model.maps import Array
+from sim_compress.model.maps import Array, picking
 from sim_compress.runtime import Session, Tolerance
 from tests.networks import bias, patches, weight
+from tests.runtime.phi_models import every_phi, phi_model
 
 # Sums of up to some hundred products in float32, in another order; relative to the largest output.
 ROUNDING = 2e-5
@@ -117,6 +119,9 @@ def chains(draw: st.DrawFn, shape: Shape) -> tuple[LinearMap, ...]:
     choices: dict[str, Callable[[Shape], LinearMap]] = {
         "along": lambda s: Along(rng.standard_normal((int(rng.integers(1, 5)), s[0])).astype(np.float32), 0),
         "across": lambda s: Along(rng.standard_normal((s[-1], s[-1])).astype(np.float32), len(s) - 1),
+        "repeat": lambda s: picking(0, [*range(s[0]), 0, -1], s[0]),
+        "interpolate": lambda s: AlongAxis(0, weight(s[0], s[0], 0.4)),
+        "full": lambda s: AlongAxis(0, weight(s[0], 3 * s[0], 1.0).T.tocsr()),
         "transpose": lambda _: Transpose((0, 2, 1)),
         "factor": lambda _: Scale(np.array(0.5)),
         "scale": lambda s: Scale(rng.standard_normal((s[0], 1, 1))),
@@ -128,6 +133,14 @@ def chains(draw: st.DrawFn, shape: Shape) -> tuple[LinearMap, ...]:
     for name in draw(st.lists(st.sampled_from(sorted(choices)), max_size=4)):
         maps.append(choices[name](chain_shape(maps, shape)))
     return tuple(maps)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize(("name", "a"), every_phi())
+def test_every_phi(name: str, a: dict[str, Any], weighted: bool):
+    network, fed = phi_model(name, a, weighted=weighted)
+    expected, found = (Session(network, kernel=k, threads=1)(fed) for k in ("scipy", "numba"))
+    np.testing.assert_allclose(found, expected, rtol=ROUNDING, atol=ROUNDING)
 
 
 PHIS = st.sampled_from([*UNKNOWN, "relu", "tanh"])
