@@ -2,9 +2,9 @@
 
 import numpy as np
 import onnx
-from onnx import numpy_helper
 
 from sim_compress.errors import UnsupportedError
+from sim_compress.frontend.freeing import Fixed, free
 from sim_compress.frontend.quiet import RUNTIME_ERRORS, first_line, open_session
 
 SYMBOL = "N"
@@ -69,25 +69,16 @@ def with_batch(model: onnx.ModelProto, size: int | str) -> onnx.ModelProto:
 
 
 def freed(model: onnx.ModelProto, size: int) -> onnx.ModelProto:
-    """A copy of a graph of fixed batch whose batch is symbolic, in its Reshape targets too."""
+    """A copy of a graph of fixed batch whose batch is symbolic, in the constants of its nodes too."""
     copy = with_batch(model, SYMBOL)
-    constants = {i.name: i for i in copy.graph.initializer}
+    shapes = {
+        v.name: tuple(d.dim_value for d in v.type.tensor_type.shape.dim)
+        for v in (*model.graph.input, *model.graph.value_info, *model.graph.output)
+    }
+    fixed = Fixed(size, {i.name: i for i in copy.graph.initializer}, shapes)
     for node in copy.graph.node:
-        if node.op_type == "Reshape" and node.input[1] in constants:
-            target = numpy_helper.to_array(constants[node.input[1]])
-            if target.size and target[0] == size:
-                copy.graph.initializer.append(_retargeted(node, target))
+        copy.graph.initializer.extend(free(node, fixed))
     return copy
-
-
-def _retargeted(node: onnx.NodeProto, target: np.ndarray) -> onnx.TensorProto:
-    """Make a Reshape copy its batch axis; gives the constant for its new target."""
-    node.input[1] = f"{node.output[0]}:target"
-    # A 0 copies the axis, unless allowzero says that it is an empty one.
-    kept = [a for a in node.attribute if a.name != "allowzero"]
-    del node.attribute[:]
-    node.attribute.extend(kept)
-    return numpy_helper.from_array(np.concatenate([[0], target[1:]]).astype(np.int64), node.input[1])
 
 
 def check_rebatched(original: onnx.ModelProto, cleaned: onnx.ModelProto, size: int | None) -> None:

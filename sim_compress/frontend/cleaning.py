@@ -1,6 +1,7 @@
 """Clean-up of a graph by onnxruntime: batch norms, constants and shape arithmetic are folded away."""
 
 import tempfile
+from math import prod
 from pathlib import Path
 
 import onnx
@@ -12,6 +13,8 @@ from sim_compress.frontend.quiet import open_session
 # Initialisers need not be inputs from version 4 on; onnxruntime may lag behind the newest version.
 OLDEST_IR, NEWEST_IR = 4, 10
 MAX_BYTES = 2**31 - 1
+# Larger constants are weights: no shape follows from their values.
+LARGEST_SETTING = 4096
 
 
 def normalise(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -55,3 +58,24 @@ def optimised(model: onnx.ModelProto) -> onnx.ModelProto:
     del needed.opset_import[:]
     needed.opset_import.extend(opsets)
     return needed
+
+
+def annotate(model: onnx.ModelProto) -> None:
+    """Write the shapes of all tensors into the graph, as far as they follow; weights are not copied."""
+    graph = model.graph
+    bare = onnx.ModelProto(ir_version=model.ir_version)
+    bare.opset_import.extend(model.opset_import)
+    bare.graph.name = graph.name
+    bare.graph.node.extend(graph.node)
+    bare.graph.input.extend(graph.input)
+    bare.graph.output.extend(graph.output)
+    for constant in graph.initializer:
+        if prod(constant.dims) <= LARGEST_SETTING:
+            bare.graph.initializer.append(constant)
+        else:
+            kind = onnx.helper.make_tensor_value_info(constant.name, constant.data_type, constant.dims)
+            bare.graph.input.append(kind)
+    known = onnx.shape_inference.infer_shapes(bare).graph
+    del graph.value_info[:], graph.output[:]
+    graph.value_info.extend(known.value_info)
+    graph.output.extend(known.output)

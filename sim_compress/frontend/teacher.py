@@ -12,6 +12,7 @@ from onnx.utils import Extractor
 
 from sim_compress.errors import InputError, SimCompressError
 from sim_compress.frontend import batch, cleaning
+from sim_compress.frontend.freeing import repeat_joined_constants
 from sim_compress.frontend.lowering import StateTensors, lower
 from sim_compress.frontend.network_file import NetworkFile, read_network
 from sim_compress.frontend.refusals import check_known_operators
@@ -100,6 +101,7 @@ def teacher_of(file: NetworkFile) -> Teacher:
         batch.check_inputs(original)
         cleaned, rebatched = _cleaned(original)
         lowered = lower(cleaned, _feature_shapes(cleaned))
+        repeat_joined_constants(cleaned.graph, lowered.shapes)
         if rebatched:
             batch.check_rebatched(original, cleaned, batch.batch_size(original))
     except SimCompressError as error:
@@ -125,8 +127,11 @@ def _cleaned(model: onnx.ModelProto) -> tuple[onnx.ModelProto, bool]:
         # Shape arithmetic folds away only where the batch is a number.
         size = batch.STAND_IN
         graph = cleaning.optimised(batch.with_batch(model, size))
-    freed = graph if size is None else batch.freed(graph, size)
-    return onnx.shape_inference.infer_shapes(freed), size is not None
+    if size is not None:
+        cleaning.annotate(graph)
+        graph = batch.freed(graph, size)
+    cleaning.annotate(graph)
+    return graph, size is not None
 
 
 def _feature_shapes(model: onnx.ModelProto) -> dict[str, Shape]:

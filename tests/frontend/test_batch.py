@@ -77,6 +77,48 @@ def test_shape_arithmetic_on_a_dynamic_batch_is_folded_away(tmp_path: Path) -> N
     _assert_free(teacher, 1)
 
 
+NAMING = {
+    "expand": ([node("Expand", ["x", "t"], ["y"])], {"t": lambda n: np.array([n, 3, 5, 4])}),
+    "resize": (
+        [node("Resize", ["x", "", "", "s"], ["y"], mode="linear")],
+        {"s": lambda n: np.array([n, 3, 7, 9])},
+    ),
+    "slice": (
+        [node("Slice", ["x", "s", "e"], ["y"])],
+        {"s": lambda _: np.array([0, 1]), "e": lambda n: np.array([n, 3])},
+    ),
+    "sum": ([node("Add", ["x", "k"], ["y"])], {"k": lambda n: np.repeat(random(1, 3, 1, 4), n, axis=0)}),
+    "joined": (
+        [node("Concat", ["k", "x", "x", "k"], ["y"], axis=1)],
+        {"k": lambda n: np.repeat(random(1, 2, 1, 4), n, axis=0)},
+    ),
+}
+
+
+@pytest.mark.parametrize("case", NAMING.values(), ids=NAMING)
+@pytest.mark.parametrize("size", [1, 4])
+def test_constants_that_name_the_batch_are_made_to_hold_for_any(
+    tmp_path: Path, case: tuple, size: int
+) -> None:
+    nodes, constants = case
+    model = graph_of(nodes, {"x": (3, 1, 4)}, {name: value(size) for name, value in constants.items()})
+    _assert_free(load_teacher(saved(tmp_path, _fixed_input(model, size))), size)
+
+
+def test_a_token_repeated_for_every_sample_joins_a_sequence(tmp_path: Path) -> None:
+    nodes = [
+        node("Shape", ["x"], ["shape"]),
+        node("Gather", ["shape", "zero"], ["batch"]),
+        node("Concat", ["batch", "rest"], ["target"], axis=0),
+        node("Expand", ["token", "target"], ["tokens"]),
+        node("Concat", ["tokens", "x"], ["y"], axis=1),
+    ]
+    constants = {"zero": np.array([0]), "rest": np.array([1, 4]), "token": random(1, 1, 4)}
+    teacher = load_teacher(saved(tmp_path, graph_of(nodes, {"x": (3, 4)}, constants)))
+    _assert_free(teacher, 1)
+    assert run(teacher.submodel(["x"], ["y"]), random_inputs(teacher, 5))["y"].shape == (5, 4, 4)
+
+
 def test_a_result_that_depends_on_the_batch_size_is_refused(tmp_path: Path) -> None:
     nodes = [
         node("Shape", ["x"], ["shape"]),
@@ -100,13 +142,13 @@ def test_a_squeezed_batch_of_one_is_refused(tmp_path: Path) -> None:
     nodes = [node("Squeeze", ["x", "a"], ["s"], "squeeze"), node("Relu", ["s"], ["y"], "relu")]
     model = graph_of(nodes, {"x": (4, 3)}, {"a": np.array([0])}, outputs=["s"])
     model.graph.output[0].name = "y"
-    path = saved(tmp_path, _fixed_input(model))
+    path = saved(tmp_path, _fixed_input(model, 1))
     with pytest.raises(UnsupportedError, match="Squeeze 'squeeze': acts along the batch axis"):
         load_teacher(path)
 
 
-def _fixed_input(model: onnx.ModelProto) -> onnx.ModelProto:
+def _fixed_input(model: onnx.ModelProto, size: int) -> onnx.ModelProto:
     del model.graph.value_info[:]
-    model.graph.input[0].type.tensor_type.shape.dim[0].dim_value = 1
+    model.graph.input[0].type.tensor_type.shape.dim[0].dim_value = size
     model.graph.output[0].type.tensor_type.ClearField("shape")
     return model

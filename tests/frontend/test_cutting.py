@@ -5,8 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sim_compress.frontend import load_teacher
-from tests.frontend.graphs import assert_exact, exact, graph_of, node, random, refused, saved
+from tests.frontend.graphs import exact, node, random, refused
 
 
 def _integers(*values: int) -> np.ndarray:
@@ -127,14 +126,6 @@ def test_grouped_rows_on_a_concatenation_make_an_identity_block(tmp_path: Path) 
     ]
     teacher = exact(tmp_path, nodes, {"x": (2, 6), "u": (4, 6)}, {"w": random(4, 3, 3)})
     assert [b.name for b in teacher.model.blocks] == ["joined"]
-
-
-def test_constants_join_a_concatenation_for_a_file_of_one_sample(tmp_path: Path) -> None:
-    nodes = [node("Concat", ["k", "x"], ["c"], axis=1), node("Relu", ["c"], ["y"])]
-    model = graph_of(nodes, {"x": (3, 4)}, {"k": random(1, 2, 4)})
-    model.graph.input[0].type.tensor_type.shape.dim[0].dim_value = 1
-    teacher = load_teacher(saved(tmp_path, model))
-    assert_exact(teacher, {"x": random(1, 3, 4)})
 
 
 MODES = ["constant", "reflect", "edge", "wrap"]
