@@ -12,10 +12,12 @@ from onnx.utils import Extractor
 
 from sim_compress.errors import InputError, SimCompressError
 from sim_compress.frontend import batch, cleaning
+from sim_compress.frontend.contractions import decompose
 from sim_compress.frontend.freeing import repeat_joined_constants
 from sim_compress.frontend.lowering import StateTensors, lower
 from sim_compress.frontend.network_file import NetworkFile, read_network
 from sim_compress.frontend.refusals import check_known_operators
+from sim_compress.frontend.registry import STANDARD
 from sim_compress.model import ImplicitModel, Shape
 
 
@@ -131,6 +133,9 @@ def _cleaned(model: onnx.ModelProto) -> tuple[onnx.ModelProto, bool]:
         cleaning.annotate(graph)
         graph = batch.freed(graph, size)
     cleaning.annotate(graph)
+    opset = next(o.version for o in graph.opset_import if o.domain in STANDARD)
+    if decompose(graph.graph, _feature_shapes(graph), opset):
+        cleaning.annotate(graph)
     return graph, size is not None
 
 

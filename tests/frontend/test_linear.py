@@ -62,7 +62,7 @@ def test_a_second_product_reads_an_identity_block(tmp_path: Path) -> None:
 
 REFUSED = {
     "transA": ([node("Gemm", ["x", "w"], ["y"], transA=1)], {"x": (3,)}, {"w": random(2, 4)}),
-    "not one matrix": ([node("MatMul", ["x", "w"], ["y"])], {"x": (2, 3, 4)}, {"w": random(2, 4, 5)}),
+    "not one matrix": ([node("MatMul", ["x", "w"], ["y"])], {"x": (1, 3, 4)}, {"w": random(2, 4, 5)}),
     "along the batch axis": ([node("MatMul", ["w", "x"], ["y"])], {"x": (4,)}, {"w": random(2, 3)}),
     "A a constant": ([node("Gemm", ["w", "x"], ["y"])], {"x": (4,)}, {"w": random(2, 3)}),
 }

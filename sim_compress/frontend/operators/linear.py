@@ -77,3 +77,14 @@ def _matrix(constant: Array, rank: int) -> Array:
     if not 2 <= constant.ndim <= rank + 1 or constant.size != constant.shape[-2] * constant.shape[-1]:
         raise RefusalError(f"its constant of shape {constant.shape} is not one matrix")
     return constant.reshape(constant.shape[-2:])
+
+
+@operator(
+    "Einsum",
+    becomes="transposes, sums, and tied rows or the product of two activations",
+    limits="at most two operands, none with one axis twice; the batch axis stays first",
+)
+def einsum(call: Call) -> Affine:
+    raise RefusalError(
+        f"its equation {call.attribute('equation')!r} is no contraction of at most two operands"
+    )
