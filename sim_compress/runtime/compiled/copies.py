@@ -40,7 +40,7 @@ def selected(maps: Sequence[LinearMap], source: Place | Outside) -> NDArray[np.i
     if not all(map(selects, maps)):
         return None
     # Zero padding must differ from the first place: number from one.
-    return apply_chain(maps, source.elements[..., None] + 1)[..., 0] - 1
+    return np.asarray(apply_chain(maps, source.elements[..., None] + 1)[..., 0] - 1)
 
 
 def copy_chain(context: Context, maps: Sequence[LinearMap], name: str, target: Place) -> None:
