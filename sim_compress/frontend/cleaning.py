@@ -36,16 +36,29 @@ def normalise(model: onnx.ModelProto) -> onnx.ModelProto:
     return copy
 
 
+def _written(model: onnx.ModelProto) -> onnx.ModelProto:
+    with tempfile.TemporaryDirectory() as folder:
+        target = Path(folder) / "optimised.onnx"
+        open_session(model, target)
+        return onnx.load(target)
+
+
+def _has_constant_nodes(graph: onnx.GraphProto) -> bool:
+    """Whether a node reads constants alone."""
+    constants = {i.name for i in graph.initializer}
+    return any(set(n.input) <= constants for n in graph.node)
+
+
 def optimised(model: onnx.ModelProto) -> onnx.ModelProto:
     """The graph after onnxruntime's basic optimisation, without nodes that no output needs.
 
     Raises:
         ModelFileError: onnxruntime refuses the network.
     """
-    with tempfile.TemporaryDirectory() as folder:
-        target = Path(folder) / "optimised.onnx"
-        open_session(model, target)
-        written = onnx.load(target)
+    written = _written(model)
+    if _has_constant_nodes(written.graph):
+        # Operators without a kernel are replaced by their bodies after constants are folded.
+        written = _written(written)
     graph = written.graph
     if graph.sparse_initializer:
         raise ModelFileError(

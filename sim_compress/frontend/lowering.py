@@ -98,9 +98,8 @@ class _Walk:
         graph = model.graph
         self.known = known
         self.inputs = tuple(Input(i.name, shapes[i.name]) for i in graph.input)
-        self.values: dict[str, Affine | Array] = {
-            i.name: numpy_helper.to_array(i) for i in graph.initializer
-        } | {i.name: reference(i.name, i.shape) for i in self.inputs}
+        self.values: dict[str, Affine | Array] = {i.name: numpy_helper.to_array(i) for i in graph.initializer}
+        self.values |= {i.name: reference(i.name, i.shape) for i in self.inputs}
         self.shapes = {i.name: i.shape for i in self.inputs}
         self.inferred = shapes
         self.opset = next(o.version for o in model.opset_import if o.domain in STANDARD)
