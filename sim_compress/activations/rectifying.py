@@ -13,9 +13,8 @@ TANH_SCALE, TANH_CUBE = math.sqrt(2 / math.pi), 0.044715
 
 
 def sigmoid(z: Array) -> Array:
-    """1 / (1 + exp(-z)) without overflow."""
-    half = np.asarray(0.5, z.dtype)
-    return half * (np.tanh(half * z) + 1)
+    """1 / (1 + exp(-z)); where the exponential overflows that is 0."""
+    return 1 / (1 + np.exp(-z))
 
 
 def softplus(z: Array) -> Array:

@@ -13,6 +13,8 @@ from sim_compress.states import Teacher
 
 # Outputs of the exact model and of onnxruntime differ by float32 rounding, far below this.
 EXACTNESS = 1e-3
+# onnxruntime's sigmoid and tanh are off by 1e-7 of their range, which is much of an output near zero.
+OF_RANGE = 1e-6
 
 
 def check_calibration(teacher: Teacher, inputs: ArrayLike | Mapping[str, ArrayLike]) -> dict[str, Array]:
@@ -43,7 +45,7 @@ def check_exact(teacher: Teacher, inputs: Mapping[str, Array]) -> None:
         theirs = np.moveaxis(output, -1, 0)
         scale = max(float(np.abs(theirs).max(initial=0.0)), np.finfo(np.float32).tiny)
         difference = float(np.abs(ours[name] - theirs).max(initial=0.0)) / scale
-        if not difference <= EXACTNESS:
+        if not difference <= EXACTNESS + OF_RANGE / scale:
             raise UnsupportedError(
                 f"output {name!r} of the state model differs from the network's by {difference:.2g} of its "
                 f"size (rounding stays below {EXACTNESS:g}): please report this network"

@@ -129,6 +129,8 @@ def _fitting(
     if wanted is None or wanted.shape != probes.shape:
         return None
     z = np.moveaxis(probes, 0, -1)
+    if not np.isfinite(wanted).all():
+        return None
     fitting = list(_broadcasting(behind, probes.shape[1:]))
     for phi in candidates:
         x = np.moveaxis(phi(z), -1, 0)
