@@ -148,6 +148,15 @@ def row_scaling(model: ImplicitModel, kappa: float, headroom: float) -> Scaling:
     return perron_scaling(model, kappa)
 
 
+def row_bounds(model: ImplicitModel, scaling: Scaling, kappa: float) -> Scaling:
+    """What |A| s may be for every pre-activation, of the shape of the state: kappa s / L, L that of phi.
+
+    Blocks without a scaling have no bound, nor have those whose phi is constant.
+    """
+    slopes = {b.name: b.phi.lipschitz(b.affine.shape) for b in model.blocks}
+    return {name: kappa * s / slopes[name] for name, s in scaling.items() if slopes[name] > 0}
+
+
 def verify(model: ImplicitModel, certificate: Certificate) -> None:
     """Recompute a certificate from the model's stored values.
 

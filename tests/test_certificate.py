@@ -5,16 +5,20 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from sim_compress.activations import Activation
 from sim_compress.certificate import (
     Certificate,
+    absolute_rows,
     certify,
     norm_bound,
+    row_bounds,
+    row_scaling,
     substituted_scaling,
     verify,
 )
 from sim_compress.errors import CertificateError
-from sim_compress.model import matrices
-from tests.networks import loop, residual_network
+from sim_compress.model import Affine, ImplicitModel, Input, Output, Pad, StateBlock, Term, matrices
+from tests.networks import bias, loop, residual_network, weight
 
 
 def test_a_feed_forward_model_is_certified_by_its_order():
@@ -88,3 +92,60 @@ def test_a_norm_below_the_recomputed_one_is_refused():
 def test_a_scaling_with_a_zero_is_refused():
     with pytest.raises(CertificateError, match="no positive scaling"):
         verify(loop(0.5), Certificate("norm", 0.5, scaling={"x": np.zeros(8)}))
+
+
+GATE = Activation("product", {"parts": ((8,), (8,))})
+
+
+def gated(looped: bool) -> ImplicitModel:
+    """Rows, a sigmoid gate of them and the product of both; the rows may read the product."""
+    flat = [Pad((0,), (8,)), Pad((8,), (0,))]
+    terms = (Term("u", (), weight(8, 4)), *((Term("product", (), 0.01 * weight(8, 8)),) if looped else ()))
+    return ImplicitModel(
+        (Input("u", (4,)),),
+        (
+            StateBlock("rows", Affine((8,), terms, bias(8)), Activation("identity")),
+            StateBlock("gate", Affine((8,), (Term("rows", (), weight(8, 8)),)), Activation("sigmoid")),
+            StateBlock("product", Affine((16,), (Term("rows", (flat[0],)), Term("gate", (flat[1],)))), GATE),
+            StateBlock("after", Affine((8,), (Term("product", (), weight(8, 8)),)), Activation("relu")),
+        ),
+        (Output("y", Affine((8,), (Term("after"),))),),
+    )
+
+
+def test_an_acyclic_model_may_hold_products():
+    certificate = certify(gated(looped=False))
+    assert certificate.kind == "acyclic"
+    verify(gated(looped=False), certificate)
+
+
+def test_a_loop_through_a_product_has_no_certificate():
+    with pytest.raises(CertificateError, match="product of block 'product' has no Lipschitz constant"):
+        certify(gated(looped=True))
+    ones = {b.name: np.ones(b.shape) for b in gated(looped=True).blocks}
+    assert norm_bound(gated(looped=True), ones) == np.inf
+    with pytest.raises(CertificateError, match="no Lipschitz constant"):
+        row_scaling(gated(looped=True), 0.99, 2.0)
+
+
+def test_substitution_starts_anew_behind_a_product():
+    model = gated(looped=False)
+    scaling = substituted_scaling(model, 0.99)
+    assert set(scaling) == {"rows", "gate", "after"}
+    assert all(np.isfinite(s).all() for s in scaling.values())
+    assert (scaling["after"] == 1).all()
+    bounds = row_bounds(model, scaling, 0.99)
+    assert (absolute_rows(model.blocks[1].affine, scaling) <= bounds["gate"] * (1 + 1e-12)).all()
+    np.testing.assert_allclose(bounds["gate"], 0.99 * scaling["gate"] / 0.25)
+
+
+def test_scalings_that_would_overflow_start_anew():
+    steep = Activation("layer_norm", {"axes": (0,), "epsilon": 1e-12})
+    rows = [
+        StateBlock(f"b{i}", Affine((8,), (Term(f"b{i - 1}" if i else "u", (), weight(8, 8)),)), steep)
+        for i in range(60)
+    ]
+    model = ImplicitModel((Input("u", (8,)),), tuple(rows), (Output("y", Affine((8,), (Term("b59"),))),))
+    scaling = substituted_scaling(model, 0.5)
+    assert 0 < len(scaling) < 60
+    assert all(np.isfinite(s).all() for s in scaling.values())

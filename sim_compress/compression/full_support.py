@@ -22,8 +22,16 @@ def widened(model: ImplicitModel) -> dict[str, Affine]:
 
     Raises:
         UnsupportedError: rows are tied along positions, which a dense row over all states cannot be, or a
-            grouped convolution's features are.
+            grouped convolution's features are; or a phi has no Lipschitz constant, so that no kappa proves
+            its loops.
     """
+    steep = [b for b in model.blocks if not np.isfinite(b.phi.lipschitz(b.affine.shape))]
+    if steep:
+        raise UnsupportedError(
+            f"full support makes loops, and phi = {steep[0].phi.name} of block {steep[0].name!r} has no "
+            "Lipschitz constant, without which kappa proves nothing: networks with such blocks have the "
+            "support of the network alone"
+        )
     tied = [name for name, a in model.affines() if a.weighted and math.prod(a.positions) > 1]
     grouped = [name for name, a in model.affines() if any(t.groups > 1 for t in a.weighted)]
     if tied or grouped:

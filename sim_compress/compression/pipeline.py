@@ -8,13 +8,13 @@ from pathlib import Path
 from numpy.typing import ArrayLike
 
 from sim_compress.artifact import JSON, write
-from sim_compress.certificate import Certificate, Scaling, certify, row_scaling
+from sim_compress.certificate import Certificate, certify
 from sim_compress.compression.checks import check_calibration, check_exact, weights_to_keep
 from sim_compress.compression.convex import constrained
 from sim_compress.compression.exact import matched
 from sim_compress.compression.full_support import widened, without_empty_terms
 from sim_compress.compression.outcomes import Outcomes, outcomes
-from sim_compress.compression.rows import HEADROOM, row_problems, with_rows
+from sim_compress.compression.rows import Limits, row_limits, row_problems, with_rows
 from sim_compress.compression.scope import parts
 from sim_compress.compression.settings import Settings
 from sim_compress.compression.tasks import Planned, regressed, regressed_by
@@ -119,7 +119,7 @@ def compress(
         "sparsity": sparsity,
         "total_sparsity": total,
     }
-    return Compressed(model, certify(model, plan.scaling), plan.outcomes, provenance, sparsity, total)
+    return Compressed(model, certify(model, plan.limits.scaling), plan.outcomes, provenance, sparsity, total)
 
 
 def _sparsity(teacher: ImplicitModel, model: ImplicitModel, names: Container[str] | None = None) -> float:
@@ -141,7 +141,7 @@ class _Plan:
     alphas: Mapping[str, float]
     affines: Mapping[str, Affine]
     groups: Mapping[str, tuple[Planned, ...]]
-    scaling: Scaling
+    limits: Limits
     outcomes: Outcomes
 
 
@@ -158,10 +158,10 @@ def _plan(
     own = dict(teacher.model.affines())
     counts = [weights_to_keep([own[n] for n in part.names], part.target) for part in scope]
     affines = {n: a for n, a in affines.items() if any(n in part.names for part in scope)}
-    scaling = row_scaling(teacher.model, settings.kappa, HEADROOM)
+    limits = row_limits(teacher.model, settings.kappa)
     grams = baseline_grams(teacher, affines, inputs, partial(progress, "states"))
     blocks = {
-        name: _blocks(Visit(name, affine, grams[name]), settings, scaling) for name, affine in affines.items()
+        name: _blocks(Visit(name, affine, grams[name]), settings, limits) for name, affine in affines.items()
     }
     alphas: dict[str, float] = {}
     groups: dict[str, tuple[Planned, ...]] = {}
@@ -177,7 +177,7 @@ def _plan(
                 planned, found = constrained(planned, alphas[part.pattern], convex, chosen)
         groups |= planned
         solutions += found
-    return _Plan(settings, alphas, affines, groups, scaling, outcomes(solutions))
+    return _Plan(settings, alphas, affines, groups, limits, outcomes(solutions))
 
 
 def _share(progress: Progress, number: int, total: int, part: float) -> None:
@@ -200,10 +200,10 @@ def _allocated(
     return allocation.alpha, groups, solutions
 
 
-def _blocks(visit: Visit, settings: Settings, scaling: Scaling) -> tuple[Block, ...]:
+def _blocks(visit: Visit, settings: Settings, limits: Limits) -> tuple[Block, ...]:
     """The row problems of every row group of one block."""
     return tuple(
-        row_problems(visit.name, visit.affine, group, gram, settings, scaling)
+        row_problems(visit.name, visit.affine, group, gram, settings, limits)
         for group, gram in zip(row_groups(visit.affine), visit.grams, strict=True)
     )
 
@@ -214,7 +214,7 @@ def _in_order(
     """Blocks in order on regenerated states: later rows repair earlier errors."""
 
     def rows(visit: Visit) -> Affine:
-        fresh = _blocks(visit, plan.settings, plan.scaling)
+        fresh = _blocks(visit, plan.settings, plan.limits)
         groups = [
             replace(planned, block=b) for planned, b in zip(plan.groups[visit.name], fresh, strict=True)
         ]

@@ -1,17 +1,17 @@
 """Between the state model and the numerical core: rows of a block as problems, and solutions as rows."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import sparse
 
-from sim_compress.certificate import Scaling, absolute_features
+from sim_compress.certificate import Scaling, absolute_features, row_bounds, row_scaling
 from sim_compress.compression.full_support import own_states
 from sim_compress.compression.settings import Settings
 from sim_compress.core import FORBIDDEN, L1, Ball, Block, Gram, Penalty, RowProblems, standardise
 from sim_compress.core.gram import Matrix
-from sim_compress.model import Affine, Term, weight_shape
+from sim_compress.model import Affine, ImplicitModel, Term, weight_shape
 from sim_compress.states import RowGroup, row_groups, teacher_rows
 
 # Strength of the pull towards the teacher's row, times features per data point.
@@ -20,26 +20,49 @@ DAMPING = 0.3
 HEADROOM = 2.0
 
 
+@dataclass(frozen=True)
+class Limits:
+    """The kappa constraint: |A| s <= bound for the rows of the blocks that have a bound.
+
+    Attributes:
+        scaling: s of theorem 2.4 for the blocks that have one.
+        bounds: block name -> bound, of the shape of the state.
+    """
+
+    scaling: Scaling
+    bounds: Scaling
+
+
+def row_limits(model: ImplicitModel, kappa: float) -> Limits:
+    """The constraint under which rows are solved that start from a model's own.
+
+    Raises:
+        CertificateError: its blocks form a loop of which kappa is not proven.
+    """
+    scaling = row_scaling(model, kappa, HEADROOM)
+    return Limits(scaling, row_bounds(model, scaling, kappa))
+
+
 def row_problems(
-    name: str, affine: Affine, group: RowGroup, gram: Gram, settings: Settings, scaling: Scaling
+    name: str, affine: Affine, group: RowGroup, gram: Gram, settings: Settings, limits: Limits
 ) -> Block:
     """The row problems of one row group, with its penalty and its kappa constraint.
 
     Args:
-        name: the block's name; its scaling bounds its rows. Outputs have none and are not bounded.
+        name: the block's name. Outputs are not bounded.
         affine: the teacher's rows.
         group: which of them.
         gram: moments of their design and target.
-        settings: objective and kappa.
-        scaling: s of theorem 2.4 for every block.
+        settings: objective and support.
+        limits: the kappa constraint.
     """
     # Damped rows match nothing but the teacher's.
     damping = 0.0 if settings.matching == "exact" else DAMPING * group.width / gram.points
     problems = standardise(gram, teacher_rows(affine, group), damping)
     penalty = L1 if settings.objective == "l1" else Penalty(_typical_size(problems.prior))
     ball = None
-    if name in scaling:
-        ball = _ball(affine, group, problems, settings.kappa * _smallest(affine, scaling[name]), scaling)
+    if name in limits.bounds:
+        ball = _ball(affine, group, problems, _smallest(affine, limits.bounds[name]), limits.scaling)
     if ball is not None and settings.support == "full":
         ball = replace(ball, weights=np.where(own_states(name, affine, group), FORBIDDEN, ball.weights))
     return Block(problems, penalty, ball)
@@ -67,9 +90,9 @@ def _ball(
 
 
 def _smallest(affine: Affine, own: Matrix) -> Matrix:
-    """Smallest scaling of each row's states over the positions that share the row, (rows,).
+    """Smallest bound of each row over the positions that share the row, (rows,).
 
-    A phi that pools has states of another shape; their scaling is constant, by substitution.
+    A phi that pools has states of another shape; their bound is constant, by substitution.
     """
     if own.shape != affine.shape:
         return np.full(affine.rows, float(own.min()))

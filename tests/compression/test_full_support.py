@@ -9,6 +9,7 @@ from sim_compress import Settings, compress, load
 from sim_compress.certificate import verify
 from sim_compress.errors import UnsupportedError
 from sim_compress.runtime import Session, schedule
+from tests.frontend.graphs import graph_of, node, random, saved
 
 MODELS = Path(__file__).parents[2] / "models"
 
@@ -56,3 +57,14 @@ def test_accuracy_is_that_of_the_networks_own_support(result):
 def test_tied_rows_are_refused(images):
     with pytest.raises(UnsupportedError, match="tied or grouped"):
         compress(MODELS / "resnet20.onnx", images[:4], Settings(0.5, support="full"))
+
+
+def test_a_product_of_states_has_no_full_support(tmp_path):
+    nodes = [
+        node("Gemm", ["x", "w"], ["a"], "rows"),
+        node("Sigmoid", ["a"], ["s"], "gate"),
+        node("Mul", ["s", "x"], ["y"], "gated"),
+    ]
+    path = saved(tmp_path, graph_of(nodes, {"x": (4,)}, {"w": random(4, 4)}))
+    with pytest.raises(UnsupportedError, match="phi = product of block 'gated' has no Lipschitz constant"):
+        compress(path, random(20, 4), Settings(0.3, support="full"))
