@@ -114,3 +114,22 @@ def same(a: object, b: object) -> bool:
     if isinstance(a, dict) and isinstance(b, dict):
         return a.keys() == b.keys() and all(same(a[key], b[key]) for key in a)
     return type(a) is type(b) and a == b
+
+
+def gated_model() -> ImplicitModel:
+    """A phi of two parts, one along axes and one with an array as attribute."""
+    size = 12
+    gated = Affine((2 * size,), (Term("u", (Reshape((size,)), Pad((0,), (size,)))), Term("norm", FLAT)))
+    slopes = {"slopes": np.linspace(-1, 1, 4, dtype=np.float32)}
+    return ImplicitModel(
+        (Input("u", (3, 4)),),
+        (
+            StateBlock("norm", Affine((3, 4), (Term("u"),)), Activation("softmax", {"axes": (1,)})),
+            StateBlock("gate", gated, Activation("product", {"parts": ((3, 4), (3, 4))})),
+            StateBlock("bent", Affine((3, 4), (Term("gate"),)), Activation("prelu", slopes)),
+        ),
+        (Output("y", Affine((3, 4), (Term("bent"),))),),
+    )
+
+
+FLAT = (Reshape((12,)), Pad((12,), (0,)))

@@ -7,7 +7,7 @@ import pytest
 
 from .breaking import Change, Rule, cases, field, no_field, refusal, refusal_after
 from .crafting import with_text
-from .models import feedforward_model
+from .models import feedforward_model, gated_model
 
 EXPONENTS = "blocks.3.terms.1.weight.exponents"
 FIELDS: list[Rule] = [
@@ -139,3 +139,31 @@ def test_a_wrong_field_is_refused(change: Change, message: str, tmp_path: Path) 
 )
 def test_metadata_that_is_not_strict_json_is_refused(text: str, message: str, tmp_path: Path) -> None:
     assert message in refusal(with_text(text, {}), tmp_path)
+
+
+PHIS: list[Rule] = [
+    ("axis beyond the shape", field("blocks.0.phi.axes", [2]), "blocks[0]: expected axes of (3, 4)"),
+    ("axis twice", field("blocks.0.phi.axes", [1, 1]), "blocks[0]: expected axes of (3, 4)"),
+    ("no axes", field("blocks.0.phi.axes", []), "blocks[0]: expected axes of (3, 4)"),
+    ("negative axis", field("blocks.0.phi.axes", [-1]), "axes[0]: expected a whole number"),
+    ("one part", field("blocks.1.phi.parts", [[24]]), "blocks[1]: expected 2 parts, found 1"),
+    ("parts no array", field("blocks.1.phi.parts", 24), "parts: expected an array"),
+    ("part no array", field("blocks.1.phi.parts", [12, 12]), "parts[0]: expected an array"),
+    ("empty part", field("blocks.1.phi.parts", [[0], [24]]), "parts[0][0]: expected a whole number in 1"),
+    ("parts too large", field("blocks.1.phi.parts", [[3, 4], [3, 5]]), "does not hold the parts"),
+    ("parts apart", field("blocks.1.phi.parts", [[3, 4], [4, 3]]), "blocks[1]: "),
+    (
+        "parts of a larger product",
+        field("blocks.1.phi", {"name": "matmul", "parts": [[12, 1], [1, 12]]}),
+        "term from 'gate' has shape (12, 12)",
+    ),
+    ("slopes elsewhere", field("blocks.2.phi.slopes", "B.0.bias"), "a number or the name of a tensor maps"),
+    ("slopes missing", field("blocks.2.phi.slopes", "maps.7"), "tensor 'maps.7': expected in the file"),
+]
+
+
+@cases(PHIS)
+def test_a_phi_that_does_not_fit_its_pre_activation_is_refused(
+    change: Change, message: str, tmp_path: Path
+) -> None:
+    assert message in refusal_after(change, gated_model(), tmp_path)

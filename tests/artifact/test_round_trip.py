@@ -24,9 +24,12 @@ from sim_compress.model import (
     Output,
     Reshape,
     Scale,
+    StateBlock,
     Term,
     matrices,
 )
+
+from tests.activations.examples import EXAMPLES
 
 from .crafting import PROVENANCE, encoded, header_of
 from .models import feedforward_model, looped_model, same
@@ -188,3 +191,16 @@ def test_a_refused_matrix_names_its_block() -> None:
     model = ImplicitModel((Input("u", (2,)),), (), (Output("y", affine),))
     with pytest.raises(InputError, match="'y': expected float32 weights"):
         encode(model, certify(model), {})
+
+
+@pytest.mark.parametrize("name", sorted(KINDS))
+def test_every_phi_comes_back_with_its_attributes(name: str, tmp_path: Path) -> None:
+    phi, shape = EXAMPLES[name]
+    block = StateBlock("block", Affine(shape, (Term("u"),)), phi)
+    output = Output("y", Affine(block.shape, (Term("block"),)))
+    model = ImplicitModel((Input("u", shape),), (block,), (output,))
+    data = encode(model, certify(model), {})
+    (tmp_path / "m.safetensors").write_bytes(data)
+    found = read(tmp_path / "m.safetensors")
+    assert same(found.model, model)
+    assert encode(found.model, found.certificate, {}) == data
