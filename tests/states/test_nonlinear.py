@@ -63,11 +63,7 @@ def test_a_network_and_its_implicit_model_have_the_same_states(path: Path) -> No
     for name, state in theirs.states.items():
         np.testing.assert_allclose(ours.states[name], state, atol=ROUNDING)
     weighted = {name for name, affine in network.model.affines() if affine.weighted}
-    assert (
-        set(theirs.preactivations)
-        == weighted
-        == {"query", "key", "value", "sigmoid", "logits", "out"} - ({"out"} - weighted)
-    )
+    assert set(theirs.preactivations) == weighted == {"query", "key", "value", "r", "sigmoid", "logits"}
 
 
 def test_a_network_is_advanced_from_states_that_are_no_tensors_of_it(path: Path) -> None:
