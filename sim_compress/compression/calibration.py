@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -23,7 +23,7 @@ class Opened(NamedTuple):
     """A teacher, its calibration inputs by name, and choices made for the user on the way."""
 
     teacher: Teacher
-    inputs: Mapping[str, ArrayLike] | ArrayLike
+    inputs: Mapping[str, Array]
     notes: tuple[str, ...]
 
 
@@ -66,7 +66,7 @@ def _gathered(names: Sequence[str], calibration: Calibration) -> tuple[dict[str,
     return {names[0]: as_array(calibration)}, ()
 
 
-def _is_loader(calibration: object) -> bool:
+def _is_loader(calibration: object) -> TypeGuard[Iterable[Any]]:
     """Whether this gives batches one after the other; a list is an array in numpy's eyes."""
     array = isinstance(calibration, np.ndarray | Sequence) or hasattr(calibration, "__array__")
     return not array and isinstance(calibration, Iterable)

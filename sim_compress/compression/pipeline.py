@@ -5,10 +5,9 @@ from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from numpy.typing import ArrayLike
-
 from sim_compress.artifact import JSON, write
 from sim_compress.certificate import Certificate, certify
+from sim_compress.compression.calibration import Calibration, opened
 from sim_compress.compression.checks import check_calibration, check_exact, weights_to_keep
 from sim_compress.compression.convex import constrained
 from sim_compress.compression.exact import matched
@@ -31,7 +30,6 @@ from sim_compress.states import (
     Teacher,
     Visit,
     baseline_grams,
-    open_teacher,
     regenerate,
     row_groups,
 )
@@ -67,8 +65,8 @@ class Compressed:
 
 
 def compress(
-    network: Teacher | str | Path,
-    inputs: ArrayLike | Mapping[str, ArrayLike],
+    network: object,
+    inputs: Calibration,
     settings: Settings,
     progress: Progress = lambda _stage, _part: None,
     engine: Engine | None = None,
@@ -77,13 +75,14 @@ def compress(
     """Sparse rows of M whose states and outputs match the network's.
 
     Args:
-        network: an ONNX file, an artifact (its model is compressed further), or an opened teacher.
-        inputs: unlabelled calibration inputs, name -> (samples, ...), or the array where there is one input.
+        network: an ONNX file, an artifact (its model is compressed further), a torch module or
+            ExportedProgram (left as it was), or an opened teacher.
+        inputs: unlabelled calibration inputs (samples, ...), arrays or tensors, by name where there are
+            several; or a loader of batches, whose labels are left out.
         settings: sparsity, objective, kappa, support, states.
         progress: called with a stage of STAGES and its finished part.
         engine: runs the row groups of baseline states, unless matched exactly; this process alone if not
             given. The result is the same to the byte.
-
         convex: f and C of every row in place of the objective, in cvxpy; needs a conic solver. Its rows are
             those of baseline states.
 
@@ -96,8 +95,8 @@ def compress(
     chosen = solver(settings.solver)
     if convex is not None and chosen.name == NATIVE:
         raise InputError("a convex f and C of your own need a conic solver: Settings(..., solver='clarabel')")
-    teacher = open_teacher(network) if isinstance(network, str | Path) else network
-    calibration = check_calibration(teacher, inputs)
+    teacher, arrays, notes = opened(network, inputs)
+    calibration = check_calibration(teacher, arrays)
     check_exact(teacher, calibration)
     full = settings.support == "full"
     affines = widened(teacher.model) if full else dict(teacher.model.affines())
@@ -119,6 +118,8 @@ def compress(
         "sparsity": sparsity,
         "total_sparsity": total,
     }
+    if notes:
+        provenance["notes"] = list(notes)
     return Compressed(model, certify(model, plan.limits.scaling), plan.outcomes, provenance, sparsity, total)
 
 

@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from sim_compress.export.graph import Graph, reshaped
+from sim_compress.export.graph import Graph, moved_axis, reshaped
 from sim_compress.model import (
+    AlongAxis,
     LinearMap,
     Offset,
     Pad,
@@ -145,6 +146,30 @@ def _offset(graph: Graph, tensor: str, step: Offset, _: Shape) -> str:
     return graph.node("Add", [tensor, graph.reals(step.offset, "offset")])
 
 
+def _along_axis(graph: Graph, tensor: str, step: AlongAxis, shape: Shape) -> str:
+    axis, rank = step.axis, len(shape)
+    if step.picks is not None:
+        # An entry behind the last one is the zero that some indices ask for.
+        beyond = shape[axis]
+        if (step.picks < 0).any():
+            tensor = graph.node("Pad", [tensor, _one_behind(graph, axis, rank)])
+        places = graph.integers(np.where(step.picks < 0, beyond, step.picks), "places")
+        return graph.node("Gather", [tensor, places], axis=axis + 1)
+    matrix = step.matrix.toarray()
+    if axis == rank - 2:
+        return graph.node("MatMul", [graph.reals(matrix, "matrix"), tensor])
+    last = moved_axis(graph, tensor, rank, axis, rank - 1)
+    product = graph.node("MatMul", [last, graph.reals(matrix.T, "matrix")])
+    return moved_axis(graph, product, rank, rank - 1, axis)
+
+
+def _one_behind(graph: Graph, axis: int, rank: int) -> str:
+    """Padding of one zero behind a feature axis."""
+    pads = [0] * (2 * rank + 2)
+    pads[rank + 1 + axis + 1] = 1
+    return graph.integers(pads, "pads")
+
+
 MAP_NODES: dict[str, Callable[[Graph, str, Any, Shape], str]] = {
     "reshape": _reshape,
     "transpose": _transpose,
@@ -154,4 +179,5 @@ MAP_NODES: dict[str, Callable[[Graph, str, Any, Shape], str]] = {
     "sum": _sum,
     "scale": _scale,
     "offset": _offset,
+    "alongaxis": _along_axis,
 }

@@ -1,4 +1,4 @@
-"""Qualified names of a torch module's parts, as its exporter leaves them in the graph and as blocks take them."""
+"""Qualified names of a torch module's parts: from its exporter's graph to blocks."""
 
 import ast
 from collections.abc import Collection, Mapping
@@ -30,6 +30,23 @@ def name_nodes(graph: onnx.GraphProto, parameters: Collection[str]) -> None:
         name = _parameter_owner(node, parameters, matrices) or _scope(node)
         node.name = _unique(name, node.op_type, taken)
         del node.metadata_props[:]
+    _name_tensors(graph)
+
+
+def _name_tensors(graph: onnx.GraphProto) -> None:
+    """Tensors go by their node: the exporter's own names for them are those of operations."""
+    kept = {o.name for o in graph.output}
+    names = {
+        tensor: f"{node.name}:{i}"
+        for node in graph.node
+        for i, tensor in enumerate(node.output)
+        if tensor and tensor not in kept
+    }
+    for node in graph.node:
+        for tensors in (node.input, node.output):
+            for i, tensor in enumerate(tensors):
+                tensors[i] = names.get(tensor, tensor)
+    del graph.value_info[:]
 
 
 def _parameter_owner(node: onnx.NodeProto, parameters: Collection[str], matrices: Collection[str]) -> str:

@@ -10,6 +10,7 @@ from onnx.external_data_helper import load_external_data_for_model
 from onnx.inliner import inline_local_functions
 
 from sim_compress.errors import ModelFileError, UnsupportedError
+from sim_compress.frontend.foreign import foreign_file
 
 # Operators of older files broadcast by other rules, and onnxruntime promises nothing for them.
 OLDEST_OPSET = 7
@@ -63,6 +64,8 @@ def _bytes(path: Path) -> bytes:
 def _parsed(path: Path, data: bytes) -> onnx.ModelProto:
     if not data:
         raise ModelFileError(f"{path}: is empty; expected an ONNX network")
+    if foreign := foreign_file(data):
+        raise ModelFileError(f"{path}: {foreign}")
     try:
         model = onnx.load_model_from_string(data)
     except DecodeError as error:

@@ -64,8 +64,8 @@ def load_module(module: Any, examples: Mapping[str, Array]) -> Teacher:
         raise MissingExtraError("onnxscript", "torch", "compression of a torch module")
     with _quiet():
         model = _exported(module, examples)
-    parameters = set(module.state_dict())
-    name_nodes(model.graph, parameters)
+    state = module.state_dict if is_program(module) else module.state_dict()
+    name_nodes(model.graph, set(state))
     data = model.SerializeToString(deterministic=True)
     name = type(module).__name__
     file = NetworkFile(Path(name), model, len(data), hashlib.sha256(data).hexdigest())

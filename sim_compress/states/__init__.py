@@ -3,7 +3,7 @@
 from sim_compress.states.designs import RowGroup, row_groups, teacher_rows
 from sim_compress.states.store import Store
 from sim_compress.states.streams import Visit, baseline_grams, regenerate
-from sim_compress.states.teachers import ImplicitTeacher, NetworkTeacher, Teacher, open_teacher
+from sim_compress.states.teachers import ImplicitTeacher, NetworkTeacher, Teacher, open_module, open_teacher
 
 __all__ = [
     "ImplicitTeacher",
@@ -13,6 +13,7 @@ __all__ = [
     "Teacher",
     "Visit",
     "baseline_grams",
+    "open_module",
     "open_teacher",
     "regenerate",
     "row_groups",

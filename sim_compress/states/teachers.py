@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from scipy import sparse
 
@@ -37,6 +37,7 @@ class Reading:
     states: Values
 
 
+@runtime_checkable
 class Teacher(Protocol):
     """A pretrained network, explicit or implicit, that gives its states block by block."""
 
@@ -185,6 +186,19 @@ def settle(stage: Stage, values: Mapping[str, Array]) -> Values:
 def dense_product(weight: sparse.csr_array, features: Array) -> Array:
     """weight @ features by BLAS: on large batches faster than the sparse product above 10 % density."""
     return weight.toarray() @ features
+
+
+def open_module(module: Any, examples: Mapping[str, Array]) -> Teacher:
+    """The teacher in a torch module or ExportedProgram; the module is left as it was.
+
+    Args:
+        module: what `frontend.is_module` takes for one.
+        examples: input name -> (samples, ...), from which shapes and dtypes are taken.
+
+    Raises:
+        InputError: torch cannot export it, or a node has no place in the state model.
+    """
+    return NetworkTeacher(frontend.load_module(module, examples))
 
 
 def open_teacher(path: str | Path) -> Teacher:

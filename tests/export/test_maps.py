@@ -7,6 +7,7 @@ from sim_compress.export.maps import MAP_NODES
 from sim_compress.model import (
     MAPS,
     Affine,
+    AlongAxis,
     ImplicitModel,
     Input,
     LinearMap,
@@ -21,6 +22,7 @@ from sim_compress.model import (
     Term,
     Transpose,
     chain_shape,
+    picking,
 )
 from tests.export.test_network import assert_same, operators
 from tests.networks import bias, patches, weight
@@ -45,6 +47,11 @@ CHAINS: dict[str, tuple[LinearMap, ...]] = {
         Scale(np.full((2, 3), 0.3)),
     ),
     "average with wide padding": (patches(1, 2, 1), Reshape((2, 1, 4, 4)), Sum((1,)), Scale(np.array(1.0))),
+    "picked": (picking(1, [4, 0, 0, 2], 5),),
+    "picked with zeros": (picking(0, [-1, 1, -1], 2),),
+    "interpolated": (AlongAxis(2, weight(9, 6)),),
+    "interpolated across": (AlongAxis(1, weight(3, 5)),),
+    "interpolated from the first": (AlongAxis(0, weight(3, 2)),),
     "several reshapes": (Reshape((60,)), Reshape((4, 15)), Reshape(SHAPE)),
 }
 
