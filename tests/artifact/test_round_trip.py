@@ -28,7 +28,6 @@ from sim_compress.model import (
     Term,
     matrices,
 )
-
 from tests.activations.examples import EXAMPLES
 
 from .crafting import PROVENANCE, encoded, header_of
