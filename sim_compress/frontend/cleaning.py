@@ -9,9 +9,12 @@ from onnx.utils import Extractor
 
 from sim_compress.errors import ModelFileError
 from sim_compress.frontend.quiet import open_session
+from sim_compress.frontend.registry import STANDARD
 
 # Initialisers need not be inputs from version 4 on; onnxruntime may lag behind the newest version.
 OLDEST_IR, NEWEST_IR = 4, 10
+# The newest operator set that every onnxruntime of the versions this package allows knows.
+NEWEST_OPSET = 21
 MAX_BYTES = 2**31 - 1
 # Larger constants are weights: no shape follows from their values.
 LARGEST_SETTING = 4096
@@ -26,6 +29,7 @@ def normalise(model: onnx.ModelProto) -> onnx.ModelProto:
     copy = onnx.ModelProto()
     copy.CopyFrom(model)
     copy.ir_version = min(max(copy.ir_version, OLDEST_IR), NEWEST_IR)
+    _date_back(copy)
     # An initialiser that is also an input could be overridden, so nothing would be folded into it.
     constants = {i.name for i in copy.graph.initializer}
     inputs = [i for i in copy.graph.input if i.name not in constants]
@@ -47,6 +51,18 @@ def _has_constant_nodes(graph: onnx.GraphProto) -> bool:
     """Whether a node reads constants alone."""
     constants = {i.name for i in graph.initializer}
     return any(set(n.input) <= constants for n in graph.node)
+
+
+def _date_back(model: onnx.ModelProto) -> None:
+    """Declare an older operator set where every node means the same in it."""
+    for entry in model.opset_import:
+        if entry.domain in STANDARD and entry.version > NEWEST_OPSET:
+            known = min(entry.version, onnx.defs.onnx_opset_version())
+            nodes = [n for n in model.graph.node if n.domain in STANDARD]
+            inner = any(a.HasField("g") or a.graphs for n in nodes for a in n.attribute)
+            since = [onnx.defs.get_schema(n.op_type, known, "").since_version for n in nodes]
+            if not inner and max(since, default=1) <= NEWEST_OPSET:
+                entry.version = NEWEST_OPSET
 
 
 def optimised(model: onnx.ModelProto) -> onnx.ModelProto:

@@ -16,6 +16,7 @@ from sim_compress.frontend.contractions import decompose
 from sim_compress.frontend.freeing import repeat_joined_constants
 from sim_compress.frontend.lowering import StateTensors, lower
 from sim_compress.frontend.network_file import NetworkFile, read_network
+from sim_compress.frontend.precision import in_float32
 from sim_compress.frontend.refusals import check_known_operators
 from sim_compress.frontend.registry import STANDARD
 from sim_compress.model import ImplicitModel, Shape
@@ -99,7 +100,7 @@ def teacher_of(file: NetworkFile) -> Teacher:
     """
     try:
         check_known_operators(file.model)
-        original = cleaning.normalise(file.model)
+        original = cleaning.normalise(in_float32(file.model))
         batch.check_inputs(original)
         cleaned, rebatched = _cleaned(original)
         lowered = lower(cleaned, _feature_shapes(cleaned))

@@ -6,7 +6,7 @@ the file; a case with several activations is tried with all inputs that share th
 
 import warnings
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -29,6 +29,10 @@ KINDS = ("node", "pytorch-converted", "pytorch-operator", "simple")
 LARGEST_INPUT = 2**18
 # Sums in float32, in another order than the case's, relative to its largest output.
 ROUNDING = 2e-5
+# onnxruntime 1.31 knows no newer one; what the sets up to 28 add to these operators is further types.
+RUNTIME_OPSET = 26
+# float16 keeps three digits, and the case's own steps round to it.
+HALF_ROUNDING = 1e-2
 PASSED, REFUSED, FAILED = "passed", "refused", "failed"
 
 
@@ -76,6 +80,11 @@ def _read(test: TestCase) -> Iterator[Case]:
             model = version_converter.convert_version(model, OLDEST_OPSET)
         except (RuntimeError, version_converter.ConvertError):
             return
+    if model.opset_import[0].version > RUNTIME_OPSET:
+        dated = onnx.ModelProto()
+        dated.CopyFrom(model)
+        dated.opset_import[0].version = RUNTIME_OPSET
+        model = dated
     for number, (inputs, outputs) in enumerate(_data_sets(test)):
         arrays = all(isinstance(u, np.ndarray) for u in (*inputs, *outputs))
         if arrays and len(inputs) == len(_fed(model)):
@@ -105,7 +114,17 @@ def _fed(model: onnx.ModelProto) -> list[onnx.ValueInfoProto]:
 def outcome(case: Case) -> str:
     """PASSED where some choice of activations is exact and none is wrong, REFUSED where none is accepted."""
     found = [_outcome(case, activations) for activations in _choices(case)]
+    if set(found) == {REFUSED} and len(case.outputs) > 1:
+        # The further outputs of some operators are for training.
+        found = [_outcome(_first_output(case), activations) for activations in _choices(case)]
     return next((o for o in (FAILED, PASSED) if o in found), REFUSED)
+
+
+def _first_output(case: Case) -> Case:
+    model = onnx.ModelProto()
+    model.CopyFrom(case.model)
+    del model.graph.output[1:]
+    return replace(case, model=model, outputs=case.outputs[:1])
 
 
 def _choices(case: Case) -> list[Sequence[int]]:
@@ -119,6 +138,7 @@ def _choices(case: Case) -> list[Sequence[int]]:
 
 def _outcome(case: Case, activations: Sequence[int]) -> str:
     feed = {_fed(case.model)[i].name: case.inputs[i] for i in activations}
+    states = {name: u.astype(np.float32) for name, u in feed.items()}
     with TemporaryDirectory() as folder:
         path = Path(folder) / "case.onnx"
         onnx.save(_with_constants(case, activations), path)
@@ -126,7 +146,7 @@ def _outcome(case: Case, activations: Sequence[int]) -> str:
             model = load_teacher(path).model
         except (UnsupportedError, ModelFileError):
             return REFUSED
-        found = Session(model, kernel="scipy").predict(feed)
+        found = Session(model, kernel="scipy").predict(states)
         names = [o.name for o in case.model.graph.output]
         if all(_close(found[n], y, case.tolerance) for n, y in zip(names, case.outputs, strict=True)):
             return PASSED
@@ -136,7 +156,10 @@ def _outcome(case: Case, activations: Sequence[int]) -> str:
 
 
 def _close(found: np.ndarray, expected: np.ndarray, tolerance: float) -> bool:
-    wanted = expected.astype(np.float32)
+    with np.errstate(over="ignore"):
+        wanted = expected.astype(np.float32)
+    if expected.dtype == np.float16:
+        tolerance = max(tolerance, HALF_ROUNDING)
     largest = float(np.abs(wanted[np.isfinite(wanted)]).max(initial=1))
     return found.shape == wanted.shape and np.allclose(
         found, wanted, rtol=tolerance, atol=ROUNDING * largest, equal_nan=True

@@ -4,6 +4,7 @@ The amplitude spectrum of a photograph falls as 1 / frequency; each image draws 
 """
 
 from collections.abc import Mapping, Sequence
+from math import prod
 
 import numpy as np
 
@@ -13,8 +14,9 @@ from sim_compress.model.maps import Array
 from sim_compress.report import Predict
 
 SAMPLES = 512
-# Enough to see to which pixel range a network responds.
-PROBES = 64
+# Enough to see to which pixel range a network responds: a number of inputs within bounds, by their size.
+PROBES = (4, 64)
+PROBE_ENTRIES = 2**19
 EXPONENTS = (1.0, 3.0)
 # As they are, in 0..1, and with about zero mean and unit variance.
 RANGES = (None, Scaling(), Scaling((0.45,), (0.225,)))
@@ -44,9 +46,15 @@ def made_up_inputs(
         return {name: u[:count] for name, u in others.items()} | shown
 
     if scaling is None:
-        scaling = max(RANGES, key=lambda candidate: _response(teacher, inputs(PROBES, candidate)))
+        few = _probes(expected)
+        scaling = max(RANGES, key=lambda candidate: _response(teacher, inputs(few, candidate)))
     pixels = PIXELS if scaling is None else f"pixels as {scaling}"
     return inputs(SAMPLES, scaling), f"smooth random images, {pixels}"
+
+
+def _probes(expected: Sequence[Input]) -> int:
+    least, most = PROBES
+    return min(max(PROBE_ENTRIES // sum(prod(i.shape) for i in expected), least), most)
 
 
 def _form(expected: Input) -> Layout | None:
