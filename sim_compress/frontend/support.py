@@ -26,24 +26,12 @@ later. A network with any other node is refused by one error that lists every su
 """
 
 ADDING = """\
-## Add an operator
-
-Write a handler in the module of its family under `sim_compress/frontend/operators/` and decorate it:
-
-    @operator("Neg", becomes="a scale, folded into weights where there are any")
-    def neg(call: Call) -> Affine:
-        return scaled(call.affine(0), MINUS)
-
-A handler asks its `Call` for inputs: `affine` as it is, `unweighted` where a fixed map follows (an input
-with parameters becomes a block first), `single` where a weight follows, `constant` for what must be in the
-file. It gives back an expression, a tuple of them, or `Activated` with a phi of `activations.KINDS`. What it
-cannot express it refuses with `RefusalError`, whose text is the reason the user reads. Then add a one-node
-test against onnxruntime in `tests/frontend/`, and write this page again.
+[adding_an_operator.md](adding_an_operator.md) adds one from start to end.
 """
 
 
 def page() -> str:
-    """The whole page: what a network may hold, by family, and how to add an operator."""
+    """The whole page: what a network may hold, by family, and where to read how to add an operator."""
     rows = sorted(OPERATORS.values(), key=attrgetter("family", "name"))
     tables = []
     for family, members in groupby(rows, attrgetter("family")):
