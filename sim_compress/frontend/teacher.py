@@ -19,6 +19,7 @@ from sim_compress.frontend.network_file import NetworkFile, read_network
 from sim_compress.frontend.precision import in_float32
 from sim_compress.frontend.refusals import check_known_operators
 from sim_compress.frontend.registry import STANDARD
+from sim_compress.frontend.straightening import straighten
 from sim_compress.model import ImplicitModel, Shape
 
 
@@ -134,10 +135,13 @@ def _cleaned(model: onnx.ModelProto) -> tuple[onnx.ModelProto, bool]:
         cleaning.annotate(graph)
         graph = batch.freed(graph, size)
     cleaning.annotate(graph)
+    straightened = straighten(graph)
+    if straightened:
+        cleaning.annotate(graph)
     opset = next(o.version for o in graph.opset_import if o.domain in STANDARD)
     if decompose(graph.graph, _feature_shapes(graph), opset):
         cleaning.annotate(graph)
-    return graph, size is not None
+    return graph, straightened or size is not None
 
 
 def _feature_shapes(model: onnx.ModelProto) -> dict[str, Shape]:
