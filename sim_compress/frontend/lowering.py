@@ -14,7 +14,7 @@ from sim_compress.frontend.expressions import is_weighted, mapped, reference
 from sim_compress.frontend.names import block_names
 from sim_compress.frontend.operators import OPERATORS
 from sim_compress.frontend.recognition import Recognised, recognised
-from sim_compress.frontend.refusals import Refused, refusal_message
+from sim_compress.frontend.refusals import Refused, reason, refusal_message
 from sim_compress.frontend.registry import STANDARD, Activated, Call, RefusalError, Result, qualified_name
 from sim_compress.model import Affine, ImplicitModel, Input, LinearMap, Output, Shape, StateBlock
 from sim_compress.model.maps import Array
@@ -124,7 +124,7 @@ class _Walk:
             return
         operator = OPERATORS.get(qualified_name(node))
         if operator is None:
-            self._refuse(node, "this operator is not supported")
+            self._refuse(node, reason(node.op_type))
         elif known:
             try:
                 self._keep(node, operator.handler(self._call(node)))

@@ -9,6 +9,25 @@ from sim_compress.errors import UnsupportedError
 from sim_compress.frontend.operators import OPERATORS
 from sim_compress.frontend.registry import STANDARD, qualified_name
 
+UNSUPPORTED = "this operator is not supported"
+RECURRENT = "loops over steps inside one node; export the network with its steps unrolled"
+BRANCHING = "runs a graph of its own; export the network for one path, without control flow"
+QUANTISED = "computes in quantised numbers; export the network in float, before quantisation"
+RANDOM = "draws random numbers; export the network in evaluation mode"
+REASONS = {
+    **dict.fromkeys(("LSTM", "GRU", "RNN"), RECURRENT),
+    **dict.fromkeys(("If", "Loop", "Scan", "SequenceMap"), BRANCHING),
+    **dict.fromkeys(("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear"), QUANTISED),
+    **dict.fromkeys(("QLinearConv", "QLinearMatMul", "ConvInteger", "MatMulInteger"), QUANTISED),
+    **dict.fromkeys(("RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike"), RANDOM),
+    **dict.fromkeys(("Bernoulli", "Multinomial"), RANDOM),
+}
+
+
+def reason(operator: str) -> str:
+    """Why an operator that is in no table is refused, and what to do about it."""
+    return f"{UNSUPPORTED}: it {REASONS[operator]}" if operator in REASONS else UNSUPPORTED
+
 
 @dataclass(frozen=True)
 class Refused:
@@ -49,7 +68,7 @@ def check_known_operators(model: onnx.ModelProto) -> None:
         return
     types = _types(model, foreign)
     refused = [
-        Refused.of(n, "this operator is not supported")
+        Refused.of(n, reason(n.op_type))
         if _is_standard(n)
         else Refused.of(n, "this operator is in no standard operator set")
         for n in nodes

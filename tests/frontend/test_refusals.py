@@ -71,7 +71,21 @@ def test_subgraphs_are_refused(tmp_path: Path) -> None:
         node("Cast", ["s"], ["c"], "cast", to=onnx.TensorProto.BOOL),
         node("If", ["c"], ["y"], "branches", then_branch=branch, else_branch=branch),
     ]
-    assert "If 'branches'" in refused(tmp_path, nodes, {"x": (3,)})
+    message = refused(tmp_path, nodes, {"x": (3,)})
+    assert "If 'branches': this operator is not supported: it runs a graph of its own; export" in message
+
+
+def test_recurrent_and_quantised_nodes_are_refused_together_with_what_to_do(tmp_path: Path) -> None:
+    nodes = [
+        node("Transpose", ["x"], ["t"], perm=[1, 0, 2]),
+        node("GRU", ["t", "w", "r"], ["s", ""], "recurrent", hidden_size=2),
+        node("QuantizeLinear", ["x", "scale"], ["q"], "rounded"),
+        node("DequantizeLinear", ["q", "scale"], ["y"], "back"),
+    ]
+    constants = {"w": random(1, 6, 3), "r": random(1, 6, 2), "scale": np.array(0.1, np.float32)}
+    message = refused(tmp_path, nodes, {"x": (4, 3)}, constants, outputs=["y", "s"])
+    assert "GRU 'recurrent': this operator is not supported: it loops over steps" in message
+    assert "QuantizeLinear 'rounded': this operator is not supported: it computes in quantised" in message
 
 
 def test_an_output_that_no_input_reaches_is_refused(tmp_path: Path) -> None:
