@@ -64,7 +64,7 @@ class Coded:
 
 @dataclass(frozen=True)
 class _Support:
-    """Gaps between nonzeros; without them every entry is stored."""
+    """Zeros before each nonzero since the one before it, and how many of their low bits stand apart."""
 
     rice: int
     gaps: Numbers
@@ -95,10 +95,7 @@ def encode_matrix(weight: sparse.csr_array, size: Size) -> Coded:
     fields: dict[str, JSON] = {"columns": size.columns}
     if size.groups > 1:
         fields["groups"] = size.groups
-    gaps = np.diff(positions, prepend=-1) - 1
-    best = min((_Support(rice, gaps) for rice in range(_most_bits(gaps) + 1)), key=lambda s: s.bits)
-    values = code_values(canonical.data)
-    choices: list[tuple[_Support | None, CodedValues]] = [(best, values)]
+    choices: list[tuple[_Support | None, CodedValues]] = [(_support(positions), code_values(canonical.data))]
     # Storing zeros as values can only be shorter where they are few.
     if 2 * len(positions) >= size.entries:
         every = np.zeros(size.entries, np.float32)
@@ -119,6 +116,13 @@ def _positions(canonical: sparse.csr_array, size: Size) -> Numbers:
     return rows * size.width + local
 
 
+def _support(positions: Numbers) -> _Support:
+    """The shortest Rice code of the gaps."""
+    gaps = np.diff(positions, prepend=-1) - 1
+    longest = int(gaps.max(initial=0)).bit_length()
+    return min((_Support(rice, gaps) for rice in range(longest + 1)), key=lambda support: support.bits)
+
+
 def _canonical(weight: sparse.csr_array) -> sparse.csr_array:
     """A copy with sorted columns, no duplicates and no stored zeros."""
     if weight.dtype != np.float32:
@@ -133,24 +137,20 @@ def _canonical(weight: sparse.csr_array) -> sparse.csr_array:
     return copy
 
 
-def _most_bits(gaps: Numbers) -> int:
-    return int(gaps.max(initial=0)).bit_length()
-
-
 def _coded(fields: Mapping[str, JSON], support: _Support | None, values: CodedValues) -> Coded:
     """Fields that have their default are left out."""
     described = dict(fields)
-    lows, quotients = np.zeros(0, np.uint8), np.zeros(0, np.int64)
+    lows, highs = np.zeros(0, np.uint8), np.zeros(0, np.int64)
     if support is not None:
         described["count"] = len(support.gaps)
         if support.rice:
             described["rice"] = support.rice
         lows = pack(support.gaps, support.rice)
-        quotients = support.gaps >> support.rice
+        highs = support.gaps >> support.rice
     if values.kind is not FLOAT32:
         described["values"] = values.kind.name
     if values.exponents is not None:
         described["exponents"] = list(values.exponents)
     rests = pack(values.rests, rest_bits(values.kind, values.exponents is not None))
-    unary = pack_unary(np.concatenate([quotients, values.ranks]))
+    unary = pack_unary(np.concatenate([highs, values.ranks]))
     return Coded(described, np.concatenate([lows, rests, unary]), support.bits if support else 0)

@@ -16,6 +16,10 @@ def packed_size(count: int, bits: int) -> int:
 
 def pack(numbers: NDArray[np.integer], bits: int) -> Bytes:
     """Numbers below 2**bits, shape (count,), as bytes of shape (packed_size,)."""
+    if bits % 8 == 0:
+        return np.ascontiguousarray(
+            numbers.astype("<u4").view(np.uint8).reshape(-1, 4)[:, : bits // 8]
+        ).ravel()
     planes = np.empty((len(numbers), bits), np.uint8)
     for bit in range(bits):
         planes[:, bit] = (numbers >> bit) & 1

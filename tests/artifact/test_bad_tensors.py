@@ -64,8 +64,8 @@ TENSORS: list[Rule] = [
         "A.4.0: expected finite values, found nan",
     ),
     ("more nonzeros than stored", field(f"{WHOLE}.count", 18), "A.4.0: expected 18 numbers in unary"),
-    ("nonzero outside", tensor("A.4.0", far_nonzero), "expected nonzeros among 40 entries, found one at 47"),
-    ("gap beyond the matrix", far_gap, "expected nonzeros among 40 entries, found one at 85899345920"),
+    ("nonzero outside", tensor("A.4.0", far_nonzero), "expected all nonzeros among 40 entries"),
+    ("gap beyond the matrix", far_gap, "expected all nonzeros among 40 entries"),
     ("constant not finite", tensor("maps.0", with_entry(0, np.nan)), "maps.0: expected finite"),
     ("constant of integers", tensor("maps.0", np.int64), "maps.0: expected F32 or F64, found I64"),
 ]
