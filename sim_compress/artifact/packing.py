@@ -32,19 +32,17 @@ def unpack(packed: Bytes, count: int, bits: int) -> NDArray[np.uint32]:
     Raises:
         ArtifactError: a bit after the last number is set.
     """
-    if bits % 8 == 0:
-        whole = np.zeros((count, 4), np.uint8)
-        whole[:, : bits // 8] = packed.reshape(count, bits // 8)
-        return whole.view("<u4")[:, 0]
     used = count * bits % 8
     if used and packed[-1] >> used:
         raise ArtifactError(f"expected zeros after bit {count * bits}, found the last byte {packed[-1]:#04x}")
-    # A number of at most 32 bits that starts anywhere in a byte lies within the 8 bytes from there.
     padded = np.concatenate([packed, np.zeros(8, np.uint8)])
+    mask = np.uint32((1 << bits) - 1)
+    if bits % 8 == 0:
+        return np.ndarray((count,), "<u4", padded, strides=(bits // 8,)) & mask
+    # A number of at most 32 bits that starts anywhere in a byte lies within the 8 bytes from there.
     windows = np.ndarray((len(packed) + 1,), "<u8", padded, strides=(1,))
     first = np.arange(0, count * bits, bits, dtype=np.uint64)
-    numbers = windows[first >> 3] >> (first & 7)
-    return numbers.astype(np.uint32) & np.uint32((1 << bits) - 1)
+    return (windows[first >> 3] >> (first & 7)).astype(np.uint32) & mask
 
 
 def pack_unary(numbers: NDArray[np.integer]) -> Bytes:
