@@ -3,8 +3,8 @@
 usage: python tools/bench/files.py NETWORK.onnx ARTIFACT ... [--eval SET.npz] [--rounds 40]
 
 Every artifact as it is and with its values rounded to float16 and bfloat16: bytes against the ONNX file and
-its gzip, bits of the supports against their entropy, accuracy on the set if one is given. Then the time to load
-each, in turn with the creation of an onnxruntime session of the dense network.
+its gzip, bits of the supports against their entropy, accuracy on the set if one is given. Then the time to
+load each, in turn with the creation of an onnxruntime session of the dense network.
 """
 
 import argparse
