@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sim_compress.artifact import read, write
+from sim_compress.artifact import encode, read, write
 from sim_compress.artifact.spec import block_part, output_part
 from sim_compress.certificate import certify
 from sim_compress.model import VALUES, ImplicitModel, rounded
@@ -18,6 +18,7 @@ from .crafting import encoded
 from .models import feedforward_model, looped_model
 
 ROOT = Path(__file__).parents[2]
+SHIPPED = ROOT / "models/fashion_implicit.sim.safetensors"
 MOST_LINES = 100
 
 
@@ -54,7 +55,12 @@ def test_a_reader_written_from_the_page_finds_the_same_rows(
 
 
 def test_it_reads_the_artifact_that_ships() -> None:
-    check_same_rows(ROOT / "models/fashion_implicit.sim.safetensors")
+    check_same_rows(SHIPPED)
+
+
+def test_the_artifact_that_ships_is_what_this_version_writes() -> None:
+    found = read(SHIPPED)
+    assert encode(found.model, found.certificate, found.provenance) == SHIPPED.read_bytes()
 
 
 def test_it_is_short_and_needs_numpy_and_the_standard_library_alone() -> None:
