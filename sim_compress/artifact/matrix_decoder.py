@@ -131,24 +131,27 @@ def _values(packed: Bytes, ones: Numbers, claims: _Claims) -> Floats:
 
 def _positions(lows: NDArray[np.uint32], ones: Numbers, rice: int, entries: int) -> Numbers:
     """Places of the nonzeros among the entries, from the gaps `high << rice | low` before each."""
-    if not len(ones):
-        return ones
+    positions = _summed(lows, ones, rice, entries) if rice and len(ones) else ones
+    if len(positions) and positions[-1] >= entries:
+        raise _beyond(entries)
+    return positions
+
+
+def _summed(lows: NDArray[np.uint32], ones: Numbers, rice: int, entries: int) -> Numbers:
+    """Sums of the gaps, and of one for each nonzero before."""
     order = np.arange(len(ones))
-    highs = ones - order
+    positions = ones - order
     # As a Python number, so that a claim too large for 64 bits does not wrap.
-    if int(highs[-1]) << rice < entries:
-        positions = _summed(lows, highs, order, rice) if rice else ones
-        if positions[-1] < entries:
-            return positions
-    raise ArtifactError(f"expected all nonzeros among {entries} entries, found one beyond them")
+    if int(positions[-1]) << rice >= entries:
+        raise _beyond(entries)
+    positions <<= rice
+    positions += order
+    positions += np.cumsum(lows, dtype=np.int64)
+    return positions
 
 
-def _summed(lows: NDArray[np.uint32], highs: Numbers, order: Numbers, rice: int) -> Numbers:
-    """Sums of the gaps and of one for each nonzero before, written over `highs`, which are sums already."""
-    highs <<= rice
-    highs += order
-    highs += np.cumsum(lows, dtype=np.int64)
-    return highs
+def _beyond(entries: int) -> ArtifactError:
+    return ArtifactError(f"expected all nonzeros among {entries} entries, found one beyond them")
 
 
 def _csr(values: Floats, positions: NDArray[Any], size: Size) -> sparse.csr_array:
