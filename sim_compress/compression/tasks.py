@@ -42,7 +42,10 @@ def regressed(planned: Planned) -> Matrix:
 
 
 def regressed_by(engine: Engine, groups: Sequence[Planned], progress: Progress) -> list[Matrix]:
-    """`regressed` of every row group, in order."""
+    """`regressed` of every row group, in order.
+
+    The costly ones are asked first: one of them asked last would keep a single worker busy at the end.
+    """
     shared: dict[str, NDArray[Any]] = {}
     for number, group in enumerate(groups):
         shared |= {f"{number}.{part}": getattr(group.block.problems, part) for part in PARTS}
@@ -50,8 +53,15 @@ def regressed_by(engine: Engine, groups: Sequence[Planned], progress: Progress) 
         if group.block.ball is not None:
             shared[f"{number}.weights"] = group.block.ball.weights
             shared[f"{number}.radius"] = group.block.ball.radius
-    tasks = [(number, group.block.penalty, group.count) for number, group in enumerate(groups)]
-    return engine.map(_regress, tasks, shared, progress)
+    order = sorted(range(len(groups)), key=lambda number: -_cost(groups[number].block.problems))
+    tasks = [(number, groups[number].block.penalty, groups[number].count) for number in order]
+    solved = dict(zip(order, engine.map(_regress, tasks, shared, progress), strict=True))
+    return [solved[number] for number in range(len(groups))]
+
+
+def _cost(problems: RowProblems) -> int:
+    """Operations of the polish, up to a factor: an eigendecomposition and products with the rows."""
+    return problems.features**2 * (problems.features + problems.rows)
 
 
 def _regress(shared: Arrays, task: tuple[int, Penalty, int]) -> Matrix:

@@ -38,7 +38,7 @@ def step(shared, q, v, cost) -> bool:
         v += move
         q += product
         return False
-    return _search(shared, q, v, cost, move)
+    return _search(shared, q, v, cost, move, product)
 
 
 @numba.njit(cache=True)
@@ -60,11 +60,16 @@ def _kinked(v, move, knee) -> bool:
 
 
 @numba.njit(cache=True)
-def _search(shared, q, v, cost, move) -> bool:
+def _search(shared, q, v, cost, move, whole) -> bool:
     """Take the best found part of a move, with coordinates held where they meet zero.
 
     The parts end where half, a quarter, ... of those coordinates have met it: with dependent columns active
     the move is huge and only its very beginning helps.
+
+    Args:
+        shared, q, v, cost: as for `step`.
+        move: of the active coordinates.
+        whole: H times the move.
 
     Returns:
         Whether the part was a true part that brought a coordinate to zero.
@@ -79,8 +84,9 @@ def _search(shared, q, v, cost, move) -> bool:
     best_move, best_product = np.zeros(len(v)), np.zeros(len(v))
     while halvings < HALVINGS:
         taken = np.where(meets <= part, -v, part * move)
-        product = np.zeros(len(v))
-        add_product(shared.H, product, taken)
+        # Few coordinates are held, so few columns of H are read again.
+        product = part * whole
+        add_product(shared.H, product, taken - part * move)
         change = np.dot(q, taken) + 0.5 * np.dot(product, taken) + value(v + taken, cost) - value(v, cost)
         if change >= best and best < 0.0:
             break
