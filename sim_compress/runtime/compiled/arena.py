@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,13 +12,12 @@ from sim_compress.runtime.compiled import machine
 from sim_compress.runtime.compiled.gate import new_gate
 from sim_compress.runtime.compiled.pacing import Pacing
 from sim_compress.runtime.compiled.places import Outside, Place
-from sim_compress.runtime.compiled.steps import Loop, Program, Reference, Step
+from sim_compress.runtime.compiled.steps import InPlace, Loop, Program, Reference, Step
 from sim_compress.runtime.compiled.team import Team
 from sim_compress.runtime.fixed_point import Convergence, Tolerance, solve
 
 
-@dataclass(frozen=True, eq=False)
-class Call:
+class Call(NamedTuple):
     """What a caller asks for.
 
     Attributes:
@@ -61,7 +60,7 @@ class Arena:
         if call.team is None:
             return self._evaluate(call)
         began = time.perf_counter()
-        convergence = self._evaluate(call if self._pacing.together() else replace(call, team=None))
+        convergence = self._evaluate(call if self._pacing.together() else call._replace(team=None))
         self._pacing.took(time.perf_counter() - began)
         return convergence
 
@@ -85,6 +84,10 @@ class Arena:
     def _run(self, step: Step, call: Call) -> None:
         if isinstance(step, Reference):
             self._refer(step, call)
+        elif isinstance(step, InPlace):
+            x = self._floats[step.first : step.last]
+            x[:] = step.phi(x[None])[0]
+            self._floats[step.outside] = 0
         elif call.team is None:
             machine.run(*self._passed, step.first, step.last, self._gate, machine.ALONE)
         else:

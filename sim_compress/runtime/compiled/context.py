@@ -125,6 +125,13 @@ class Context:
         """Where a place begins, as the regions count."""
         return place.base if isinstance(place, Tiled) else place.base // self.lanes.width
 
+    def extent(self, place: Place) -> tuple[int, int]:
+        """First float and number of floats of a place, with everything between its entries."""
+        if isinstance(place, Tiled):
+            vectors = rounded_up(place.form.channels, ROWS) * place.geometry.plane
+            return place.base * self.lanes.width, vectors * self.lanes.width
+        return place.base, place.step * self.lanes.samples
+
     def end_block(self) -> None:
         """Give back what was temporary."""
         for base in self._temporary:

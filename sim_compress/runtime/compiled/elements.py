@@ -3,7 +3,6 @@
 Places are unsigned: numba would ask of every signed one whether it counts from the end.
 """
 
-import math
 from typing import Any
 
 import numpy as np
@@ -11,8 +10,6 @@ from numba import njit
 
 from sim_compress.runtime.compiled.operations import (
     CHUNK,
-    LEAKY_RELU,
-    TANH,
     Gather,
     Maximum,
     Sums,
@@ -36,7 +33,7 @@ def element_item(ops: Any, i: int, item: int, integers: Any, floats: Any, arena:
     elif code == MAXIMUM:
         _maximum(ops, i, item, integers, arena)
     else:
-        _componentwise(ops, i, item, integers, floats, arena)
+        _product(ops, i, item, integers, arena)
 
 
 @_compiled
@@ -131,18 +128,12 @@ def _maximum(ops: Any, i: int, item: int, integers: Any, arena: Any) -> None:
 
 
 @_compiled
-def _componentwise(ops: Any, i: int, item: int, integers: Any, floats: Any, arena: Any) -> None:
-    targets, count, step, samples = U(ops[i, 2]), U(ops[i, 3]), U(ops[i, 4]), U(ops[i, 5])
-    phi, parameters = ops[i, 6], U(ops[i, 7])
+def _product(ops: Any, i: int, item: int, integers: Any, arena: Any) -> None:
+    targets, left, right, count = U(ops[i, 2]), U(ops[i, 3]), U(ops[i, 4]), U(ops[i, 5])
+    step, left_step, right_step = U(ops[i, 6]), U(ops[i, 7]), U(ops[i, 8])
+    samples = U(ops[i, 9])
     begin = U(item * CHUNK)
-    for n in range(samples):
-        for e in range(begin, min(begin + U(CHUNK), count)):
-            place = U(integers[targets + e]) + n * step
-            z = arena[place]
-            if phi == LEAKY_RELU:
-                x = z if z > 0 else z * floats[parameters]
-            elif phi == TANH:
-                x = np.float32(math.tanh(z))
-            else:
-                x = np.float32(0.5) * (np.float32(math.tanh(np.float32(0.5) * z)) + np.float32(1))
-            arena[place] = x
+    for e in range(begin, min(begin + U(CHUNK), count)):
+        z, x, y = U(integers[targets + e]), U(integers[left + e]), U(integers[right + e])
+        for n in range(samples):
+            arena[z + n * step] = arena[x + n * left_step] * arena[y + n * right_step]

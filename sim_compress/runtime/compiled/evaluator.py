@@ -30,7 +30,8 @@ class CompiledEvaluator:
 
     def __init__(self, model: ImplicitModel, tolerance: Tolerance, threads: int) -> None:
         prepare()
-        self._model, self._tolerance = model, tolerance
+        self._tolerance = tolerance
+        self._shapes = {o.name: o.shape for o in model.outputs}
         self._lowering = Lowering(model, WIDTH, TILE)
         images = any(form.size != (1, 1) for form in forms(model).values())
         # Images: the states of a chunk stay in cache. Rows alone: a whole tile of samples.
@@ -46,7 +47,7 @@ class CompiledEvaluator:
     def evaluate(self, inputs: Mapping[str, Array]) -> tuple[dict[str, Array], Convergence | None]:
         """Outputs (samples, ...) of checked inputs (samples, ...), and how the loops converged, if any."""
         samples = len(next(iter(inputs.values())))
-        outputs = {o.name: np.empty((samples, *o.shape), np.float32) for o in self._model.outputs}
+        outputs = {name: np.empty((samples, *shape), np.float32) for name, shape in self._shapes.items()}
         if not samples:
             return outputs, None
         rows = {name: np.ascontiguousarray(u).reshape(samples, -1) for name, u in inputs.items()}

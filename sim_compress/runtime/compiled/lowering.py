@@ -11,6 +11,7 @@ from sim_compress.runtime.compiled.halos import fill_halo
 from sim_compress.runtime.compiled.lanes import Lanes
 from sim_compress.runtime.compiled.phis import LINEAR_PHI, Parameters, apply_phi, fused_phi, has_operation
 from sim_compress.runtime.compiled.places import Flat, Outside, Place
+from sim_compress.runtime.compiled.products import lower_product
 from sim_compress.runtime.compiled.program import Assembly, Constants
 from sim_compress.runtime.compiled.steps import Loop, Program, Reference, Step
 from sim_compress.runtime.compiled.tiled import lower_tiled
@@ -66,7 +67,7 @@ class Lowering:
     def _block(self, context: Context, block: StateBlock, *, halo: bool) -> Place:
         """The place of x = phi(z)."""
         if not has_operation(block.phi) and not block.affine.weighted:
-            return self._refer(context, block)
+            return self._unweighted(context, block)
         fused = fused_phi(block.phi)
         halo = halo and block.name in context.borders.haloed
         place = self._affine(
@@ -79,8 +80,12 @@ class Lowering:
         context.end_block()
         return place
 
-    def _refer(self, context: Context, block: StateBlock) -> Place:
-        """A block without parameters by the reference, its sums and phi together."""
+    def _unweighted(self, context: Context, block: StateBlock) -> Place:
+        """A block without parameters by the reference, sums and phi together, if phi has no operation."""
+        if block.phi.name == "product":
+            product = lower_product(context, block, self._forms[block.name])
+            if product is not None:
+                return product
         names = list(dict.fromkeys(term.source for term in block.affine.terms))
         place = context.place(self._forms[block.name])
 

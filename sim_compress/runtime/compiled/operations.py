@@ -154,20 +154,15 @@ class Maximum(Operation):
 
 
 @dataclass(frozen=True)
-class Componentwise(Operation):
-    """A phi of single elements, in place.
-
-    Attributes:
-        phi: one of LEAKY_RELU, TANH, SIGMOID.
-    """
+class Product(Operation):
+    """Elements that are the product of two others."""
 
     CODE = 6
     targets: int
+    left: int
+    right: int
     count: int
     step: int
+    left_step: int
+    right_step: int
     samples: int
-    phi: int
-    parameters: int
-
-
-LEAKY_RELU, TANH, SIGMOID = range(3)

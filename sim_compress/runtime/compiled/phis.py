@@ -1,6 +1,7 @@
-"""phi of a block: fused into its sums, an operation of its own, or left to the reference."""
+"""phi of a block: fused into its sums, an operation, by numpy in place, or left to the reference."""
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,39 +9,60 @@ from numpy.typing import NDArray
 from sim_compress.activations import Activation
 from sim_compress.runtime.compiled.context import Context
 from sim_compress.runtime.compiled.forms import Form
-from sim_compress.runtime.compiled.operations import CHUNK, LEAKY_RELU, SIGMOID, TANH, Componentwise, Maximum
-from sim_compress.runtime.compiled.places import Place
-from sim_compress.runtime.compiled.steps import Reference
+from sim_compress.runtime.compiled.operations import CHUNK, Maximum
+from sim_compress.runtime.compiled.places import Place, Tiled
+from sim_compress.runtime.compiled.steps import InPlace, Reference
 
-COMPONENTWISE = {"leaky_relu": LEAKY_RELU, "tanh": TANH, "sigmoid": SIGMOID}
-Parameters = tuple[float, float, float]
-LINEAR_PHI: Parameters = (-np.inf, 1.0, np.inf)
+
+class Parameters(NamedTuple):
+    """A phi that is fused into sums: min(max(z, slope z, low), high), or, where there is a gate,
+    min(max(gate z + shift, 0), 1), times z if factor is 1.
+    """
+
+    low: float = -np.inf
+    slope: float = 1.0
+    high: float = np.inf
+    gate: float = 0.0
+    shift: float = 0.0
+    factor: float = 0.0
+
+
+LINEAR_PHI = Parameters()
 
 
 def fused_phi(phi: Activation) -> Parameters | None:
-    """(low, slope, high) where phi(z) = min(max(z, slope z, low), high), else None."""
+    """The parameters of a phi that can be fused, else None."""
     attributes: Mapping[str, float] = phi.attributes
     match phi.name:
         case "identity":
             return LINEAR_PHI
         case "relu":
-            return (0.0, 1.0, np.inf)
+            return Parameters(low=0.0)
         case "clip":
-            return (attributes["low"], 1.0, attributes["high"])
+            return Parameters(low=attributes["low"], high=attributes["high"])
         case "leaky_relu" if 0 <= attributes["slope"] <= 1:
-            return (-np.inf, attributes["slope"], np.inf)
+            return Parameters(slope=attributes["slope"])
+        case "hard_sigmoid" if attributes["alpha"] != 0:
+            return Parameters(gate=attributes["alpha"], shift=attributes["beta"])
+        case "hard_swish":
+            return Parameters(gate=1 / 6, shift=0.5, factor=1.0)
     return None
 
 
 def has_operation(phi: Activation) -> bool:
-    """Whether a phi is fused or has an operation of its own; if not, the reference computes it."""
-    return fused_phi(phi) is not None or phi.name in COMPONENTWISE or phi.name == "max_pool"
+    """Whether a phi needs no more than z where it lies; else the reference reads and writes entries."""
+    return fused_phi(phi) is not None or _is_uniform(phi) or phi.name == "max_pool"
+
+
+def _is_uniform(phi: Activation) -> bool:
+    """Whether phi is the same function of every entry."""
+    return phi.kind.componentwise and all(np.ndim(value) == 0 for value in phi.attributes.values())
 
 
 def apply_phi(context: Context, phi: Activation, z: Place, form: Form) -> Place:
-    """The state where phi is not fused: in place where it is componentwise, else of the given form."""
-    if phi.name in COMPONENTWISE:
-        _componentwise(context, phi, z)
+    """The state where phi is not fused: in place where it is one function, else of the given form."""
+    if _is_uniform(phi):
+        context.steps.add(_in_place(context, phi, z))
         return z
     context.end_with_block(z)
     x = context.place(form)
@@ -51,21 +73,15 @@ def apply_phi(context: Context, phi: Activation, z: Place, form: Form) -> Place:
     return x
 
 
-def _componentwise(context: Context, phi: Activation, place: Place) -> None:
-    assembly = context.assembly
-    elements = place.elements.ravel()
-    parameters = np.array(list(phi.attributes.values()) or [0.0])
-    assembly.add(
-        Componentwise(
-            -(-len(elements) // CHUNK),
-            assembly.integers(elements),
-            len(elements),
-            place.step,
-            context.lanes.samples,
-            COMPONENTWISE[phi.name],
-            assembly.constants.add((phi.name, *parameters), parameters),
-        )
-    )
+def _in_place(context: Context, phi: Activation, place: Place) -> InPlace:
+    first, size = context.extent(place)
+    kept_zero = float(phi(np.zeros((1, 1), np.float32))[0, 0]) == 0
+    if kept_zero or not isinstance(place, Tiled) or not any(place.geometry.halo):
+        return InPlace(phi, first, first + size, np.zeros(0, np.int64))
+    outside = np.ones(size, bool)
+    samples = place.step * np.arange(context.lanes.samples)
+    outside[place.destinations[0][:, None] + samples - first] = False
+    return InPlace(phi, first, first + size, first + np.flatnonzero(outside))
 
 
 def _maximum(context: Context, phi: Activation, z: Place, x: Place) -> None:

@@ -3,6 +3,10 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
+from sim_compress.activations import Activation
 from sim_compress.model.maps import Array
 from sim_compress.runtime.compiled.lanes import Lanes
 from sim_compress.runtime.compiled.places import Load, Outside, Place
@@ -30,7 +34,22 @@ class Reference:
     target: Place
 
 
-Step = Operations | Reference
+@dataclass(frozen=True, eq=False)
+class InPlace:
+    """A phi that is one function of every entry, by numpy on the whole of a place.
+
+    Attributes:
+        first, last: floats of the arena.
+        outside: floats that are no entry and stay zero, because convolutions read them as padding.
+    """
+
+    phi: Activation
+    first: int
+    last: int
+    outside: NDArray[np.int64]
+
+
+Step = Operations | Reference | InPlace
 
 
 @dataclass(frozen=True, eq=False)

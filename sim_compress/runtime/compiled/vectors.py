@@ -93,17 +93,26 @@ def smaller(b: ir.IRBuilder, bound: Any, x: Any) -> Any:
 
 
 def apply_phi(b: ir.IRBuilder, z: list[Any], parameters: Any) -> list[Any]:
-    """min(max(z, slope z, low), high) with parameters (low, slope, high); a NaN stays.
+    """The fused phi of `compiled/phis.py`; a NaN stays.
 
-    ReLU and the identity have slope 1 and no upper bound: only the lower one is applied.
+    ReLU and the identity have slope 1, no upper bound and no gate: only the lower bound is applied.
     """
-    low, slope, high = (b.load(at(b, parameters, i)) for i in range(3))
-    one, infinite = ir.Constant(FLOAT, 1.0), ir.Constant(FLOAT, float("inf"))
+    low, slope, high, gate, shift, factor = (b.load(at(b, parameters, i)) for i in range(6))
+    one, none, infinite = (ir.Constant(FLOAT, v) for v in (1.0, 0.0, float("inf")))
+    gated = b.fcmp_unordered("!=", gate, none)
     plain = b.and_(b.fcmp_ordered("==", slope, one), b.fcmp_ordered("==", high, infinite))
-    choice = Choice(b, b.not_(plain), [larger(b, splat(b, low), v) for v in z])
+    choice = Choice(b, b.or_(gated, b.not_(plain)), [larger(b, splat(b, low), v) for v in z])
     bounds = splat(b, low), splat(b, slope), splat(b, high)
     bent = [larger(b, bounds[0], larger(b, b.fmul(bounds[1], v), v)) for v in z]
-    return choice.leave([smaller(b, bounds[2], v) for v in bent])
+    inner = Choice(b, gated, [smaller(b, bounds[2], v) for v in bent])
+    return choice.leave(inner.leave(_gated(b, z, gate, shift, b.fcmp_unordered("!=", factor, none))))
+
+
+def _gated(b: ir.IRBuilder, z: list[Any], gate: Any, shift: Any, times_z: Any) -> list[Any]:
+    ones = ir.Constant(VECTOR, [1.0] * WIDTH)
+    lines = [multiply_add(b, splat(b, gate), v, splat(b, shift)) for v in z]
+    gates = [smaller(b, ones, larger(b, ZERO, line)) for line in lines]
+    return [b.select(times_z, b.fmul(g, v), g) for g, v in zip(gates, z, strict=True)]
 
 
 def function(module: ir.Module, name: str, arguments: list[Any]) -> tuple[Any, ir.IRBuilder]:

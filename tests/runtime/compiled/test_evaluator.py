@@ -1,4 +1,4 @@
-"""The compiled evaluator: threads, memory, and what it does with a phi it does not know."""
+"""The compiled evaluator: threads and memory."""
 
 import threading
 import tracemalloc
@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from sim_compress.runtime import Session
-from sim_compress.runtime.compiled import phis
 from sim_compress.runtime.compiled.evaluator import CompiledEvaluator
 from tests.networks import loop, residual_network
 
@@ -77,15 +76,6 @@ def test_inputs_may_be_read_only_views_of_another_dtype():
     frozen = np.asfortranarray(u.astype(np.float64))
     frozen.flags.writeable = False
     np.testing.assert_array_equal(numba_session(1).predict(frozen)["scores"], expected)
-
-
-def test_a_phi_without_an_operation_is_left_to_the_reference(monkeypatch):
-    u = inputs(3)
-    expected = numba_session(1).predict(u)
-    monkeypatch.setattr(phis, "COMPONENTWISE", {})
-    found = numba_session(1).predict(u)
-    for name, y in expected.items():
-        np.testing.assert_allclose(found[name], y, rtol=1e-5, atol=1e-6)
 
 
 def test_programs_of_other_batch_sizes_are_forgotten_one_by_one():
