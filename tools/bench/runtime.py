@@ -1,12 +1,15 @@
 """Time the numba runtime against onnxruntime on the dense network, and the scipy kernel against Picard.
 
 usage: python tools/bench/runtime.py NETWORK.onnx [ARTIFACT ...] [--levels 40 50 70 90] [--batches 1 64]
-       [--threads 1 2] [--rounds 40] [--random] [--picard] [--json FILE]
+       [--threads 1 2] [--rounds 40] [--random] [--picard] [--processor-time] [--json FILE]
 
 Without artifacts the network's own weights are pruned to each level, by magnitude over the whole network
 or (--random) anywhere: the pattern of nonzeros decides the time, not their values. Both runtimes take
 turns, with the same number of threads; a ratio above 1 means that ours is faster. The load of the machine
 is shown, because other jobs slow both down.
+
+--processor-time counts what the calling thread works instead of the time that passes: with one thread that is
+right on a busy machine too. With more threads it is refused, because the work of the others would not count.
 
 --picard times the scipy kernel against one Picard iteration on the unrolled matrices A, B, C, D, which an
 acyclic network needs once for every block in its longest path.
@@ -117,8 +120,12 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=40)
     parser.add_argument("--random", action="store_true")
     parser.add_argument("--picard", action="store_true")
+    parser.add_argument("--processor-time", action="store_true")
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
+    if args.processor_time and args.threads != [1]:
+        parser.error("--processor-time needs --threads 1")
+    clock = time.thread_time if args.processor_time else time.perf_counter
     print(f"{args.network}, {os.cpu_count()} processors, {platform.machine()}, load {os.getloadavg()}")
     rows = []
     for name, model in models(args):
@@ -135,7 +142,7 @@ def main() -> None:
                 DenseRuntime(args.network, threads),
             )
             for batch in args.batches:
-                speed = measure_speed(session, dense, made_up_inputs(model, batch), args.rounds)
+                speed = measure_speed(session, dense, made_up_inputs(model, batch), args.rounds, clock)
                 show(name, speed)
                 rows.append({"model": name, "nonzeros": model.nnz, **asdict(speed)})
     if args.json:
