@@ -133,7 +133,9 @@ def _product(ops: Any, i: int, item: int, integers: Any, arena: Any) -> None:
     step, left_step, right_step = U(ops[i, 6]), U(ops[i, 7]), U(ops[i, 8])
     samples = U(ops[i, 9])
     begin = U(item * CHUNK)
-    for e in range(begin, min(begin + U(CHUNK), count)):
-        z, x, y = U(integers[targets + e]), U(integers[left + e]), U(integers[right + e])
-        for n in range(samples):
-            arena[z + n * step] = arena[x + n * left_step] * arena[y + n * right_step]
+    end = min(begin + U(CHUNK), count)
+    for n in range(samples):
+        to, one, other = n * step, n * left_step, n * right_step
+        for e in range(begin, end):
+            x, y = arena[U(integers[left + e]) + one], arena[U(integers[right + e]) + other]
+            arena[U(integers[targets + e]) + to] = x * y
