@@ -21,12 +21,13 @@ from sim_compress.model import (
     AlongAxis,
     ImplicitModel,
     LinearMap,
+    Lookup,
     Offset,
     Scale,
     StateBlock,
     apply_chain,
 )
-from sim_compress.model.maps import Array
+from sim_compress.model.maps import Array, Shape
 
 Scaling = dict[str, NDArray[np.float64]]
 KINDS = ("acyclic", "norm", "perron")
@@ -233,6 +234,20 @@ def absolute_features(maps: tuple[LinearMap, ...], s: NDArray[np.float64]) -> Ar
     return apply_chain(linear, s[..., None])[..., 0]
 
 
+@dataclass(frozen=True, eq=False)
+class _Jump:
+    """A lookup as a bound: ids that differ at all may give any two rows."""
+
+    step: Lookup
+
+    def apply(self, x: Array) -> Array:
+        """Infinite at every entry of the rows."""
+        return np.full((*self.step.out_shape(x.shape[:-1]), x.shape[-1]), np.inf)
+
+    def out_shape(self, shape: Shape) -> Shape:
+        return self.step.out_shape(shape)
+
+
 def _absolute(step: LinearMap) -> LinearMap:
     """The map with the absolute entries of its matrix."""
     match step:
@@ -240,6 +255,8 @@ def _absolute(step: LinearMap) -> LinearMap:
             return Scale(abs(step.factor))
         case AlongAxis():
             return AlongAxis(step.axis, abs(step.matrix))
+        case Lookup():
+            return _Jump(step)
     return step
 
 

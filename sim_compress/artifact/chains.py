@@ -91,6 +91,7 @@ DECODERS: Mapping[str, Callable[[Field, Tensors], Any]] = {
     "p": lambda field, _: field.integer(1, 2),
     **dict.fromkeys(("slope", "alpha", "beta", "gamma", "bias", "lambda", "epsilon", "exponent"), _real),
     "slopes": _constant,
+    "table": _constant,
     "low": _bound,
     "high": _bound,
     "factor": _constant,

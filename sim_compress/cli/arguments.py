@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from sim_compress.cli.values import channel_values, positive, seed, target
+from sim_compress.cli.values import channel_values, input_shape, positive, seed, target
 from sim_compress.errors import InputError
 
 DEFAULT = "compress"
@@ -81,6 +81,7 @@ def _compress() -> Parser:
         help="part of the parameters to remove: 40, 40%% or 0.4; below 1 a fraction. Given again as "
         "'layer1.*=30' it is that of the blocks whose name matches as a whole",
     )
+    _add_input_shape(parser)
     for name, meaning in (("ignore", "leave these as they are"), ("only", "compress only these")):
         parser.add_argument(
             f"--{name}",
@@ -192,6 +193,7 @@ def _evaluate() -> Parser:
         help="inputs: .npz keyed by input name (and `labels`), .npy, or a folder of images",
     )
     parser.add_argument("--against", type=Path, metavar="MODEL", help="network to compare with")
+    _add_input_shape(parser)
     _add_data_options(parser)
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     return parser
@@ -238,6 +240,17 @@ def _export() -> Parser:
     )
     parser.add_argument("--json", action="store_true", help="print JSON instead of text")
     return parser
+
+
+def _add_input_shape(parser: Parser) -> None:
+    parser.add_argument(
+        "--input-shape",
+        action="append",
+        default=[],
+        type=input_shape,
+        metavar="[NAME=]1x3x224x224",
+        help="sizes of an input that the file leaves open; the first, the batch, stays free",
+    )
 
 
 def _add_data_options(parser: Parser) -> None:

@@ -130,12 +130,12 @@ def _network(job: Job) -> NetworkFigures:
     # Weights in files of their own have no gzipped size that compares with one artifact.
     whole = path.stat().st_size == teacher.size
     gzipped = gzip_size(path) if whole else None
-    return NetworkFigures(path.name, teacher.sha256, teacher.size, gzipped, teacher.model.nnz)
+    return NetworkFigures(path.name, teacher.sha256, teacher.size, gzipped, teacher.model.parameters)
 
 
 def _artifact(path: Path, size: int, compressed: Compressed) -> ArtifactFigures:
     parts = asdict(sizes(compressed.model))
-    return ArtifactFigures(path.name, sha256(path), size, compressed.model.nnz, **parts)
+    return ArtifactFigures(path.name, sha256(path), size, compressed.model.parameters, **parts)
 
 
 def _evaluation(job: Job, compressed: Compressed, stages: Stages) -> Evaluation:

@@ -4,7 +4,6 @@ import argparse
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
-from pathlib import Path
 
 import sim_compress
 from sim_compress.artifact import Artifact, read
@@ -43,7 +42,7 @@ def _evaluation(arguments: argparse.Namespace) -> Evaluation:
             )
         if data.done:
             note(data.done)
-        teacher = None if arguments.against is None else _teacher(arguments.against, artifact)
+        teacher = None if arguments.against is None else _teacher(arguments, artifact)
         stages.begin("evaluate")
         scores = measure(
             Session(artifact.model), teacher, data.inputs, labels, lambda p: stages.update("evaluate", p)
@@ -52,9 +51,10 @@ def _evaluation(arguments: argparse.Namespace) -> Evaluation:
     return Evaluation(data.figures, labels is not None, calibrated_on == data.figures.sha256, scores)
 
 
-def _teacher(path: Path, artifact: Artifact) -> Predict:
+def _teacher(arguments: argparse.Namespace, artifact: Artifact) -> Predict:
     """The network as a function; DataError unless it has the artifact's inputs and outputs."""
-    teacher = sim_compress.open_teacher(path)
+    path = arguments.against
+    teacher = sim_compress.open_teacher(path, dict(arguments.input_shape))
     # Only here may onnxruntime be needed.
     from sim_compress.report.reference import teacher_outputs
 

@@ -34,7 +34,7 @@ def _facts(path: Path, artifact: Artifact, blocks: tuple[BlockFigures, ...]) -> 
         "file": f"{path}, {words.size(artifact.size)}",
         "inputs": ", ".join(inputs),
         "outputs": ", ".join(outputs),
-        "nonzeros": f"{words.count(model.nnz)} of {words.count(entries)} entries",
+        "nonzeros": f"{words.count(model.parameters)} of {words.count(entries)} entries",
         "stored": tables.size_words(sizes(model)),
         "certificate": f"{_certificate(artifact)} (recomputed from the stored values)",
     }
@@ -63,7 +63,7 @@ def _document(path: Path, artifact: Artifact) -> dict[str, object]:
         "bytes": artifact.size,
         "inputs": [asdict(i) for i in model.inputs],
         "outputs": [{"name": o.name, "shape": o.shape} for o in model.outputs],
-        "nonzeros": model.nnz,
+        "nonzeros": model.parameters,
         "stored": asdict(sizes(model)),
         "blocks": [{**asdict(b), "sparsity": b.sparsity} for b in stored_blocks(model)],
         "certificate": {"kind": certificate.kind, "bound": certificate.bound, "recomputed": True},

@@ -53,7 +53,7 @@ def load_job(arguments: argparse.Namespace) -> Job:
     Raises:
         InputError: a file, the data or the labels cannot be used.
     """
-    teacher = open_teacher(arguments.model)
+    teacher = open_teacher(arguments.model, dict(arguments.input_shape))
     predict = teacher_outputs(teacher)
     expected, scaling = teacher.model.inputs, scaling_asked(arguments.mean, arguments.std)
     beside = arguments.model.with_name(stem(arguments.model) + CALIBRATION_SUFFIX)

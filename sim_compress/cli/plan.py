@@ -33,7 +33,7 @@ def show(job: Job, settings: Settings, output: Path, as_json: bool) -> None:
 def _facts(job: Job, settings: Settings, output: Path, blocks: tuple[BlockFigures, ...]) -> dict[str, str]:
     model, rows = job.teacher.model, sum(b.rows for b in blocks)
     outputs = ", ".join(o.name for o in model.outputs)
-    found = f"{len(model.blocks)} blocks, outputs {outputs}, {words.count(model.nnz)} parameters"
+    found = f"{len(model.blocks)} blocks, outputs {outputs}, {words.count(model.parameters)} parameters"
     measured = (
         "the calibration data" if job.evaluation is job.calibration else data_words(job.evaluation.figures)
     )
@@ -55,7 +55,7 @@ def _document(
     network = {
         "file": job.teacher.path.name,
         "sha256": job.teacher.sha256,
-        "parameters": job.teacher.model.nnz,
+        "parameters": job.teacher.model.parameters,
     }
     return {
         "network": network,
@@ -77,4 +77,4 @@ def _kept(job: Job, settings: Settings) -> int:
         part.target * sum(a.nnz for n, a in model.affines() if n in part.names)
         for part in parts(model, job.teacher.nodes, settings)
     )
-    return round(model.nnz - gone)
+    return round(model.parameters - gone)

@@ -82,6 +82,21 @@ def seed(text: str) -> int:
     return value
 
 
+def input_shape(text: str) -> tuple[str, tuple[int, ...]]:
+    """NAME=1x3x224x224, or the sizes alone for the only input: the name, "" where there is none, and sizes.
+
+    Raises:
+        InputError: a size is no whole number from 1.
+    """
+    name, _, sizes = text.rpartition("=")
+    try:
+        return name, tuple(positive(size) for size in sizes.split("x"))
+    except ValueError as error:
+        raise InputError(
+            f"--input-shape {text}: expected sizes as 1x3x224x224, or NAME=1x3x224x224"
+        ) from error
+
+
 def positive(text: str) -> int:
     """A whole number from 1; ValueError where it is none."""
     value = int(text)

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from sim_compress.errors import DataError, InputError
 from sim_compress.frontend import is_module, module_inputs
-from sim_compress.model.maps import Array
+from sim_compress.model.maps import Array, Shape
 from sim_compress.states import Teacher, open_module, open_teacher
 
 # Samples taken from a loader, which may go on for ever; rows need a few hundred.
@@ -27,13 +27,16 @@ class Opened(NamedTuple):
     notes: tuple[str, ...]
 
 
-def opened(network: object, calibration: Calibration) -> Opened:
+def opened(
+    network: object, calibration: Calibration, input_shapes: Mapping[str, Shape] | None = None
+) -> Opened:
     """The teacher behind whatever the caller calls a network, with its calibration inputs as arrays.
 
     Args:
         network: a path to an ONNX file or artifact, a torch module or ExportedProgram, or a teacher.
         calibration: arrays or tensors (samples, ...), by input name where there are several inputs; or a
             loader of batches: of tensors, of dicts, or of tuples whose further entries (labels) are left out.
+        input_shapes: of a file whose inputs have open sizes.
 
     Raises:
         InputError: the network is none of these.
@@ -43,7 +46,7 @@ def opened(network: object, calibration: Calibration) -> Opened:
         inputs, notes = _gathered(module_inputs(network), calibration)
         return Opened(open_module(network, inputs), inputs, notes)
     if isinstance(network, str | Path):
-        teacher = open_teacher(network)
+        teacher = open_teacher(network, input_shapes)
     elif isinstance(network, Teacher):
         teacher = network
     else:

@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike
 from sim_compress.errors import DataError, InputError, UnsupportedError
 from sim_compress.model import Affine
 from sim_compress.model.maps import Array
-from sim_compress.runtime import Session, check_inputs, check_samples, named, parts
+from sim_compress.runtime import Session, check_inputs, check_samples, id_ranges, named, parts
 from sim_compress.states import Teacher
 
 # Outputs of the exact model and of onnxruntime differ by float32 rounding, far below this.
@@ -27,6 +27,8 @@ def check_calibration(teacher: Teacher, inputs: ArrayLike | Mapping[str, ArrayLi
     expected = teacher.model.inputs
     arrays = {name: np.asarray(array) for name, array in named(expected, inputs).items()}
     check_samples(expected, arrays)
+    for ids in id_ranges(teacher.model):
+        ids.check(arrays)
     if all((part == a[:1]).all() for a in arrays.values() for part in parts(a)):
         raise DataError("all calibration samples are the same: give inputs as the network would see them")
     return arrays

@@ -23,7 +23,7 @@ from sim_compress.core.gram import Matrix
 from sim_compress.core.solvers import NATIVE, Solver, solver
 from sim_compress.errors import InputError
 from sim_compress.model import Affine, ImplicitModel, rounded, rounded_rows
-from sim_compress.model.maps import Array
+from sim_compress.model.maps import Array, Shape
 from sim_compress.runtime import digest
 from sim_compress.states import (
     Store,
@@ -49,7 +49,8 @@ class Compressed:
         outcomes: how the convex row problems ended.
         provenance: teacher and calibration hashes, settings, outcomes, achieved sparsity; JSON values only.
         sparsity: 1 - nnz / nnz of the teacher's over the rows that were compressed.
-        total_sparsity: the same over all parameters, those left alone included.
+        total_sparsity: the same over all parameters, those left alone and the tables that ids are looked
+            up in included.
     """
 
     model: ImplicitModel
@@ -71,6 +72,7 @@ def compress(
     progress: Progress = lambda _stage, _part: None,
     engine: Engine | None = None,
     convex: Convex | None = None,
+    input_shapes: Mapping[str, Shape] | None = None,
 ) -> Compressed:
     """Sparse rows of M whose states and outputs match the network's.
 
@@ -85,6 +87,8 @@ def compress(
             given. The result is the same to the byte.
         convex: f and C of every row in place of the objective, in cvxpy; needs a conic solver. Its rows are
             those of baseline states.
+        input_shapes: input name -> sizes of all axes, for an ONNX file that leaves them open; the batch, the
+            first of them, stays free.
 
     Raises:
         InputError: the file, the inputs or the settings cannot be used.
@@ -95,7 +99,7 @@ def compress(
     chosen = solver(settings.solver)
     if convex is not None and chosen.name == NATIVE:
         raise InputError("a convex f and C of your own need a conic solver: Settings(..., solver='clarabel')")
-    teacher, arrays, notes = opened(network, inputs)
+    teacher, arrays, notes = opened(network, inputs, input_shapes)
     calibration = check_calibration(teacher, arrays)
     check_exact(teacher, calibration)
     full = settings.support == "full"
@@ -112,7 +116,8 @@ def compress(
             model = _in_order(teacher, calibration, plan, rows_done)
     # Rows that were left alone are stored in the same format.
     model = rounded(model, settings.values)
-    sparsity, total = _sparsity(teacher.model, model, plan.groups), _sparsity(teacher.model, model)
+    sparsity = _sparsity(teacher.model, model, plan.groups)
+    total = 1 - model.parameters / teacher.model.parameters
     provenance = {
         **_provenance(teacher, model, calibration, plan),
         "sparsity": sparsity,
@@ -123,11 +128,9 @@ def compress(
     return Compressed(model, certify(model, plan.limits.scaling), plan.outcomes, provenance, sparsity, total)
 
 
-def _sparsity(teacher: ImplicitModel, model: ImplicitModel, names: Container[str] | None = None) -> float:
-    """1 - nnz / nnz of the teacher's over the named blocks, or over all there is."""
-    before, after = (
-        sum(a.nnz for n, a in m.affines() if names is None or n in names) for m in (teacher, model)
-    )
+def _sparsity(teacher: ImplicitModel, model: ImplicitModel, names: Container[str]) -> float:
+    """1 - nnz / nnz of the teacher's over the named blocks."""
+    before, after = (sum(a.nnz for n, a in m.affines() if n in names) for m in (teacher, model))
     return 1 - after / before
 
 
@@ -260,7 +263,7 @@ def _provenance(
         "teacher": {
             "file": Path(teacher.path).name,
             "sha256": teacher.sha256,
-            "parameters": teacher.model.nnz,
+            "parameters": teacher.model.parameters,
         },
         "calibration": {"sha256": digest(teacher.model.inputs, inputs), "samples": samples},
         "settings": asdict(plan.settings),

@@ -5,11 +5,13 @@ from math import prod
 from typing import Any
 
 import numpy as np
+import onnx
 
 from sim_compress.export.graph import Graph, moved_axis, reshaped
 from sim_compress.model import (
     AlongAxis,
     LinearMap,
+    Lookup,
     Offset,
     Pad,
     Patches,
@@ -163,6 +165,11 @@ def _along_axis(graph: Graph, tensor: str, step: AlongAxis, shape: Shape) -> str
     return moved_axis(graph, product, rank, rank - 1, axis)
 
 
+def _lookup(graph: Graph, tensor: str, step: Lookup, _: Shape) -> str:
+    whole = graph.node("Cast", [tensor], to=onnx.TensorProto.INT64)
+    return graph.node("Gather", [graph.reals(step.table, "table"), whole], axis=0)
+
+
 def _one_behind(graph: Graph, axis: int, rank: int) -> str:
     """Padding of one zero behind a feature axis."""
     pads = [0] * (2 * rank + 2)
@@ -180,4 +187,5 @@ MAP_NODES: dict[str, Callable[[Graph, str, Any, Shape], str]] = {
     "scale": _scale,
     "offset": _offset,
     "alongaxis": _along_axis,
+    "lookup": _lookup,
 }

@@ -1,13 +1,23 @@
 """The batch axis: every activation's first axis, made symbolic wherever the file fixed it."""
 
+from collections.abc import Iterable, Mapping
+
 import numpy as np
 import onnx
+from onnx import helper
 
-from sim_compress.errors import UnsupportedError
+from sim_compress.errors import InputError, UnsupportedError
 from sim_compress.frontend.freeing import Fixed, free
 from sim_compress.frontend.quiet import RUNTIME_ERRORS, first_line, open_session
+from sim_compress.model import Shape
 
 SYMBOL = "N"
+_TYPES = onnx.TensorProto
+# What an input may hold; half and double precision are float32 by now.
+NUMBERS = frozenset(
+    {_TYPES.FLOAT, _TYPES.BOOL, _TYPES.INT8, _TYPES.INT16, _TYPES.INT32, _TYPES.INT64}
+    | {_TYPES.UINT8, _TYPES.UINT16, _TYPES.UINT32, _TYPES.UINT64}
+)
 # Stands for the batch while shape arithmetic is folded; a prime, since feature axes are often powers of two.
 STAND_IN = 11
 # The cleaned graph's fused operators round differently from the file's own.
@@ -16,13 +26,14 @@ DEPENDS = "the network's result depends on its batch size; export it with a dyna
 
 
 def check_inputs(model: onnx.ModelProto) -> None:
-    """UnsupportedError unless every input is float32 with a first axis and fixed axes behind it."""
+    """UnsupportedError unless every input holds numbers, with a first axis and fixed axes behind it."""
     for value in model.graph.input:
         kind = value.type.tensor_type
-        if kind.elem_type != onnx.TensorProto.FLOAT:
+        if kind.elem_type not in NUMBERS:
             name = onnx.TensorProto.DataType.Name(kind.elem_type) if kind.elem_type else "no tensor"
             raise UnsupportedError(
-                f"input {value.name!r}: expected float32, got {name}; export the network with float32 inputs"
+                f"input {value.name!r}: expected numbers or truth values, got {name}; cut the network behind "
+                "what computes numbers from it (onnx.utils.extract_model)"
             )
         if not kind.HasField("shape") or not kind.shape.dim:
             raise UnsupportedError(
@@ -31,9 +42,48 @@ def check_inputs(model: onnx.ModelProto) -> None:
         open_axes = [i for i, d in enumerate(kind.shape.dim) if i and d.dim_value <= 0]
         if open_axes:
             raise UnsupportedError(
-                f"input {value.name!r}: axis {open_axes[0]} has no fixed size; "
-                "export the network with a dynamic batch axis only"
+                f"input {value.name!r}: axis {open_axes[0]} has no fixed size; fix it with "
+                f"--input-shape {value.name}={_sizes(kind.shape.dim)} (input_shapes in Python), a number for "
+                "each question mark"
             )
+
+
+def _sizes(dims: Iterable[onnx.TensorShapeProto.Dimension]) -> str:
+    """Axes as an option has them: 1x3x?x?."""
+    return "x".join(
+        str(d.dim_value) if i and d.dim_value > 0 else "?" if i else "1" for i, d in enumerate(dims)
+    )
+
+
+def with_shapes(model: onnx.ModelProto, shapes: Mapping[str, Shape]) -> onnx.ModelProto:
+    """A copy whose inputs have the given sizes; the batch, their first axis, stays as the file has it.
+
+    Raises:
+        InputError: there is no such input, or a size is not the one that the file fixes.
+    """
+    copy = onnx.ModelProto()
+    copy.CopyFrom(model)
+    inputs = {i.name: i.type.tensor_type for i in copy.graph.input}
+    for given, sizes in shapes.items():
+        # One input needs no name.
+        name = next(iter(inputs)) if not given and len(inputs) == 1 else given
+        if name not in inputs:
+            raise InputError(f"input shape for {name!r}: the network has the inputs {', '.join(inputs)}")
+        kind = inputs[name]
+        dims = kind.shape.dim
+        if not kind.HasField("shape"):
+            dims.extend(onnx.TensorShapeProto.Dimension() for _ in sizes)
+        fixed = [d.dim_value for d in dims]
+        if len(sizes) != len(dims) or any(0 < f != s for f, s in zip(fixed[1:], sizes[1:], strict=False)):
+            asked = "x".join(map(str, sizes))
+            raise InputError(f"input {name!r}: the file has the axes {_sizes(dims)}, {asked} does not fit")
+        for dim, size in list(zip(dims, sizes, strict=True))[1:]:
+            dim.dim_value = size
+    # What was inferred for open sizes may not hold for fixed ones.
+    del copy.graph.value_info[:]
+    for output in copy.graph.output if shapes else ():
+        output.type.tensor_type.ClearField("shape")
+    return copy
 
 
 def batch_size(model: onnx.ModelProto) -> int | None:
@@ -85,10 +135,7 @@ def check_rebatched(original: onnx.ModelProto, cleaned: onnx.ModelProto, size: i
     """UnsupportedError unless the freed graph gives for a batch what the file gives in batches of its own."""
     samples = 2 * (size or 1)
     rng = np.random.default_rng(0)
-    feeds = {
-        v.name: rng.random((samples, *(d.dim_value for d in v.type.tensor_type.shape.dim[1:])), np.float32)
-        for v in cleaned.graph.input
-    }
+    feeds = {v.name: _random(rng, v, samples) for v in cleaned.graph.input}
     try:
         expected = _outputs(original, feeds, size or samples)
         got = _outputs(cleaned, feeds, samples)
@@ -98,6 +145,14 @@ def check_rebatched(original: onnx.ModelProto, cleaned: onnx.ModelProto, size: i
         scale = REBATCH_TOLERANCE * max(1.0, float(np.abs(wanted).max(initial=0)))
         if wanted.shape != found.shape or not np.allclose(wanted, found, 0, scale, equal_nan=True):
             raise UnsupportedError(DEPENDS)
+
+
+def _random(rng: np.random.Generator, value: onnx.ValueInfoProto, samples: int) -> np.ndarray:
+    """Numbers for one input: in 0..1, whole numbers and truth values 0 or 1, which any table has rows for."""
+    kind = value.type.tensor_type
+    shape = (samples, *(d.dim_value for d in kind.shape.dim[1:]))
+    dtype = helper.tensor_dtype_to_np_dtype(kind.elem_type)
+    return rng.random(shape, np.float32) if dtype.kind == "f" else rng.integers(0, 2, shape).astype(dtype)
 
 
 def _outputs(model: onnx.ModelProto, feeds: dict[str, np.ndarray], step: int) -> list[np.ndarray]:

@@ -8,6 +8,7 @@ import onnx
 from onnx.utils import Extractor
 
 from sim_compress.errors import ModelFileError
+from sim_compress.frontend.floats import in_float32
 from sim_compress.frontend.quiet import open_session
 from sim_compress.frontend.registry import STANDARD
 
@@ -21,7 +22,7 @@ LARGEST_SETTING = 4096
 
 
 def normalise(model: onnx.ModelProto) -> onnx.ModelProto:
-    """A copy whose inputs are the true inputs only, of a version that onnxruntime reads.
+    """A copy in float32 whose inputs are the true inputs only, of a version that onnxruntime reads.
 
     Raises:
         ModelFileError: the network is larger than one protobuf message may be.
@@ -35,6 +36,7 @@ def normalise(model: onnx.ModelProto) -> onnx.ModelProto:
     inputs = [i for i in copy.graph.input if i.name not in constants]
     del copy.graph.input[:]
     copy.graph.input.extend(inputs)
+    in_float32(copy)
     if copy.ByteSize() > MAX_BYTES:
         raise ModelFileError("networks over 2 GiB are not supported; cut the network into parts")
     return copy

@@ -52,25 +52,32 @@ class Lowered:
     shapes: Mapping[str, Shape]
 
 
-def lower(model: onnx.ModelProto, shapes: Mapping[str, Shape]) -> Lowered:
+def lower(model: onnx.ModelProto, shapes: Mapping[str, Shape], dtypes: Mapping[str, str]) -> Lowered:
     """The exact implicit model of a cleaned graph.
 
     Args:
         model: nodes in topological order, the batch first in every activation.
         shapes: per-sample shapes of tensors as far as known, for what comes behind a refused node.
+        dtypes: input name -> numpy dtype that its values come in.
 
     Raises:
         UnsupportedError: lists every node that has no place in the state model.
     """
     graph, known = model.graph, recognised(model, shapes)
     nodes = _joined(graph, known)
-    walk = _Walk(model, nodes, known, shapes)
+    walk = _Walk(model, nodes, known, _inputs(graph, shapes, dtypes), shapes)
     for node in nodes:
         walk.visit(node)
     walk.check_outputs(graph)
     if walk.refused:
         raise UnsupportedError(refusal_message(walk.refused, len(graph.node)))
     return walk.lowered(graph)
+
+
+def _inputs(
+    graph: onnx.GraphProto, shapes: Mapping[str, Shape], dtypes: Mapping[str, str]
+) -> tuple[Input, ...]:
+    return tuple(Input(i.name, shapes[i.name], dtypes[i.name]) for i in graph.input)
 
 
 def _joined(graph: onnx.GraphProto, known: Mapping[str, Recognised]) -> list[onnx.NodeProto]:
@@ -93,11 +100,12 @@ class _Walk:
         model: onnx.ModelProto,
         nodes: Sequence[onnx.NodeProto],
         known: Mapping[str, Recognised],
+        inputs: tuple[Input, ...],
         shapes: Mapping[str, Shape],
     ) -> None:
         graph = model.graph
         self.known = known
-        self.inputs = tuple(Input(i.name, shapes[i.name]) for i in graph.input)
+        self.inputs = inputs
         self.values: dict[str, Affine | Array] = {i.name: numpy_helper.to_array(i) for i in graph.initializer}
         self.values |= {i.name: reference(i.name, i.shape) for i in self.inputs}
         self.shapes = {i.name: i.shape for i in self.inputs}

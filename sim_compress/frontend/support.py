@@ -24,7 +24,8 @@ The first axis of every activation is the batch. A batch size that the file fixe
 result does not depend on it. Stretches of a graph that move the batch behind other axes, or merge it
 with steps, and bring it back are written anew with the batch first. Functions spelled out in many nodes
 (GELU, SiLU, Mish, hard-swish, softmax, layer and RMS normalisation) are recognised by what they compute
-and become one block. Inputs are float32 with fixed sizes behind the batch axis; operator sets 7 and
+and become one block. Inputs hold numbers or truth values of any type, weights floats of any precision;
+states are float32. Sizes left open behind the batch are fixed with `--input-shape`. Operator sets 7 and
 later. A network with any other node is refused by one error that lists every such node and why.
 """
 

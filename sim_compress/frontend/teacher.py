@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from os import PathLike
 from pathlib import Path
+from types import MappingProxyType
 
 import onnx
 from onnx import helper
@@ -82,29 +83,35 @@ class Teacher:
         return part
 
 
-def load_teacher(path: str | PathLike[str]) -> Teacher:
+def load_teacher(path: str | PathLike[str], input_shapes: Mapping[str, Shape] | None = None) -> Teacher:
     """Read an ONNX network and lower it, exactly, to the state model.
+
+    Args:
+        path: the file.
+        input_shapes: input name ("" where there is one input) -> sizes of all its axes, for inputs whose
+            sizes the file leaves open; the batch, the first axis, stays as the file has it.
 
     Raises:
         ModelFileError: the file is missing, damaged or not a valid network.
+        InputError: a shape does not fit the file.
         UnsupportedError: lists every node without a place in the state model, or names the input that
             cannot be used.
     """
-    return teacher_of(read_network(Path(path)))
+    return teacher_of(read_network(Path(path)), input_shapes or {})
 
 
-def teacher_of(file: NetworkFile) -> Teacher:
+def teacher_of(file: NetworkFile, input_shapes: Mapping[str, Shape] = MappingProxyType({})) -> Teacher:
     """Lower a network that is in memory.
 
     Raises:
-        ModelFileError, UnsupportedError: as `load_teacher`.
+        ModelFileError, InputError, UnsupportedError: as `load_teacher`.
     """
     try:
         check_known_operators(file.model)
-        original = cleaning.normalise(in_float32(file.model))
+        original = batch.with_shapes(cleaning.normalise(in_float32(file.model)), input_shapes)
         batch.check_inputs(original)
         cleaned, rebatched = _cleaned(original)
-        lowered = lower(cleaned, _feature_shapes(cleaned))
+        lowered = lower(cleaned, _feature_shapes(cleaned), _dtypes(file.model))
         repeat_joined_constants(cleaned.graph, lowered.shapes)
         if rebatched:
             batch.check_rebatched(original, cleaned, batch.batch_size(original))
@@ -142,6 +149,16 @@ def _cleaned(model: onnx.ModelProto) -> tuple[onnx.ModelProto, bool]:
     if decompose(graph.graph, _feature_shapes(graph), opset):
         cleaning.annotate(graph)
     return graph, straightened or size is not None
+
+
+def _dtypes(model: onnx.ModelProto) -> dict[str, str]:
+    """numpy's names for the types of a file's inputs; bfloat16, which it has none for, comes as float32."""
+    kinds = {i.name: i.type.tensor_type.elem_type for i in model.graph.input}
+    return {
+        name: "float32" if kind == onnx.TensorProto.BFLOAT16 else helper.tensor_dtype_to_np_dtype(kind).name
+        for name, kind in kinds.items()
+        if kind
+    }
 
 
 def _feature_shapes(model: onnx.ModelProto) -> dict[str, Shape]:

@@ -16,7 +16,7 @@ from scipy import sparse
 
 from sim_compress.activations import Activation
 from sim_compress.errors import InputError
-from sim_compress.model.maps import LinearMap, Shape, chain_shape
+from sim_compress.model.maps import Array, LinearMap, Lookup, Shape, chain_shape
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,10 @@ class Input:
     name: str
     shape: Shape
     dtype: str = "float32"
+
+    def values(self, array: Array) -> Array:
+        """What enters the maps: real numbers in float32, whole numbers and truth values as they are."""
+        return array.astype(np.float32, copy=False) if array.dtype.kind == "f" else array
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,6 +80,11 @@ class Affine:
     def weights(self) -> tuple[sparse.csr_array, ...]:
         """The weights of the terms with parameters, in the same order."""
         return tuple(t.weight for t in self.terms if t.weight is not None)
+
+    @property
+    def tables(self) -> tuple[Array, ...]:
+        """The learned tables that its terms look ids up in."""
+        return tuple(m.table for t in self.terms for m in t.maps if isinstance(m, Lookup))
 
     @property
     def nnz(self) -> int:
@@ -145,6 +154,12 @@ class ImplicitModel:
     def nnz(self) -> int:
         """nnz(M), tied rows counted once, biases included."""
         return sum(affine.nnz for _, affine in self.affines())
+
+    @property
+    def parameters(self) -> int:
+        """Nonzero parameters of M and of the tables that ids are looked up in."""
+        tables = {id(table): table for _, affine in self.affines() for table in affine.tables}
+        return self.nnz + sum(int(np.count_nonzero(table)) for table in tables.values())
 
     def is_input(self, name: str) -> bool:
         """Whether a source is an input (its columns are in B or D) and not a block (A or C)."""

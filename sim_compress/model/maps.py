@@ -14,6 +14,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 
+from sim_compress.errors import DataError
+
 Shape = tuple[int, ...]
 Array = NDArray[Any]
 
@@ -154,7 +156,7 @@ class Sum:
     axes: Shape
 
     def apply(self, x: Array) -> Array:
-        return x.sum(axis=self.axes)
+        return _real(x).sum(axis=self.axes)
 
     def out_shape(self, shape: Shape) -> Shape:
         if (
@@ -164,6 +166,11 @@ class Sum:
         ):
             raise ValueError(f"sum over axes {self.axes} of {shape}")
         return tuple(s for axis, s in enumerate(shape) if axis not in self.axes)
+
+
+def _real(x: Array) -> Array:
+    """Whole numbers and truth values as float32, before arithmetic."""
+    return x if x.dtype.kind == "f" else x.astype(np.float32)
 
 
 def _fits(values: Array, shape: Shape) -> None:
@@ -178,6 +185,7 @@ class Scale:
     factor: Array
 
     def apply(self, x: Array) -> Array:
+        x = _real(x)
         return x * self.factor[..., None].astype(x.dtype, copy=False)
 
     def out_shape(self, shape: Shape) -> Shape:
@@ -192,6 +200,7 @@ class Offset:
     offset: Array
 
     def apply(self, x: Array) -> Array:
+        x = _real(x)
         return x + self.offset[..., None].astype(x.dtype, copy=False)
 
     def out_shape(self, shape: Shape) -> Shape:
@@ -224,7 +233,7 @@ class AlongAxis:
             picked = np.take(x, np.maximum(self.picks, 0), axis=self.axis)
             picked[(*(slice(None),) * self.axis, self.picks < 0)] = 0
             return picked
-        first = np.moveaxis(x, self.axis, 0)
+        first = np.moveaxis(_real(x), self.axis, 0)
         product = self.matrix @ first.reshape(len(first), -1)
         return np.moveaxis(product.reshape(-1, *first.shape[1:]), 0, self.axis)
 
@@ -233,6 +242,36 @@ class AlongAxis:
         if not 0 <= self.axis < len(shape) or shape[self.axis] != columns:
             raise ValueError(f"matrix {(rows, columns)} along axis {self.axis} of {shape}")
         return (*shape[: self.axis], rows, *shape[self.axis + 1 :])
+
+
+@dataclass(frozen=True, eq=False)
+class Lookup:
+    """Rows of a learned table (V, d) for ids: (*shape) -> (*shape, d).
+
+    Linear in the one-hot code of its ids, not in the ids. The table is float32, dense, and its numbers
+    count as parameters. Ids below 0 count from the end.
+    """
+
+    table: Array
+
+    def apply(self, x: Array) -> Array:
+        """The rows of the table.
+
+        Raises:
+            DataError: an id has no row.
+        """
+        with np.errstate(invalid="ignore"):
+            ids = x if x.dtype.kind in "iu" else np.rint(_real(x)).astype(np.int64)
+        size = len(self.table)
+        outside = (ids < -size) | (ids >= size)
+        if outside.any():
+            raise DataError(f"id {ids[outside][0]} has no row in a table of {size}: expected 0..{size - 1}")
+        return np.moveaxis(self.table[ids], -1, -2)
+
+    def out_shape(self, shape: Shape) -> Shape:
+        if self.table.ndim != 2:
+            raise ValueError(f"a table of shape {self.table.shape}, expected rows and columns")
+        return (*shape, self.table.shape[1])
 
 
 def picking(axis: int, indices: ArrayLike, size: int) -> AlongAxis:
@@ -245,7 +284,9 @@ def picking(axis: int, indices: ArrayLike, size: int) -> AlongAxis:
 
 
 SELECTIONS = (Reshape, Transpose, Slice, Pad, Patches)
-MAPS: dict[str, type] = {kind.__name__.lower(): kind for kind in (*SELECTIONS, Sum, Scale, Offset, AlongAxis)}
+MAPS: dict[str, type] = {
+    kind.__name__.lower(): kind for kind in (*SELECTIONS, Sum, Scale, Offset, AlongAxis, Lookup)
+}
 
 
 def selects(step: LinearMap) -> bool:

@@ -11,7 +11,7 @@ import numpy as np
 
 from sim_compress.errors import InputError
 from sim_compress.model.implicit import Affine, ImplicitModel, Term
-from sim_compress.model.maps import Offset, Scale
+from sim_compress.model.maps import Lookup, Offset, Scale
 
 
 def rescaled(model: ImplicitModel, factors: Mapping[str, float]) -> ImplicitModel:
@@ -49,8 +49,8 @@ def _rescaled(affine: Affine, own: float, factors: Mapping[str, float]) -> Affin
 
 
 def _term(term: Term, own: float, source: float) -> Term:
-    """A term between rescaled ends; where its chain is affine the source is brought back first."""
-    offset = any(isinstance(m, Offset) for m in term.maps)
+    """A term between rescaled ends; where its chain is not linear the source is brought back first."""
+    offset = any(isinstance(m, Offset | Lookup) for m in term.maps)
     if own == source == 1:
         return term
     maps = (Scale(np.array(1 / source)), *term.maps) if offset and source != 1 else term.maps

@@ -5,7 +5,18 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import sparse
 
-from sim_compress.model.maps import AlongAxis, Array, LinearMap, Offset, Scale, Shape, Sum, apply_chain
+from sim_compress.errors import InputError
+from sim_compress.model.maps import (
+    AlongAxis,
+    Array,
+    LinearMap,
+    Lookup,
+    Offset,
+    Scale,
+    Shape,
+    Sum,
+    apply_chain,
+)
 
 
 def _matrix(step: LinearMap, shape: Shape) -> sparse.csr_array:
@@ -34,7 +45,16 @@ def _matrix(step: LinearMap, shape: Shape) -> sparse.csr_array:
 
 
 def chain_matrix(maps: Sequence[LinearMap], shape: Shape) -> tuple[sparse.csr_array, Array]:
-    """Unrolled chain: (L, l) with vec(chain(x)) = L vec(x) + l."""
+    """Unrolled chain: (L, l) with vec(chain(x)) = L vec(x) + l.
+
+    Raises:
+        InputError: the chain looks rows of a table up.
+    """
+    if any(isinstance(step, Lookup) for step in maps):
+        raise InputError(
+            "a lookup of table rows is linear in the one-hot code of its ids, not in the ids: the model has "
+            "no unrolled matrices; cut the network behind the lookup and give the rows as its inputs"
+        )
     offset = apply_chain(maps, np.zeros((*shape, 1))).ravel()
     L = sparse.csr_array(sparse.eye_array(int(np.prod(shape))))
     for step in maps:

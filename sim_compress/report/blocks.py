@@ -1,5 +1,7 @@
 """Figures of every block and output, from the models before and after compression."""
 
+import numpy as np
+
 from sim_compress.model import Affine, ImplicitModel, chain_shape
 from sim_compress.report.figures import BlockFigures
 
@@ -8,7 +10,7 @@ OUTPUT = "output"
 
 def compressed_blocks(teacher: ImplicitModel, model: ImplicitModel) -> tuple[BlockFigures, ...]:
     """Blocks in model order, then outputs; parameters are the teacher's nonzeros."""
-    before = {name: affine.nnz for name, affine in teacher.affines()}
+    before = {name: _parameters(affine) for name, affine in teacher.affines()}
     return _blocks(model, [before[name] for name, _ in model.affines()])
 
 
@@ -21,9 +23,16 @@ def _blocks(model: ImplicitModel, parameters: list[int]) -> tuple[BlockFigures, 
     phis = [b.phi.name for b in model.blocks] + [OUTPUT] * len(model.outputs)
     shapes = [b.shape for b in model.blocks] + [o.shape for o in model.outputs]
     return tuple(
-        BlockFigures(name, phi, shape, _regressed(affine), _features(model, affine), count, affine.nnz)
+        BlockFigures(
+            name, phi, shape, _regressed(affine), _features(model, affine), count, _parameters(affine)
+        )
         for (name, affine), phi, shape, count in zip(model.affines(), phis, shapes, parameters, strict=True)
     )
+
+
+def _parameters(affine: Affine) -> int:
+    """Nonzeros of the rows, and of the tables they look ids up in."""
+    return affine.nnz + sum(int(np.count_nonzero(table)) for table in affine.tables)
 
 
 def _regressed(affine: Affine) -> int:
@@ -36,4 +45,5 @@ def _features(model: ImplicitModel, affine: Affine) -> int:
 
 def _entries(model: ImplicitModel, affine: Affine) -> int:
     biases = 0 if affine.bias is None else len(affine.bias)
-    return _regressed(affine) * _features(model, affine) + biases
+    tables = sum(table.size for table in affine.tables)
+    return _regressed(affine) * _features(model, affine) + biases + tables

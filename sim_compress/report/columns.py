@@ -96,7 +96,7 @@ def artifact_column(title: str, artifact: Artifact) -> Column:
         network=_word(teacher.get("file")),
         network_sha256=_word(teacher.get("sha256")),
         parameters=_number(teacher.get("parameters")),
-        nonzeros=artifact.model.nnz,
+        nonzeros=artifact.model.parameters,
         target_sparsity=_number(settings.get("target_sparsity")),
         sparsity=_number(provenance.get("sparsity")),
         artifact_bytes=artifact.size,

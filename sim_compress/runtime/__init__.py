@@ -3,7 +3,7 @@
 from sim_compress.runtime.fixed_point import Convergence, Tolerance
 from sim_compress.runtime.kernels import preactivation, term_value
 from sim_compress.runtime.reference import equilibrium
-from sim_compress.runtime.samples import check_inputs, check_samples, digest, named, parts
+from sim_compress.runtime.samples import check_inputs, check_samples, digest, id_ranges, named, parts
 from sim_compress.runtime.schedule import Stage, schedule
 from sim_compress.runtime.session import Session, Solution
 
@@ -17,6 +17,7 @@ __all__ = [
     "check_samples",
     "digest",
     "equilibrium",
+    "id_ranges",
     "named",
     "parts",
     "preactivation",

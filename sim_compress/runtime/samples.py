@@ -2,12 +2,13 @@
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from sim_compress.errors import DataError
-from sim_compress.model import Input
+from sim_compress.model import ImplicitModel, Input, LinearMap, Lookup, apply_chain
 from sim_compress.model.maps import Array
 
 # Samples looked at together.
@@ -82,6 +83,39 @@ def check_samples(expected: Sequence[Input], inputs: Mapping[str, Array]) -> int
                 sample = number * PART + int(np.argmin(finite))
                 raise DataError(f"input {name!r}: sample {sample} holds NaN or infinity")
     return next(iter(counts.values()))
+
+
+@dataclass(frozen=True, eq=False)
+class IdRange:
+    """Where a model looks an input's own numbers up in a table of so many rows."""
+
+    source: str
+    maps: tuple[LinearMap, ...]
+    rows: int
+
+    def check(self, inputs: Mapping[str, Array]) -> None:
+        """DataError where an id has no row, with the input and the sample."""
+        for number, part in enumerate(parts(inputs[self.source])):
+            ids = apply_chain(self.maps, np.moveaxis(part, 0, -1))
+            outside = (ids < -self.rows) | (ids >= self.rows)
+            if outside.any():
+                place = int(np.argmax(outside.reshape(-1, len(part)).any(axis=0)))
+                raise DataError(
+                    f"input {self.source!r}: sample {number * PART + place} holds the id {ids[outside][0]}, "
+                    f"expected 0..{self.rows - 1}, as many as the network's table has rows"
+                )
+
+
+def id_ranges(model: ImplicitModel) -> tuple[IdRange, ...]:
+    """Every lookup that reads an input of whole numbers."""
+    whole = {i.name for i in model.inputs if np.dtype(i.dtype).kind in "iu"}
+    return tuple(
+        IdRange(term.source, term.maps[:place], len(step.table))
+        for _, affine in model.affines()
+        for term in affine.terms
+        for place, step in enumerate(term.maps)
+        if isinstance(step, Lookup) and term.source in whole
+    )
 
 
 def parts(array: Array) -> Iterator[Array]:

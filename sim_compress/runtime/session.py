@@ -13,7 +13,7 @@ from sim_compress.model.maps import Array
 from sim_compress.runtime.fixed_point import Convergence, Tolerance
 from sim_compress.runtime.kernel import Evaluator, chosen_kernel, chosen_threads, make_evaluator
 from sim_compress.runtime.node_arg import NodeArg, node_arg
-from sim_compress.runtime.samples import check_inputs
+from sim_compress.runtime.samples import check_inputs, id_ranges
 
 if TYPE_CHECKING:
     from sim_compress.runtime.autograd.module import ImplicitModule
@@ -60,6 +60,7 @@ class Session:
         self.kernel = chosen_kernel(kernel)
         self.threads = chosen_threads(threads)
         self._tolerance = tolerance or Tolerance()
+        self._ids = id_ranges(model)
         self._lock = threading.Lock()
         self._made: Evaluator | None = None
 
@@ -89,7 +90,11 @@ class Session:
         Raises:
             DataError: names, shapes or dtypes do not fit the model's inputs.
         """
-        outputs, convergence = self._evaluator().evaluate(check_inputs(self.model.inputs, inputs))
+        arrays = check_inputs(self.model.inputs, inputs)
+        for ids in self._ids:
+            ids.check(arrays)
+        values = {i.name: i.values(arrays[i.name]) for i in self.model.inputs}
+        outputs, convergence = self._evaluator().evaluate(values)
         return Solution(outputs, convergence)
 
     def run(self, names: Sequence[str] | None, inputs: Mapping[str, ArrayLike]) -> list[Array]:

@@ -30,7 +30,9 @@ def batches(model: ImplicitModel, inputs: Mapping[str, Array]) -> list[Values]:
 
 def converted(model: ImplicitModel, batch: Values) -> Values:
     """A batch in the model's own dtypes with samples on the last axis."""
-    return {i.name: np.moveaxis(batch[i.name].astype(i.dtype, copy=False), 0, -1) for i in model.inputs}
+    return {
+        i.name: np.moveaxis(i.values(batch[i.name].astype(i.dtype, copy=False)), 0, -1) for i in model.inputs
+    }
 
 
 def in_order(work: Callable[[int], Result], count: int) -> Iterator[Result]:

@@ -14,8 +14,9 @@ from scipy import sparse
 
 from sim_compress import frontend
 from sim_compress.artifact import read
+from sim_compress.errors import InputError
 from sim_compress.frontend import StateTensors
-from sim_compress.model import ImplicitModel, apply_chain
+from sim_compress.model import ImplicitModel, Shape, apply_chain
 from sim_compress.model.maps import Array
 from sim_compress.runtime import Stage, Tolerance, equilibrium, preactivation, schedule
 from sim_compress.states.batches import Values
@@ -201,14 +202,20 @@ def open_module(module: Any, examples: Mapping[str, Array]) -> Teacher:
     return NetworkTeacher(frontend.load_module(module, examples))
 
 
-def open_teacher(path: str | Path) -> Teacher:
+def open_teacher(path: str | Path, input_shapes: Mapping[str, Shape] | None = None) -> Teacher:
     """The teacher in a file: an artifact (.safetensors) is an implicit model, anything else an ONNX network.
+
+    Args:
+        path: the file.
+        input_shapes: of an ONNX network whose inputs have open sizes, as `frontend.load_teacher` takes them.
 
     Raises:
         InputError: the file cannot be used as either.
     """
     path = Path(path)
     if path.suffix != SUFFIX:
-        return NetworkTeacher(frontend.load_teacher(path))
+        return NetworkTeacher(frontend.load_teacher(path, input_shapes))
+    if input_shapes:
+        raise InputError(f"{path}: an artifact's inputs have fixed shapes: leave the input shapes out")
     artifact = read(path)
     return ImplicitTeacher(artifact.model, path, artifact.size, hashlib.sha256(path.read_bytes()).hexdigest())

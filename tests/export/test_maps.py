@@ -11,6 +11,7 @@ from sim_compress.model import (
     ImplicitModel,
     Input,
     LinearMap,
+    Lookup,
     Offset,
     Output,
     Pad,
@@ -25,6 +26,7 @@ from sim_compress.model import (
     picking,
 )
 from tests.export.test_network import assert_same, operators
+from tests.frontend.graphs import random
 from tests.networks import bias, patches, weight
 
 SHAPE = (2, 5, 6)
@@ -54,6 +56,15 @@ CHAINS: dict[str, tuple[LinearMap, ...]] = {
     "interpolated from the first": (AlongAxis(0, weight(3, 2)),),
     "several reshapes": (Reshape((60,)), Reshape((4, 15)), Reshape(SHAPE)),
 }
+
+
+def test_a_lookup_becomes_a_gather():
+    maps = (Lookup(random(7, 3)), Transpose((1, 0)))
+    model = ImplicitModel(
+        (Input("ids", (4,), "int64"),), (), (Output("y", Affine((3, 4), (Term("ids", maps),))),)
+    )
+    ids = np.random.default_rng(0).integers(-7, 7, (5, 4))
+    assert "Gather" in operators(assert_same(model, {"ids": ids}))
 
 
 def test_every_map_has_an_exporter():

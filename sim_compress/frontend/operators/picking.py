@@ -3,23 +3,41 @@
 import numpy as np
 from scipy import sparse
 
+from sim_compress.activations import IDENTITY, Activation
 from sim_compress.frontend.broadcasting import broadcast, stretched
-from sim_compress.frontend.expressions import mapped, picked
-from sim_compress.frontend.registry import Call, RefusalError, feature_axis, operator
-from sim_compress.model import Affine, AlongAxis, Reshape
+from sim_compress.frontend.expressions import finite, mapped, picked
+from sim_compress.frontend.registry import Activated, Call, RefusalError, feature_axis, operator
+from sim_compress.model import Affine, AlongAxis, Lookup, Reshape
 
 # The matrix of a running sum has n^2 / 2 nonzeros.
 LONGEST_RUNNING_SUM = 4096
 
 
-@operator("Gather", becomes="a slice, or entries picked", limits="constant indices; not along the batch axis")
-def gather(call: Call) -> Affine:
+@operator(
+    "Gather",
+    becomes="a slice, or entries picked; rows of a learned table: a state block with a lookup",
+    limits="constant indices, not along the batch axis; or a constant table, along its first axis",
+)
+def gather(call: Call) -> Affine | Activated:
+    if call.is_constant(0):
+        return _looked_up(call)
     indices = call.constant(1)
     x = call.unweighted(0)
     axis = feature_axis(call.attribute("axis", 0), len(x.shape))
     places = indices.ravel() % x.shape[axis]
     shape = (*x.shape[:axis], *indices.shape, *x.shape[axis + 1 :])
     return mapped(picked(x, axis, places), Reshape(shape))
+
+
+def _looked_up(call: Call) -> Activated:
+    """Table rows at computed ids; a block of its own, so that the table is held once."""
+    table, ids = call.constant(0), call.single(1)
+    if table.ndim < 1 or call.attribute("axis", 0) not in (0, -table.ndim):
+        raise RefusalError(
+            f"looks up along axis {call.attribute('axis', 0)} of a table {table.shape}, not the first"
+        )
+    rows = mapped(ids, Lookup(finite(table).reshape(len(table), -1)))
+    return Activated(mapped(rows, Reshape((*ids.shape, *table.shape[1:]))), Activation(IDENTITY))
 
 
 @operator("Compress", becomes="a slice, or entries picked", limits="constant condition; along a feature axis")

@@ -9,10 +9,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sim_compress.errors import UnsupportedError
+from sim_compress.errors import DataError, UnsupportedError
 from sim_compress.model import (
     AlongAxis,
     LinearMap,
+    Lookup,
     Offset,
     Pad,
     Patches,
@@ -109,6 +110,14 @@ def _patches(step: Patches, x: Tensor, _: Constants) -> Tensor:
     return kernel_first.reshape(samples, channels * int(np.prod(step.kernel)), *out)
 
 
+def _lookup(_: Lookup, x: Tensor, constants: Constants) -> Tensor:
+    table = constants["table"]
+    ids = x.round().long()
+    if ((ids < -len(table)) | (ids >= len(table))).any():
+        raise DataError(f"an id has no row in a table of {len(table)}: expected 0..{len(table) - 1}")
+    return table[ids]
+
+
 FUNCTIONS: dict[type, Callable[[Any, Tensor, Constants], Tensor]] = {
     Reshape: lambda step, x, _: x.reshape(len(x), *step.shape),
     Transpose: lambda step, x, _: x.permute(0, *(a + 1 for a in step.axes)),
@@ -118,5 +127,6 @@ FUNCTIONS: dict[type, Callable[[Any, Tensor, Constants], Tensor]] = {
     Sum: lambda step, x, _: x.sum(dim=[a + 1 for a in step.axes]),
     Scale: lambda _, x, constants: x * constants["factor"],
     AlongAxis: _along_axis,
+    Lookup: _lookup,
     Offset: lambda _, x, constants: x + constants["offset"],
 }
