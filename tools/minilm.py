@@ -56,7 +56,7 @@ class Encoder(nn.Module):
         super().__init__()
         words = weights["embeddings.word_embeddings.weight"]
         inner, width = weights["encoder.layer.0.intermediate.dense.weight"].shape
-        self.words = nn.Embedding(*words.shape)
+        self.words = nn.Embedding(words.shape[0], width)
         self.places = nn.Parameter(torch.zeros(length, width))
         self.normed = nn.LayerNorm(width, EPSILON)
         self.layer = nn.ModuleList(Layer(width, inner) for _ in range(LAYERS))

@@ -64,9 +64,20 @@ def load_job(arguments: argparse.Namespace) -> Job:
     with naming(calibration.figures.source):
         checked = check_calibration(teacher, calibration.inputs)
     labels = read_labels(arguments.labels, evaluation, teacher.model)
-    notes = dict.fromkeys(d.done for d in (calibration, evaluation) if d.done)
+    done = (d.done for d in (calibration, evaluation) if d.done)
+    notes = dict.fromkeys([*teacher.notes, *_tables(teacher), *done])
     warnings = tuple(_warnings(calibration.figures))
     return Job(teacher, predict, calibration, checked, evaluation, labels, warnings, tuple(notes))
+
+
+def _tables(teacher: Teacher) -> Iterable[str]:
+    """What the target does not count, where there are tables."""
+    model = teacher.model
+    if held := model.parameters - model.nnz:
+        yield (
+            f"{words.count(held)} of {words.count(model.parameters)} parameters are in tables that ids are "
+            "looked up in: these stay dense, the target counts the rows of M alone"
+        )
 
 
 def _warnings(calibration: DataFigures) -> Iterable[str]:

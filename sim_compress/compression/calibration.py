@@ -44,7 +44,8 @@ def opened(
     """
     if is_module(network):
         inputs, notes = _gathered(module_inputs(network), calibration)
-        return Opened(open_module(network, inputs), inputs, notes)
+        teacher = open_module(network, inputs)
+        return Opened(teacher, inputs, (*teacher.notes, *notes))
     if isinstance(network, str | Path):
         teacher = open_teacher(network, input_shapes)
     elif isinstance(network, Teacher):
@@ -55,7 +56,7 @@ def opened(
             f"got {type(network).__name__}"
         )
     inputs, notes = _gathered([i.name for i in teacher.model.inputs], calibration)
-    return Opened(teacher, inputs, notes)
+    return Opened(teacher, inputs, (*teacher.notes, *notes))
 
 
 def _gathered(names: Sequence[str], calibration: Calibration) -> tuple[dict[str, Array], tuple[str, ...]]:

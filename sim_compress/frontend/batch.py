@@ -22,11 +22,13 @@ NUMBERS = frozenset(
 STAND_IN = 11
 # The cleaned graph's fused operators round differently from the file's own.
 REBATCH_TOLERANCE = 1e-3
+# Samples that tell whether a new batch axis keeps them apart.
+PROBES = 3
 DEPENDS = "the network's result depends on its batch size; export it with a dynamic batch axis"
 
 
-def check_inputs(model: onnx.ModelProto) -> None:
-    """UnsupportedError unless every input holds numbers, with a first axis and fixed axes behind it."""
+def check_types(model: onnx.ModelProto) -> None:
+    """UnsupportedError unless every input holds numbers or truth values."""
     for value in model.graph.input:
         kind = value.type.tensor_type
         if kind.elem_type not in NUMBERS:
@@ -35,6 +37,12 @@ def check_inputs(model: onnx.ModelProto) -> None:
                 f"input {value.name!r}: expected numbers or truth values, got {name}; cut the network behind "
                 "what computes numbers from it (onnx.utils.extract_model)"
             )
+
+
+def check_axes(model: onnx.ModelProto) -> None:
+    """UnsupportedError unless every input has a first axis and fixed axes behind it."""
+    for value in model.graph.input:
+        kind = value.type.tensor_type
         if not kind.HasField("shape") or not kind.shape.dim:
             raise UnsupportedError(
                 f"input {value.name!r}: expected a batch axis and feature axes, got a scalar or no shape"
@@ -61,6 +69,8 @@ def with_shapes(model: onnx.ModelProto, shapes: Mapping[str, Shape]) -> onnx.Mod
     Raises:
         InputError: there is no such input, or a size is not the one that the file fixes.
     """
+    if not shapes:
+        return model
     copy = onnx.ModelProto()
     copy.CopyFrom(model)
     inputs = {i.name: i.type.tensor_type for i in copy.graph.input}
@@ -81,8 +91,22 @@ def with_shapes(model: onnx.ModelProto, shapes: Mapping[str, Shape]) -> onnx.Mod
             dim.dim_value = size
     # What was inferred for open sizes may not hold for fixed ones.
     del copy.graph.value_info[:]
-    for output in copy.graph.output if shapes else ():
+    for output in copy.graph.output:
         output.type.tensor_type.ClearField("shape")
+    return copy
+
+
+def with_all_axes(model: onnx.ModelProto, shapes: Mapping[str, Shape]) -> onnx.ModelProto | None:
+    """A copy in which the first axes are fixed too, as in the file or as given; None where one is open."""
+    copy = onnx.ModelProto()
+    copy.CopyFrom(model)
+    for value in copy.graph.input:
+        kind = value.type.tensor_type
+        given = shapes.get(value.name) or (shapes.get("") if len(copy.graph.input) == 1 else None)
+        if kind.shape.dim and kind.shape.dim[0].dim_value <= 0 and given:
+            kind.shape.dim[0].dim_value = given[0]
+        if not kind.HasField("shape") or any(d.dim_value <= 0 for d in kind.shape.dim):
+            return None
     return copy
 
 
@@ -131,6 +155,19 @@ def freed(model: onnx.ModelProto, size: int) -> onnx.ModelProto:
     return copy
 
 
+def check_sample_axis(original: onnx.ModelProto, batched: onnx.ModelProto) -> None:
+    """UnsupportedError unless a graph with a new first axis gives for each sample what the file gives."""
+    rng = np.random.default_rng(0)
+    feeds = {v.name: _random(rng, v, PROBES) for v in batched.graph.input}
+    one = open_session(original)
+    try:
+        several = [one.run(None, {n: np.asarray(u[i]) for n, u in feeds.items()}) for i in range(PROBES)]
+        got = _outputs(batched, feeds, PROBES)
+    except RUNTIME_ERRORS as error:
+        raise UnsupportedError(f"{DEPENDS}; onnxruntime says: {first_line(error)}") from error
+    _compare([np.stack(parts) for parts in zip(*several, strict=True)], got)
+
+
 def check_rebatched(original: onnx.ModelProto, cleaned: onnx.ModelProto, size: int | None) -> None:
     """UnsupportedError unless the freed graph gives for a batch what the file gives in batches of its own."""
     samples = 2 * (size or 1)
@@ -141,6 +178,10 @@ def check_rebatched(original: onnx.ModelProto, cleaned: onnx.ModelProto, size: i
         got = _outputs(cleaned, feeds, samples)
     except RUNTIME_ERRORS as error:
         raise UnsupportedError(f"{DEPENDS}; onnxruntime says: {first_line(error)}") from error
+    _compare(expected, got)
+
+
+def _compare(expected: Iterable[np.ndarray], got: Iterable[np.ndarray]) -> None:
     for wanted, found in zip(expected, got, strict=True):
         scale = REBATCH_TOLERANCE * max(1.0, float(np.abs(wanted).max(initial=0)))
         if wanted.shape != found.shape or not np.allclose(wanted, found, 0, scale, equal_nan=True):

@@ -11,17 +11,22 @@ import onnx
 from onnx import helper
 from onnx.utils import Extractor
 
-from sim_compress.errors import InputError, SimCompressError
+from sim_compress.errors import InputError, ModelFileError, SimCompressError, UnsupportedError
 from sim_compress.frontend import batch, cleaning
 from sim_compress.frontend.contractions import decompose
 from sim_compress.frontend.freeing import repeat_joined_constants
-from sim_compress.frontend.lowering import StateTensors, lower
+from sim_compress.frontend.lowering import Lowered, StateTensors, lower
 from sim_compress.frontend.network_file import NetworkFile, read_network
-from sim_compress.frontend.precision import in_float32
 from sim_compress.frontend.refusals import check_known_operators
 from sim_compress.frontend.registry import STANDARD
+from sim_compress.frontend.sample_axis import with_sample_axis
 from sim_compress.frontend.straightening import straighten
 from sim_compress.model import ImplicitModel, Shape
+
+WHOLE_SAMPLES = (
+    "the file's batch is fixed and its result depends on it, or it has none: every axis of the file is one "
+    "of a sample's, and a batch axis stands before them"
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,6 +41,7 @@ class Teacher:
             tensor where phi is the identity.
         outputs: output name -> name of its tensor in the graph.
         nodes: block or output name -> names of the nodes whose parameters it holds.
+        notes: what was made of the file that its user should know.
         size: bytes of the file with its external data.
         sha256: hash of the same bytes.
     """
@@ -46,6 +52,7 @@ class Teacher:
     tensors: Mapping[str, StateTensors]
     outputs: Mapping[str, str]
     nodes: Mapping[str, tuple[str, ...]]
+    notes: tuple[str, ...]
     size: int
     sha256: str
 
@@ -108,13 +115,14 @@ def teacher_of(file: NetworkFile, input_shapes: Mapping[str, Shape] = MappingPro
     """
     try:
         check_known_operators(file.model)
-        original = batch.with_shapes(cleaning.normalise(in_float32(file.model)), input_shapes)
-        batch.check_inputs(original)
-        cleaned, rebatched = _cleaned(original)
-        lowered = lower(cleaned, _feature_shapes(cleaned), _dtypes(file.model))
-        repeat_joined_constants(cleaned.graph, lowered.shapes)
-        if rebatched:
-            batch.check_rebatched(original, cleaned, batch.batch_size(original))
+        original = batch.with_shapes(cleaning.normalise(file.model), input_shapes)
+        batch.check_types(original)
+        dtypes, notes = _dtypes(file.model), ()
+        try:
+            cleaned, lowered = _with_free_batch(original, dtypes)
+        except UnsupportedError as refusal:
+            cleaned, lowered = _with_sample_axis(original, dtypes, input_shapes, refusal)
+            notes = (WHOLE_SAMPLES,)
     except SimCompressError as error:
         raise type(error)(f"{file.path}: {error}") from error
     _annotate(cleaned.graph, lowered.shapes)
@@ -125,9 +133,64 @@ def teacher_of(file: NetworkFile, input_shapes: Mapping[str, Shape] = MappingPro
         lowered.tensors,
         lowered.outputs,
         lowered.nodes,
+        notes,
         file.size,
         file.sha256,
     )
+
+
+def _with_free_batch(original: onnx.ModelProto, dtypes: Mapping[str, str]) -> tuple[onnx.ModelProto, Lowered]:
+    """The cleaned graph and its model, the first axis of every input being the batch."""
+    batch.check_axes(original)
+    cleaned, rebatched = _cleaned(original)
+    lowered = lower(cleaned, _feature_shapes(cleaned), dtypes)
+    repeat_joined_constants(cleaned.graph, lowered.shapes)
+    if rebatched:
+        batch.check_rebatched(original, cleaned, batch.batch_size(original))
+    return cleaned, lowered
+
+
+def _with_sample_axis(
+    original: onnx.ModelProto,
+    dtypes: Mapping[str, str],
+    input_shapes: Mapping[str, Shape],
+    refusal: UnsupportedError,
+) -> tuple[onnx.ModelProto, Lowered]:
+    """The cleaned graph and its model, every axis of the file being one of a sample's.
+
+    Raises:
+        UnsupportedError: why there is no batch in the file, where this way is closed too.
+    """
+    whole = batch.with_all_axes(original, input_shapes)
+    if whole is None:
+        raise refusal
+    try:
+        cleaned = cleaning.optimised(whole)
+        cleaning.annotate(cleaned)
+        batched = with_sample_axis(cleaned, _whole_shapes(cleaned), _opset(cleaned))
+        cleaning.annotate(batched)
+        lowered = lower(batched, _feature_shapes(batched), dtypes)
+        repeat_joined_constants(batched.graph, lowered.shapes)
+        batch.check_sample_axis(whole, batched)
+    except (ModelFileError, UnsupportedError) as error:
+        raise refusal from error
+    return batched, lowered
+
+
+def _opset(model: onnx.ModelProto) -> int:
+    """Version of the standard operator set."""
+    return next(o.version for o in model.opset_import if o.domain in STANDARD)
+
+
+def _whole_shapes(model: onnx.ModelProto) -> dict[str, Shape]:
+    """Shapes of the activations that are wholly known."""
+    values = (*model.graph.input, *model.graph.value_info, *model.graph.output)
+    kinds = {v.name: v.type.tensor_type for v in values}
+    return {
+        name: tuple(d.dim_value for d in kind.shape.dim)
+        for name, kind in kinds.items()
+        if kind.HasField("shape") and all(d.dim_value > 0 for d in kind.shape.dim)
+    }
 
 
 def _cleaned(model: onnx.ModelProto) -> tuple[onnx.ModelProto, bool]:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from sim_compress.errors import DataError
-from sim_compress.model import ImplicitModel, Input, LinearMap, Lookup, apply_chain
+from sim_compress.model import ImplicitModel, Input, LinearMap, Lookup, Shape, apply_chain
 from sim_compress.model.maps import Array
 
 # Samples looked at together.
@@ -42,10 +42,20 @@ def named(expected: Sequence[Input], inputs: ArrayLike | Mapping[str, ArrayLike]
         DataError: an array alone was given for several inputs.
     """
     if isinstance(inputs, Mapping):
-        return inputs
+        shapes = {i.name: i.shape for i in expected}
+        return {
+            name: _framed(array, shapes[name]) if name in shapes else array for name, array in inputs.items()
+        }
     if len(expected) != 1:
         raise DataError(f"the model has the inputs {', '.join(i.name for i in expected)}: pass a dict")
-    return {expected[0].name: inputs}
+    return {expected[0].name: _framed(inputs, expected[0].shape)}
+
+
+def _framed(array: ArrayLike, shape: Shape) -> ArrayLike:
+    """Samples joined along a first axis of one, as (samples, 1, ...); any other array as it is."""
+    whole = np.asarray(array)
+    joined = shape[:1] == (1,) and whole.ndim == len(shape) and whole.shape[1:] == shape[1:]
+    return whole[:, None] if joined else array
 
 
 def _checked(expected: Input, array: Array) -> Array:

@@ -53,6 +53,11 @@ class Teacher(Protocol):
         ...
 
     @property
+    def notes(self) -> tuple[str, ...]:
+        """What was made of the file that its user should know."""
+        ...
+
+    @property
     def path(self) -> Path:
         """The file it came from."""
         ...
@@ -88,7 +93,7 @@ class NetworkTeacher:
 
     def __init__(self, network: frontend.Teacher) -> None:
         self._network = network
-        self.model, self.nodes = network.model, network.nodes
+        self.model, self.nodes, self.notes = network.model, network.nodes, network.notes
         self.path, self.size, self.sha256 = network.path, network.size, network.sha256
         self._blocks = {b.name: b for b in network.model.blocks}
         held = {n: t.before for n, t in network.tensors.items() if t.before} | dict(network.outputs)
@@ -142,6 +147,7 @@ class ImplicitTeacher:
     def __init__(self, model: ImplicitModel, path: Path, size: int, sha256: str) -> None:
         self.model = model
         self.nodes: Mapping[str, tuple[str, ...]] = {}
+        self.notes: tuple[str, ...] = ()
         self.path, self.size, self.sha256 = path, size, sha256
         self._affines = dict(model.affines())
         self._stages = schedule(model)

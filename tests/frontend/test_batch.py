@@ -138,15 +138,6 @@ def test_inputs_with_different_first_axes_are_refused(tmp_path: Path) -> None:
         load_teacher(saved(tmp_path, model))
 
 
-def test_a_squeezed_batch_of_one_is_refused(tmp_path: Path) -> None:
-    nodes = [node("Squeeze", ["x", "a"], ["s"], "squeeze"), node("Relu", ["s"], ["y"], "relu")]
-    model = graph_of(nodes, {"x": (4, 3)}, {"a": np.array([0])}, outputs=["s"])
-    model.graph.output[0].name = "y"
-    path = saved(tmp_path, _fixed_input(model, 1))
-    with pytest.raises(UnsupportedError, match="Squeeze 'squeeze': acts along the batch axis"):
-        load_teacher(path)
-
-
 def _fixed_input(model: onnx.ModelProto, size: int) -> onnx.ModelProto:
     del model.graph.value_info[:]
     model.graph.input[0].type.tensor_type.shape.dim[0].dim_value = size

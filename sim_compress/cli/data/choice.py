@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from sim_compress.cli.data import arrays
 from sim_compress.cli.data.images import read_images
 from sim_compress.cli.data.naming import naming
@@ -13,7 +15,7 @@ from sim_compress.errors import DataError
 from sim_compress.model import ImplicitModel, Input
 from sim_compress.model.maps import Array
 from sim_compress.report import DataFigures, Predict, check_labels
-from sim_compress.runtime import check_samples, digest
+from sim_compress.runtime import check_samples, digest, named
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,6 +42,7 @@ def read_data(path: Path, expected: Sequence[Input], scaling: Scaling | None) ->
     """
     if not path.is_dir():
         inputs, labels = arrays.read_inputs(path, expected)
+        inputs = {name: np.asarray(array) for name, array in named(expected, inputs).items()}
         return Data(inputs, _figures(path, expected, inputs), labels)
     if len(expected) != 1:
         raise DataError(

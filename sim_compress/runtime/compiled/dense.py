@@ -53,8 +53,9 @@ def _features(context: Context, term: Term) -> tuple[Place, NDArray[np.int64]]:
     if has_operations(term.maps, context.values[term.source]):
         source = context.inside(term.source)
         elements = selected(term.maps, source)
-        if elements is not None and NOTHING not in elements:
-            return source, elements.ravel()
+        # One entry of a scalar is a number, no array.
+        if elements is not None and NOTHING not in np.ravel(elements):
+            return source, np.ravel(elements)
     return _copied(context, term)
 
 
