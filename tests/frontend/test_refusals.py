@@ -126,3 +126,49 @@ def test_weights_of_another_type_than_the_inputs_are_refused_without_noise(
     with pytest.raises(ModelFileError, match="onnxruntime refuses the network"):
         load_teacher(saved(tmp_path, model))
     assert capfd.readouterr() == ("", "")
+
+
+def _recurrent() -> onnx.ModelProto:
+    nodes = [
+        node("Transpose", ["x"], ["t"], "turn", perm=[1, 0, 2]),
+        node("LSTM", ["t", "w", "r"], ["y", "h", "c"], "lstm", hidden_size=4),
+        node("Relu", ["y"], ["z"], "relu"),
+    ]
+    return graph_of(nodes, {"x": (5, 3)}, {"w": random(1, 16, 3), "r": random(1, 16, 4)})
+
+
+def _quantised() -> onnx.ModelProto:
+    nodes = [
+        node("QuantizeLinear", ["x", "s", "zero"], ["q"], "quant"),
+        node("DequantizeLinear", ["q", "s", "zero"], ["d"], "dequant"),
+        node("MatMul", ["d", "w"], ["y"], "rows"),
+    ]
+    constants = {"s": np.float32(0.1), "zero": np.uint8(0), "w": random(3, 2)}
+    return graph_of(nodes, {"x": (3,)}, constants)
+
+
+def _branching() -> onnx.ModelProto:
+    ends = [onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None) for name in "ab"]
+    branches = {
+        "then_branch": onnx.helper.make_graph([node("Relu", ["x"], ["a"])], "then", [], ends[:1]),
+        "else_branch": onnx.helper.make_graph([node("Neg", ["x"], ["b"])], "else", [], ends[1:]),
+    }
+    nodes = [
+        node("ReduceMax", ["x"], ["m"], "most", keepdims=0),
+        node("Greater", ["m", "zero"], ["c"], "above"),
+        node("If", ["c"], ["y"], "branch", **branches),
+    ]
+    return graph_of(nodes, {"x": (3,)}, {"zero": np.float32(0)})
+
+
+@pytest.mark.parametrize(
+    ("network", "message"),
+    [
+        (_recurrent, "LSTM 'lstm': repeats its weights over steps; recurrent networks are not supported"),
+        (_quantised, "QuantizeLinear 'quant': is quantised; give the network in floats"),
+        (_branching, "If 'branch': branches on its data"),
+    ],
+)
+def test_whole_kinds_of_networks_are_refused_with_what_to_do(tmp_path: Path, network, message) -> None:
+    with pytest.raises(UnsupportedError, match=message):
+        load_teacher(saved(tmp_path, network()))
