@@ -57,7 +57,7 @@ def load_job(arguments: argparse.Namespace) -> Job:
     predict = teacher_outputs(teacher)
     expected, scaling = teacher.model.inputs, scaling_asked(arguments.mean, arguments.std)
     beside = arguments.model.with_name(stem(arguments.model) + CALIBRATION_SUFFIX)
-    calibration = calibration_data(arguments.data, beside, expected, scaling, arguments.seed, predict)
+    calibration = calibration_data(arguments.data, beside, teacher.model, scaling, arguments.seed, predict)
     named = arguments.evaluation
     evaluation = read_data(named, expected, scaling) if named else calibration
     check_scaling(scaling, calibration, evaluation)

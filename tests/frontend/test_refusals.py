@@ -158,7 +158,7 @@ def _branching() -> onnx.ModelProto:
         node("Greater", ["m", "zero"], ["c"], "above"),
         node("If", ["c"], ["y"], "branch", **branches),
     ]
-    return graph_of(nodes, {"x": (3,)}, {"zero": np.float32(0)})
+    return graph_of(nodes, {"x": (3,)}, {"zero": np.zeros((), np.float32)})
 
 
 @pytest.mark.parametrize(

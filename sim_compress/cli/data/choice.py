@@ -15,7 +15,7 @@ from sim_compress.errors import DataError
 from sim_compress.model import ImplicitModel, Input
 from sim_compress.model.maps import Array
 from sim_compress.report import DataFigures, Predict, check_labels
-from sim_compress.runtime import check_samples, digest, named
+from sim_compress.runtime import check_samples, digest, id_ranges, named
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,7 +80,7 @@ def check_scaling(scaling: Scaling | None, *data: Data) -> None:
 def calibration_data(
     named: Path | None,
     beside: Path,
-    expected: Sequence[Input],
+    model: ImplicitModel,
     scaling: Scaling | None,
     seed: int,
     teacher: Predict,
@@ -91,11 +91,12 @@ def calibration_data(
         DataError: as `read_data`.
     """
     if named is not None or beside.exists():
-        return read_data(named or beside, expected, scaling)
-    inputs, title = made_up_inputs(expected, seed, scaling, teacher)
+        return read_data(named or beside, model.inputs, scaling)
+    rows = {ids.source: ids.rows for ids in id_ranges(model)}
+    inputs, title = made_up_inputs(model.inputs, seed, scaling, teacher, rows)
     samples = len(next(iter(inputs.values())))
     figures = DataFigures(
-        f"data-free: {title}, seed {seed}", digest(expected, inputs), samples, data_free=True
+        f"data-free: {title}, seed {seed}", digest(model.inputs, inputs), samples, data_free=True
     )
     return Data(inputs, figures)
 

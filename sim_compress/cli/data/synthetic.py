@@ -5,6 +5,7 @@ The amplitude spectrum of a photograph falls as 1 / frequency; each image draws 
 
 from collections.abc import Mapping, Sequence
 from math import prod
+from types import MappingProxyType
 
 import numpy as np
 
@@ -23,23 +24,30 @@ RANGES = (None, Scaling(), Scaling((0.45,), (0.225,)))
 
 
 def made_up_inputs(
-    expected: Sequence[Input], seed: int, scaling: Scaling | None, teacher: Predict
+    expected: Sequence[Input],
+    seed: int,
+    scaling: Scaling | None,
+    teacher: Predict,
+    rows: Mapping[str, int] = MappingProxyType({}),
 ) -> tuple[dict[str, Array], str]:
-    """SAMPLES inputs, name -> (samples, ...) in float32, and what they are.
+    """SAMPLES inputs, name -> (samples, ...), and what they are; real numbers in float32.
 
     Image inputs take pixels scaled as asked, else in the range to which the
-    teacher's outputs respond most: outside of the range it was trained on they hardly move.
+    teacher's outputs respond most: outside of the range it was trained on they hardly move. Whole numbers
+    are ids below `rows` of their input, or 0 and 1 where nothing is looked up.
     """
     rng = np.random.default_rng(seed)
     forms = {i.name: form for i in expected if (form := _form(i)) is not None}
     images = {name: np.stack([_image(form, rng) for _ in range(SAMPLES)]) for name, form in forms.items()}
     others = {
         i.name: rng.standard_normal((SAMPLES, *i.shape)).astype(np.float32)
+        if _is_real(i)
+        else rng.integers(0, rows.get(i.name, 2), (SAMPLES, *i.shape)).astype(i.dtype)
         for i in expected
         if i.name not in forms
     }
     if not images:
-        return others, "normal random numbers"
+        return others, "normal random numbers" if any(map(_is_real, expected)) else "random whole numbers"
 
     def inputs(count: int, scaling: Scaling | None) -> dict[str, Array]:
         shown = {name: forms[name].arrange(_scaled(u[:count], scaling)) for name, u in images.items()}
@@ -57,9 +65,13 @@ def _probes(expected: Sequence[Input]) -> int:
     return min(max(PROBE_ENTRIES // sum(prod(i.shape) for i in expected), least), most)
 
 
+def _is_real(expected: Input) -> bool:
+    return np.dtype(expected.dtype).kind == "f"
+
+
 def _form(expected: Input) -> Layout | None:
     """Layout of an input that may be an image: three axes, and something to be smooth along."""
-    if len(expected.shape) != 3:
+    if len(expected.shape) != 3 or not _is_real(expected):
         return None
     form = layout(expected.shape) or Layout(*expected.shape, channels_last=False)
     return form if min(form.height, form.width) > 1 else None
