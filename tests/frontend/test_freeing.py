@@ -5,7 +5,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sim_compress.errors import UnsupportedError
 from sim_compress.frontend import load_teacher
 from tests.frontend.graphs import assert_exact, graph_of, node, random, random_inputs, run, saved
 
@@ -53,7 +52,10 @@ def test_a_token_expanded_to_a_computed_batch_is_exact(tmp_path: Path) -> None:
     assert_exact(load_teacher(saved(tmp_path, graph_of(nodes, {"x": (3, 4)}, constants))))
 
 
-def test_a_constant_that_differs_between_samples_is_refused(tmp_path: Path) -> None:
+def test_a_constant_that_differs_between_samples_makes_the_batch_an_axis_of_one_sample(
+    tmp_path: Path,
+) -> None:
     path = _fixed(tmp_path, [node("Add", ["x", "c"], ["y"])], {"c": random(2, 3, 4)}, 2)
-    with pytest.raises(UnsupportedError):
-        load_teacher(path)
+    teacher = load_teacher(path)
+    assert teacher.notes
+    assert teacher.model.inputs[0].shape == (2, 3, 4)

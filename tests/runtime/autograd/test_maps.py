@@ -8,6 +8,7 @@ from sim_compress.model import (
     MAPS,
     AlongAxis,
     LinearMap,
+    Lookup,
     Offset,
     Pad,
     Patches,
@@ -38,6 +39,7 @@ EXAMPLES: list[LinearMap] = [
     picking(1, [3, -1, 0, 0, 2], 4),
     AlongAxis(2, weight(6, 5)),
     AlongAxis(0, sparse.csr_array((2, 3), dtype=np.float32)),
+    Lookup(np.random.default_rng(4).standard_normal((9, 3)).astype(np.float32)),
 ]
 # Constants are float32, sums of a few products.
 ROUNDING = 1e-5
