@@ -1,6 +1,7 @@
 """Fixed maps as standard nodes, one exporter for each name in MAPS."""
 
 from collections.abc import Callable, Sequence
+from itertools import zip_longest
 from math import prod
 from typing import Any
 
@@ -29,7 +30,12 @@ BEFORE_THE_FIRST = -(2**31)
 
 def chain(graph: Graph, tensor: str, maps: Sequence[LinearMap], shape: Shape) -> str:
     """Nodes for a chain of maps on a tensor (N, *shape)."""
-    left = list(maps)
+    # Of reshapes in a row the last one alone counts.
+    left = [
+        step
+        for step, behind in zip_longest(maps, maps[1:])
+        if not (isinstance(step, Reshape) and isinstance(behind, Reshape))
+    ]
     while left:
         count, tensor = _averaged(graph, tensor, left, shape)
         if not count:
@@ -41,10 +47,10 @@ def chain(graph: Graph, tensor: str, maps: Sequence[LinearMap], shape: Shape) ->
 
 
 def _single(graph: Graph, tensor: str, left: Sequence[LinearMap], shape: Shape) -> str:
-    """The first map, unless it changes nothing that the next one would not change again."""
+    """The first map, unless it changes nothing."""
     step = left[0]
     out = step.out_shape(shape)
-    if isinstance(step, Reshape) and (out == shape or (len(left) > 1 and isinstance(left[1], Reshape))):
+    if isinstance(step, Reshape) and out == shape:
         return tensor
     return MAP_NODES[type(step).__name__.lower()](graph, tensor, step, shape)
 

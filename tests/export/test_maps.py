@@ -54,6 +54,7 @@ CHAINS: dict[str, tuple[LinearMap, ...]] = {
     "interpolated": (AlongAxis(2, weight(9, 6)),),
     "interpolated across": (AlongAxis(1, weight(3, 5)),),
     "interpolated from the first": (AlongAxis(0, weight(3, 2)),),
+    "a scalar reshaped twice": (Sum((0, 1, 2)), Reshape((1,)), Reshape((1,))),
     "several reshapes": (Reshape((60,)), Reshape((4, 15)), Reshape(SHAPE)),
 }
 
