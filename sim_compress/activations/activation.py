@@ -41,6 +41,11 @@ class Activation:
         """Shape of the state x for a pre-activation of the given shape; ValueError where they do not fit."""
         return self.kind.state_shape(shape, self.attributes)
 
+    def nearest(self, z: Array, found: Array) -> Array:
+        """The pre-activation nearest to `found` that gives the state of z; both (*z_shape, samples)."""
+        nearest = self.kind.nearest
+        return z if nearest is None else nearest(z, found, self.attributes).astype(z.dtype, copy=False)
+
     def __call__(self, z: Array) -> Array:
         """x = phi(z); both with samples on the last axis. Infinities and NaN come out as IEEE says."""
         with np.errstate(all="ignore"):

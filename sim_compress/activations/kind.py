@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 Shape = tuple[int, ...]
@@ -32,6 +33,19 @@ def same_shape(shape: Shape, _attributes: Attributes) -> Shape:
     return shape
 
 
+def flat(
+    intervals: Callable[[Attributes], tuple[tuple[float, float], ...]],
+) -> Callable[[Array, Array, Attributes], Array]:
+    """`nearest` of a componentwise phi that is constant on each of the intervals (low, high)."""
+
+    def nearest(z: Array, found: Array, attributes: Attributes) -> Array:
+        for low, high in intervals(attributes):
+            z = np.where((z >= low) & (z <= high), np.clip(found, low, high), z)
+        return z
+
+    return nearest
+
+
 @dataclass(frozen=True)
 class Kind:
     """One phi by its formula and its properties.
@@ -44,6 +58,8 @@ class Kind:
         componentwise: x_i depends on z_i alone.
         homogeneous: phi(a z) = a phi(z) for a > 0.
         state_shape: shape of x from the shape of z; ValueError where the attributes do not fit it.
+        nearest: (z, found, attributes) -> the pre-activation nearest to `found` that gives the state of z, or
+            nearly so where phi is nearly flat; z itself where only z gives it.
         attributes: the attribute names this phi takes, all required.
     """
 
@@ -53,4 +69,5 @@ class Kind:
     componentwise: bool = True
     homogeneous: bool = False
     state_shape: Callable[[Shape, Attributes], Shape] = same_shape
+    nearest: Callable[[Array, Array, Attributes], Array] | None = None
     attributes: tuple[str, ...] = ()

@@ -22,6 +22,32 @@ def _max_pool(z: Array, a: Attributes) -> Array:
     return windows.max(axis=tuple(range(z.ndim, windows.ndim)))
 
 
+def _nearest_loser(z: Array, found: Array, a: Attributes) -> Array:
+    """Entries that are no window's largest may take any value up to the least largest of their windows."""
+    best = _max_pool(z, a)
+    bound = np.full(tuple(s + b + e for s, b, e in zip(z.shape, *_pads(z, a), strict=True)), np.inf, z.dtype)
+    for offset in np.ndindex(*a["kernel"]):
+        window = (slice(None), *_window(best.shape[1:-1], offset, a))
+        bound[window] = np.minimum(bound[window], best)
+    before, _ = _pads(z, a)
+    inside = tuple(slice(b, size + b) for size, b in zip(z.shape, before, strict=True))
+    bound = bound[inside]
+    return np.where(z >= bound, z, np.minimum(found, bound))
+
+
+def _pads(z: Array, a: Attributes) -> tuple[Shape, Shape]:
+    """Padding before and after every axis of z."""
+    return (0, *a["pads_begin"], 0)[: z.ndim], (0, *a["pads_end"], 0)[: z.ndim]
+
+
+def _window(out: Shape, offset: Shape, a: Attributes) -> tuple[slice, ...]:
+    """The padded entries that stand at one offset of each window."""
+    return tuple(
+        slice(o * d, o * d + (size - 1) * s + 1, s)
+        for size, o, d, s in zip(out, offset, a["dilations"], a["strides"], strict=True)
+    )
+
+
 def _max_pool_shape(shape: Shape, a: Attributes) -> Shape:
     sizes = [a[key] for key in ("kernel", "strides", "dilations", "pads_begin", "pads_end")]
     if len(shape) < 2 or {len(s) for s in sizes} != {len(shape) - 1}:
@@ -44,6 +70,7 @@ KINDS: dict[str, Kind] = {
         componentwise=False,
         homogeneous=True,
         state_shape=_max_pool_shape,
+        nearest=_nearest_loser,
         attributes=("kernel", "strides", "dilations", "pads_begin", "pads_end"),
     ),
 }

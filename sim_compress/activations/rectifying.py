@@ -5,7 +5,7 @@ import math
 import numpy as np
 from scipy import special
 
-from sim_compress.activations.kind import Array, Attributes, Kind, Shape, constant, unbounded
+from sim_compress.activations.kind import Array, Attributes, Kind, Shape, constant, flat, unbounded
 
 # Largest slopes, rounded up: of gelu at sqrt(2), of silu at 2.3994, of mish at 1.4906, of hard_swish at 3.
 GELU_SLOPE, GELU_TANH_SLOPE, SILU_SLOPE, MISH_SLOPE, HARD_SWISH_SLOPE = 1.12905, 1.1291, 1.09985, 1.08851, 1.5
@@ -35,6 +35,13 @@ def _prelu_shape(shape: Shape, a: Attributes) -> Shape:
     if np.broadcast_shapes(slopes, shape) != shape:
         raise ValueError(f"slopes of shape {slopes} do not broadcast to {shape}")
     return shape
+
+
+def _nearest_leaky(z: Array, found: Array, slope: Array) -> Array:
+    """Below 0 an error counts slope^2 times: there the target is that part of the way from `found` to z."""
+    weight = np.minimum(slope * slope, 1)
+    below = np.minimum(found, 0)
+    return np.where(z > 0, z, below + weight * (z - below))
 
 
 def _thresholded_relu(z: Array, a: Attributes) -> Array:
@@ -83,12 +90,18 @@ def _shrink_slope(a: Attributes, _: Shape) -> float:
 
 
 KINDS: dict[str, Kind] = {
-    "relu": Kind("max(z, 0)", lambda z, _: np.maximum(z, 0), homogeneous=True),
+    "relu": Kind(
+        "max(z, 0)",
+        lambda z, _: np.maximum(z, 0),
+        homogeneous=True,
+        nearest=flat(lambda _: ((-math.inf, 0.0),)),
+    ),
     "leaky_relu": Kind(
         "z above 0, slope z below",
         _leaky_relu,
         lipschitz=lambda a, _: max(1.0, abs(a["slope"])),
         homogeneous=True,
+        nearest=lambda z, found, a: _nearest_leaky(z, found, np.asarray(a["slope"], z.dtype)),
         attributes=("slope",),
     ),
     "prelu": Kind(
@@ -97,12 +110,16 @@ KINDS: dict[str, Kind] = {
         lipschitz=lambda a, _: max(1.0, float(np.abs(a["slopes"]).max(initial=0.0))),
         homogeneous=True,
         state_shape=_prelu_shape,
+        nearest=lambda z, found, a: _nearest_leaky(
+            z, found, np.asarray(a["slopes"])[..., None].astype(z.dtype)
+        ),
         attributes=("slopes",),
     ),
     "thresholded_relu": Kind(
         "z above alpha, else 0",
         _thresholded_relu,
         lipschitz=lambda a, _: 1.0 if a["alpha"] == 0 else math.inf,
+        nearest=flat(lambda a: ((-math.inf, a["alpha"]),)),
         attributes=("alpha",),
     ),
     "elu": Kind(
@@ -130,7 +147,12 @@ KINDS: dict[str, Kind] = {
         "z (1 + tanh(sqrt(2 / pi) (z + 0.044715 z^3))) / 2", _gelu_tanh, lipschitz=constant(GELU_TANH_SLOPE)
     ),
     "swish": Kind("z sigmoid(alpha z)", _swish, lipschitz=constant(SILU_SLOPE), attributes=("alpha",)),
-    "hard_swish": Kind("z min(max(z / 6 + 1/2, 0), 1)", _hard_swish, lipschitz=constant(HARD_SWISH_SLOPE)),
+    "hard_swish": Kind(
+        "z min(max(z / 6 + 1/2, 0), 1)",
+        _hard_swish,
+        lipschitz=constant(HARD_SWISH_SLOPE),
+        nearest=flat(lambda _: ((-math.inf, -3.0),)),
+    ),
     "mish": Kind(
         "z tanh(log(1 + exp(z)))", lambda z, _: z * np.tanh(softplus(z)), lipschitz=constant(MISH_SLOPE)
     ),
@@ -138,6 +160,7 @@ KINDS: dict[str, Kind] = {
         "z + bias below -lambda, z - bias above lambda, else 0",
         _shrink,
         lipschitz=_shrink_slope,
+        nearest=flat(lambda a: ((-a["lambda"], a["lambda"]),)),
         attributes=("lambda", "bias"),
     ),
     "abs": Kind("|z|", lambda z, _: np.abs(z), homogeneous=True),

@@ -5,7 +5,7 @@ import math
 import numpy as np
 from scipy import special
 
-from sim_compress.activations.kind import Array, Attributes, Kind, Shape, constant
+from sim_compress.activations.kind import Array, Attributes, Kind, Shape, constant, flat
 from sim_compress.activations.rectifying import sigmoid
 
 
@@ -19,11 +19,20 @@ def _hard_sigmoid(z: Array, a: Attributes) -> Array:
     return np.clip(z * np.asarray(a["alpha"], z.dtype) + np.asarray(a["beta"], z.dtype), 0, 1)
 
 
+def _ends(a: Attributes) -> tuple[tuple[float, float], ...]:
+    """Where hard_sigmoid is 0 and where it is 1."""
+    if a["alpha"] == 0:
+        return ((-math.inf, math.inf),)
+    low, high = sorted((-a["beta"] / a["alpha"], (1 - a["beta"]) / a["alpha"]))
+    return ((-math.inf, low), (high, math.inf))
+
+
 KINDS: dict[str, Kind] = {
     "clip": Kind(
         'min(max(z, low), high); a bound is a number, `"inf"` or `"-inf"`',
         lambda z, a: np.minimum(np.maximum(z, np.asarray(a["low"], z.dtype)), np.asarray(a["high"], z.dtype)),
         state_shape=_clip_shape,
+        nearest=flat(lambda a: ((-math.inf, a["low"]), (a["high"], math.inf))),
         attributes=("low", "high"),
     ),
     "sigmoid": Kind("1 / (1 + exp(-z))", lambda z, _: sigmoid(z), lipschitz=constant(0.25)),
@@ -32,6 +41,7 @@ KINDS: dict[str, Kind] = {
         "min(max(alpha z + beta, 0), 1)",
         _hard_sigmoid,
         lipschitz=lambda a, _: abs(a["alpha"]),
+        nearest=flat(_ends),
         attributes=("alpha", "beta"),
     ),
     "softsign": Kind("z / (1 + |z|)", lambda z, _: z / (1 + np.abs(z))),

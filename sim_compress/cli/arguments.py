@@ -16,6 +16,7 @@ SUPPORTS = ("network", "full")
 STATES = ("regenerated", "baseline")
 MATCHINGS = ("relaxed", "exact")
 VALUES = ("float32", "float16", "bfloat16")
+ALLOCATIONS = ("output", "alpha", "uniform")
 ENGINES = ("processes", "ray", "serial")
 SOLVERS = ("native", "clarabel", "scs", "osqp", "mosek")
 COMMANDS = """\
@@ -134,6 +135,20 @@ def _compress() -> Parser:
         default=MATCHINGS[0],
         help="states matched nearly at the target sparsity, or exactly on every sample, which decides the "
         "sparsity itself (few samples; default: %(default)s)",
+    )
+    parser.add_argument(
+        "--allocation",
+        choices=ALLOCATIONS,
+        default=ALLOCATIONS[0],
+        help="how nonzeros are shared out between blocks: by their effect on the outputs, by one alpha for "
+        "all, or the same sparsity in each (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--nearest-rounds",
+        type=int,
+        default=2,
+        metavar="N",
+        help="refits to targets moved where phi is flat, as below 0 of a ReLU (default: %(default)s)",
     )
     parser.add_argument(
         "--solver",

@@ -47,6 +47,8 @@ def run(arguments: argparse.Namespace) -> int:
         kappa=arguments.kappa,
         support=arguments.support,
         states=arguments.states,
+        allocation=arguments.allocation,
+        nearest_rounds=arguments.nearest_rounds,
         solver=arguments.solver,
         matching=arguments.matching,
         ignore=tuple(arguments.ignore),

@@ -1,6 +1,6 @@
 """Exact matching of a whole network (eq. 2, 8, 9): the least objective among rows that give its states."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from sim_compress.compression.tasks import Planned
 from sim_compress.core import Block, Convex, Solution, Status
@@ -13,7 +13,6 @@ def matched(
     count: int,
     chosen: Solver,
     convex: Convex | None,
-    progress: Callable[[float], None],
 ) -> tuple[dict[str, tuple[Planned, ...]], list[Solution]]:
     """The matching rows of every block, which together keep at most `count` weights.
 
@@ -22,14 +21,13 @@ def matched(
     """
     planned: dict[str, tuple[Planned, ...]] = {}
     solutions: list[Solution] = []
-    for done, (name, own) in enumerate(blocks.items()):
+    for name, own in blocks.items():
         found = [chosen.match(b.problems, convex or b.penalty, ball=b.ball) for b in own]
         _check_matched(name, found)
         planned[name] = tuple(
             Planned(b, s.support, int(s.support.sum()), s.rows) for b, s in zip(own, found, strict=True)
         )
         solutions += found
-        progress((done + 1) / len(blocks))
     _check_count(planned, count)
     return planned, solutions
 

@@ -8,34 +8,23 @@ from pathlib import Path
 from sim_compress.artifact import JSON, write
 from sim_compress.certificate import Certificate, certify
 from sim_compress.compression.calibration import Calibration, opened
-from sim_compress.compression.checks import check_calibration, check_exact, weights_to_keep
-from sim_compress.compression.convex import constrained
-from sim_compress.compression.exact import matched
+from sim_compress.compression.checks import check_calibration, check_exact
 from sim_compress.compression.full_support import widened, without_empty_terms
-from sim_compress.compression.outcomes import Outcomes, outcomes
-from sim_compress.compression.rows import Limits, row_limits, row_problems, with_rows
-from sim_compress.compression.scope import parts
+from sim_compress.compression.outcomes import Outcomes
+from sim_compress.compression.planning import Plan, Progress, plan, row_blocks, survey
+from sim_compress.compression.rows import with_rows
 from sim_compress.compression.settings import Settings
 from sim_compress.compression.tasks import Planned, regressed, regressed_by
-from sim_compress.core import Block, Convex, Solution, allocate, trace
+from sim_compress.core import Convex, refit
 from sim_compress.core.engines import Engine, one_blas_thread
 from sim_compress.core.gram import Matrix
-from sim_compress.core.solvers import NATIVE, Solver, solver
+from sim_compress.core.solvers import NATIVE, solver
 from sim_compress.errors import InputError
 from sim_compress.model import Affine, ImplicitModel, rounded, rounded_rows
 from sim_compress.model.maps import Array, Shape
 from sim_compress.runtime import digest
-from sim_compress.states import (
-    Store,
-    Teacher,
-    Visit,
-    baseline_grams,
-    regenerate,
-    row_groups,
-)
+from sim_compress.states import Store, Teacher, Visit, regenerate
 
-# progress(stage, finished part in [0, 1])
-Progress = Callable[[str, float], None]
 STAGES = ("states", "allocation", "rows")
 
 
@@ -106,26 +95,29 @@ def compress(
     affines = widened(teacher.model) if full else dict(teacher.model.affines())
     # Batches and rows have threads of their own; the result then is the same on any number of cores.
     with one_blas_thread():
-        plan = _plan(teacher, affines, calibration, settings, chosen, convex, progress)
+        known = survey(teacher, affines, calibration, settings, convex, progress)
+        decided = plan(teacher, known, settings, chosen, convex)
         rows_done = partial(progress, "rows")
         if settings.matching == "exact" or convex is not None:
-            model = _from_baseline(teacher.model, plan, None, rows_done)
+            model = _from_baseline(teacher.model, decided, None, rows_done)
         elif full or settings.states == "baseline":
-            model = _from_baseline(teacher.model, plan, engine, rows_done)
+            model = _from_baseline(teacher.model, decided, engine, rows_done)
         else:
-            model = _in_order(teacher, calibration, plan, rows_done)
+            model = _in_order(teacher, calibration, decided, rows_done)
     # Rows that were left alone are stored in the same format.
     model = rounded(model, settings.values)
-    sparsity = _sparsity(teacher.model, model, plan.groups)
+    sparsity = _sparsity(teacher.model, model, decided.groups)
     total = 1 - model.parameters / teacher.model.parameters
     provenance = {
-        **_provenance(teacher, model, calibration, plan),
+        **_provenance(teacher, model, calibration, decided),
         "sparsity": sparsity,
         "total_sparsity": total,
     }
     if notes:
         provenance["notes"] = list(notes)
-    return Compressed(model, certify(model, plan.limits.scaling), plan.outcomes, provenance, sparsity, total)
+    return Compressed(
+        model, certify(model, known.limits.scaling), decided.outcomes, provenance, sparsity, total
+    )
 
 
 def _sparsity(teacher: ImplicitModel, model: ImplicitModel, names: Container[str]) -> float:
@@ -134,95 +126,15 @@ def _sparsity(teacher: ImplicitModel, model: ImplicitModel, names: Container[str
     return 1 - after / before
 
 
-@dataclass(frozen=True)
-class _Plan:
-    """What the baseline states decide: alphas, and for each block its row groups' supports and counts.
-
-    Blocks that keep the teacher's rows have no entry in `affines` and `groups`.
-    """
-
-    settings: Settings
-    alphas: Mapping[str, float]
-    affines: Mapping[str, Affine]
-    groups: Mapping[str, tuple[Planned, ...]]
-    limits: Limits
-    outcomes: Outcomes
-
-
-def _plan(
-    teacher: Teacher,
-    affines: Mapping[str, Affine],
-    inputs: Mapping[str, Array],
-    settings: Settings,
-    chosen: Solver,
-    convex: Convex | None,
-    progress: Progress,
-) -> _Plan:
-    scope = parts(teacher.model, teacher.nodes, settings)
-    own = dict(teacher.model.affines())
-    counts = [weights_to_keep([own[n] for n in part.names], part.target) for part in scope]
-    affines = {n: a for n, a in affines.items() if any(n in part.names for part in scope)}
-    limits = row_limits(teacher.model, settings.kappa)
-    grams = baseline_grams(teacher, affines, inputs, partial(progress, "states"))
-    blocks = {
-        name: _blocks(Visit(name, affine, grams[name]), settings, limits) for name, affine in affines.items()
-    }
-    alphas: dict[str, float] = {}
-    groups: dict[str, tuple[Planned, ...]] = {}
-    solutions: list[Solution] = []
-    for number, (part, count) in enumerate(zip(scope, counts, strict=True)):
-        share = partial(_share, progress, number, len(scope))
-        own_blocks = {n: blocks[n] for n in part.names}
-        if settings.matching == "exact":
-            planned, found = matched(own_blocks, count, chosen, convex, share)
-        else:
-            alphas[part.pattern], planned, found = _allocated(own_blocks, count, chosen, share)
-            if convex is not None:
-                planned, found = constrained(planned, alphas[part.pattern], convex, chosen)
-        groups |= planned
-        solutions += found
-    return _Plan(settings, alphas, affines, groups, limits, outcomes(solutions))
-
-
-def _share(progress: Progress, number: int, total: int, part: float) -> None:
-    progress("allocation", (number + part) / total)
-
-
-def _allocated(
-    blocks: Mapping[str, tuple[Block, ...]], count: int, chosen: Solver, progress: Callable[[float], None]
-) -> tuple[float, dict[str, tuple[Planned, ...]], list[Solution]]:
-    """The one alpha at which the blocks keep `count` weights together, each one's share, the convex rows."""
-    every = [b for own in blocks.values() for b in own]
-    paths = trace(every, count, progress=progress)
-    allocation = allocate(paths, count)
-    solutions = [
-        chosen.solve(b.problems, b.penalty, allocation.alpha, ball=b.ball, start=p.rows)
-        for b, p in zip(every, paths, strict=True)
-    ]
-    decided = zip((s.support for s in solutions), allocation.counts, strict=True)
-    groups = {name: tuple(Planned(b, *next(decided)) for b in own) for name, own in blocks.items()}
-    return allocation.alpha, groups, solutions
-
-
-def _blocks(visit: Visit, settings: Settings, limits: Limits) -> tuple[Block, ...]:
-    """The row problems of every row group of one block."""
-    return tuple(
-        row_problems(visit.name, visit.affine, group, gram, settings, limits)
-        for group, gram in zip(row_groups(visit.affine), visit.grams, strict=True)
-    )
-
-
 def _in_order(
-    teacher: Teacher, inputs: Mapping[str, Array], plan: _Plan, progress: Callable[[float], None]
+    teacher: Teacher, inputs: Mapping[str, Array], plan: Plan, progress: Callable[[float], None]
 ) -> ImplicitModel:
     """Blocks in order on regenerated states: later rows repair earlier errors."""
 
     def rows(visit: Visit) -> Affine:
-        fresh = _blocks(visit, plan.settings, plan.limits)
-        groups = [
-            replace(planned, block=b) for planned, b in zip(plan.groups[visit.name], fresh, strict=True)
-        ]
-        solved = _assembled(visit.affine, groups, [regressed(g) for g in groups])
+        fresh = row_blocks(visit, plan.settings, plan.survey.limits)
+        groups = [replace(g, block=b) for g, b in zip(plan.groups[visit.name], fresh, strict=True)]
+        solved = _nearest(visit, groups, [regressed(g) for g in groups], plan)
         # Rounded here, so that later rows repair this too.
         return rounded_rows(visit.name, solved, plan.settings.values)
 
@@ -230,8 +142,25 @@ def _in_order(
         return regenerate(teacher, inputs, rows, store, progress, plan.groups)
 
 
+def _nearest(visit: Visit, groups: Sequence[Planned], solved: list[Matrix], plan: Plan) -> Affine:
+    """The block refitted, on the same supports, to targets that move where its phi is flat.
+
+    Where the teacher's state is off, any z that keeps it off will do: the target becomes the nearest such z
+    to what the rows give. H stays, so a round is one pass for g and a refit.
+    """
+    rows = _assembled(visit.affine, groups, solved)
+    if visit.nearest is None:
+        return rows
+    for _ in range(plan.settings.nearest_rounds):
+        moved = row_blocks(replace(visit, grams=visit.nearest(rows)), plan.settings, plan.survey.limits)
+        groups = [replace(g, block=b) for g, b in zip(groups, moved, strict=True)]
+        solved = [refit(g.block.problems, V != 0, g.block.ball) for g, V in zip(groups, solved, strict=True)]
+        rows = _assembled(visit.affine, groups, solved)
+    return rows
+
+
 def _from_baseline(
-    model: ImplicitModel, plan: _Plan, engine: Engine | None, progress: Callable[[float], None]
+    model: ImplicitModel, plan: Plan, engine: Engine | None, progress: Callable[[float], None]
 ) -> ImplicitModel:
     """Every row group on the teacher's own states, side by side (Algorithm 1 as printed)."""
     groups = [g for own in plan.groups.values() for g in own]
@@ -239,7 +168,7 @@ def _from_baseline(
     rows = without_empty_terms(
         {
             name: _assembled(affine, plan.groups[name], [next(solved) for _ in plan.groups[name]])
-            for name, affine in plan.affines.items()
+            for name, affine in plan.survey.affines.items()
         }
     )
     progress(1.0)
@@ -256,7 +185,7 @@ def _assembled(affine: Affine, groups: Sequence[Planned], solved: Sequence[Matri
 
 
 def _provenance(
-    teacher: Teacher, model: ImplicitModel, inputs: Mapping[str, Array], plan: _Plan
+    teacher: Teacher, model: ImplicitModel, inputs: Mapping[str, Array], plan: Plan
 ) -> dict[str, JSON]:
     samples = len(next(iter(inputs.values())))
     return {
@@ -267,7 +196,7 @@ def _provenance(
         },
         "calibration": {"sha256": digest(teacher.model.inputs, inputs), "samples": samples},
         "settings": asdict(plan.settings),
-        "alpha": next(iter(plan.alphas.values())) if len(plan.alphas) == 1 else plan.alphas,
+        "alpha": [plan.alphas[0], plan.alphas[-1]] if plan.alphas else [],
         "rows": {**plan.outcomes.named, "gap": plan.outcomes.gap},
         "nonzeros": model.nnz,
     }

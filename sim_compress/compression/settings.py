@@ -11,6 +11,7 @@ OBJECTIVES = ("perspective", "l1")
 SUPPORTS = ("network", "full")
 STATES = ("regenerated", "baseline")
 MATCHINGS = ("relaxed", "exact")
+ALLOCATIONS = ("output", "alpha", "uniform")
 
 
 @dataclass(frozen=True)
@@ -27,10 +28,16 @@ class Settings:
             later rows repair earlier errors; `baseline`, the teacher's own (Algorithm 1 as printed), so
             that all rows can be solved side by side. Full support has no first block: it is always
             baseline.
-        solver: of the convex problem at the network's alpha: `native`, or a conic one through cvxpy.
         matching: `relaxed` (eq. 7), or `exact` (eq. 2, 8, 9): the least objective among the rows that give
             the teacher's states on every sample. It decides the sparsity itself; a target that it
             does not reach is refused. Always on baseline states.
+        allocation: how nonzeros are shared out between blocks: `output`, by what each block's sparsity does
+            to the outputs, measured; `alpha`, one alpha for all blocks, so the same price of relative error
+            everywhere; `uniform`, the same sparsity in each. Full support is always `alpha`: no block of it
+            could be tried alone.
+        nearest_rounds: refits of each block to targets moved where its phi is flat (ReLU-aware matching), on
+            regenerated states; 0 for none.
+        solver: of the convex problem at a block's alpha: `native`, or a conic one through cvxpy.
         ignore: patterns of blocks that keep the teacher's rows. A pattern is a regular expression that
             matches a whole name of a block, node or module.
         only: patterns of the blocks that are compressed, all if there are none.
@@ -47,6 +54,8 @@ class Settings:
     kappa: float = 0.99
     support: str = "network"
     states: str = "regenerated"
+    allocation: str = "output"
+    nearest_rounds: int = 2
     solver: str = "native"
     matching: str = "relaxed"
     ignore: tuple[str, ...] = ()
@@ -70,6 +79,12 @@ class Settings:
             raise InputError(f"unknown matching {self.matching!r}; choose one of {', '.join(MATCHINGS)}")
         if self.values not in VALUES:
             raise InputError(f"unknown values {self.values!r}; choose one of {', '.join(VALUES)}")
+        if self.allocation not in ALLOCATIONS:
+            raise InputError(
+                f"unknown allocation {self.allocation!r}; choose one of {', '.join(ALLOCATIONS)}"
+            )
+        if self.nearest_rounds < 0:
+            raise InputError(f"nearest rounds must not be negative, got {self.nearest_rounds}")
         if not 0 < self.kappa < 1:
             raise InputError(f"kappa must lie strictly between 0 and 1, got {self.kappa}")
 

@@ -37,7 +37,10 @@ def regressed(planned: Planned) -> Matrix:
         return planned.matched
     problems, ball = planned.block.problems, planned.block.ball
     start = refit(problems, planned.support)
-    support = polish(problems, start, planned.count, planned.block.allowed)
+    # Rows of a block share its entries by their errors in the network's own units: a row that varies little
+    # matters little, whatever its relative error.
+    weights = problems.row_scale / (np.sqrt(np.mean(problems.row_scale**2)) or 1.0)
+    support = polish(problems, start, planned.count, planned.block.allowed, weights)
     return refit(problems, support, ball)
 
 

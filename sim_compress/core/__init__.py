@@ -7,6 +7,7 @@ from sim_compress.core.penalties import L1, Penalty
 from sim_compress.core.polish import polish
 from sim_compress.core.problems import RowProblems, standardise
 from sim_compress.core.refit import refit
+from sim_compress.core.sharing import Curve, share
 from sim_compress.core.solution import FORBIDDEN, Ball, Solution, Status
 from sim_compress.core.solvers import Solver, solver
 from sim_compress.core.solvers.certified import solve_certified
@@ -20,6 +21,7 @@ __all__ = [
     "Ball",
     "Block",
     "Convex",
+    "Curve",
     "Gram",
     "Path",
     "Penalty",
@@ -31,6 +33,7 @@ __all__ = [
     "path",
     "polish",
     "refit",
+    "share",
     "solve",
     "solve_certified",
     "solver",

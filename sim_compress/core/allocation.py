@@ -88,14 +88,19 @@ def allocate(paths: Sequence[Path], count: int) -> Allocation:
     before = counts[:, step - 1] if step else np.zeros_like(after)
     part = (count - before.sum()) / max(after.sum() - before.sum(), 1)
     alpha = float(paths[0].alphas[step] * RATIO ** (1 - min(part, 1.0)))
-    kept = _rounded(before + part * (after - before), sizes, count)
+    kept = rounded(before + part * (after - before), sizes, count)
     nearest = step if part > 0.5 or step == 0 else step - 1
     return Allocation(alpha, tuple(p.support(nearest) for p in paths), kept)
 
 
-def _rounded(wanted: Matrix, sizes: NDArray[np.int64], count: int) -> tuple[int, ...]:
+def rounded(wanted: Matrix, sizes: NDArray[np.int64], count: int) -> tuple[int, ...]:
     """Whole numbers near the wanted ones, none above its size, that sum to the count."""
     counts = np.clip(np.floor(wanted), 0, sizes).astype(int)
+    excess = int(counts.sum()) - count
+    while excess > 0:
+        order = np.argsort(wanted - counts, kind="stable")
+        counts[order[counts[order] > 0][:excess]] -= 1
+        excess = int(counts.sum()) - count
     missing = min(count, int(sizes.sum())) - int(counts.sum())
     while missing > 0:
         order = np.argsort(counts - wanted, kind="stable")

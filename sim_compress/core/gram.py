@@ -3,13 +3,15 @@
 A row problem sees its data only through H = E[s s'], g = E[s z] and c = E[z^2] of design s and target z.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 Matrix = NDArray[np.float64]
+# The sums that depend on targets.
+TARGETS = ("cross", "target_sum", "target_second")
 
 
 @dataclass
@@ -50,13 +52,29 @@ class Gram:
         """
         self.points += S.shape[1]
         self.second += S @ S.T
-        self.cross += Z @ S.T
         self.feature_sum += S.sum(axis=1, dtype=np.float64)
+        self.add_targets(S, Z)
+
+    def add_targets(self, S: NDArray[np.floating], Z: NDArray[np.floating]) -> None:
+        """Add the targets Z (rows, points) of data points S (features, points) that are counted already."""
+        self.cross += Z @ S.T
         self.target_sum += Z.sum(axis=1, dtype=np.float64)
         self.target_second += np.einsum("rp,rp->r", Z, Z, dtype=np.float64)
+
+    def without_targets(self) -> Self:
+        """The same design before any targets; the sums over the design are shared."""
+        rows, features = self.cross.shape
+        none = {name: np.zeros(rows) for name in TARGETS} | {"cross": np.zeros((rows, features))}
+        return replace(self, **none)
+
+    def merge_targets(self, other: Self) -> None:
+        """Add another shard's targets."""
+        for name in TARGETS:
+            getattr(self, name).__iadd__(getattr(other, name))
 
     def merge(self, other: Self) -> None:
         """Add another shard's data points."""
         self.points += other.points
-        for name in ("second", "cross", "feature_sum", "target_sum", "target_second"):
-            getattr(self, name).__iadd__(getattr(other, name))
+        self.second += other.second
+        self.feature_sum += other.feature_sum
+        self.merge_targets(other)

@@ -21,7 +21,11 @@ SETTLED = 5
 
 
 def polish(
-    problems: RowProblems, start: Matrix, count: int, allowed: NDArray[np.bool_] | None = None
+    problems: RowProblems,
+    start: Matrix,
+    count: int,
+    allowed: NDArray[np.bool_] | None = None,
+    weights: Matrix | None = None,
 ) -> NDArray[np.bool_]:
     """A support of `count` entries with a lower least-squares error than the start's.
 
@@ -30,12 +34,14 @@ def polish(
         start: rows to start from, (rows, features), usually the convex solution refitted.
         count: entries to keep over all rows.
         allowed: where a row may be nonzero, (rows, features); everywhere if not given.
+        weights: what an error of each row counts, (rows,), before it is squared; all the same if not given.
 
     Returns:
         The support, (rows, features), with exactly min(count, size) entries.
     """
     eigenvalues, Q = linalg.eigh(problems.H, check_finite=False)
-    gQ = problems.g @ Q
+    scale = np.ones((problems.rows, 1)) if weights is None else weights[:, None]
+    gQ, start = (scale * problems.g) @ Q, scale * start
     Z, U, rho = start, np.zeros_like(start), FIRST_RHO
     support, rest = largest(start, count), 0
     for _ in range(ROUNDS):

@@ -3,7 +3,15 @@
 from sim_compress.states.designs import RowGroup, row_groups, teacher_rows
 from sim_compress.states.store import Store
 from sim_compress.states.streams import Visit, baseline_grams, regenerate
-from sim_compress.states.teachers import ImplicitTeacher, NetworkTeacher, Teacher, open_module, open_teacher
+from sim_compress.states.teachers import (
+    ImplicitTeacher,
+    NetworkTeacher,
+    Teacher,
+    dense_product,
+    open_module,
+    open_teacher,
+    settle,
+)
 
 __all__ = [
     "ImplicitTeacher",
@@ -13,9 +21,11 @@ __all__ = [
     "Teacher",
     "Visit",
     "baseline_grams",
+    "dense_product",
     "open_module",
     "open_teacher",
     "regenerate",
     "row_groups",
+    "settle",
     "teacher_rows",
 ]

@@ -1,14 +1,14 @@
 """Designs and targets of row problems: what the rows of a block may use, and what they must match."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from sim_compress.core import Gram
 from sim_compress.core.gram import Matrix
-from sim_compress.model import Affine, Term, apply_chain, weight_shape
+from sim_compress.model import Affine, StateBlock, Term, apply_chain, weight_shape
 from sim_compress.model.maps import Array
 from sim_compress.runtime import term_value
 
@@ -69,16 +69,61 @@ def accumulate(
         values: source name -> states the design reads, (*shape, samples).
         preactivation: the teacher's z, (*affine.shape, samples).
     """
-    Z = np.moveaxis(preactivation, affine.row_axis, 0)
-    # A fixed term is no regressor: what it brings from the given states is subtracted from the target.
-    for term in affine.terms:
-        if term.weight is None:
-            Z = Z - np.moveaxis(term_value(affine, term, values), affine.row_axis, 0)
-    Z = Z.reshape(affine.rows, -1)
+    Z = _by_row(affine, preactivation) - _fixed(affine, values)
+    for gram, S, group in _designs(grams, affine, values):
+        gram.add(S, Z[group.rows])
+
+
+def accumulate_nearest(
+    grams: tuple[Gram, ...],
+    block: StateBlock,
+    rows: Affine,
+    values: Mapping[str, Array],
+    preactivation: Array,
+) -> None:
+    """Add one batch's targets, each moved to the nearest z that gives the teacher's state.
+
+    Args:
+        grams: as many as row_groups(affine), their designs counted already.
+        block: the teacher's; where its phi is flat, more than one z gives the same state.
+        rows: the block's rows as they are now; the target is nearest to what they give.
+        values: source name -> states the design reads, (*shape, samples).
+        preactivation: the teacher's z, (*affine.shape, samples).
+    """
+    fixed = _fixed(rows, values)
+    found = np.empty((rows.rows, preactivation.size // rows.rows), np.float32)
+    designs = list(_designs(grams, rows, values))
+    weights = [w.toarray() for w in rows.weights]
+    for _, S, group in designs:
+        parts = [w[group.rows, part] for w, part in zip(weights, group.features, strict=True)]
+        found[group.rows] = np.concatenate(parts, axis=1) @ S
+    found += fixed if rows.bias is None else fixed + rows.bias[:, None]
+    by_row = (rows.rows, *rows.positions, preactivation.shape[-1])
+    target = block.phi.nearest(preactivation, np.moveaxis(found.reshape(by_row), 0, rows.row_axis))
+    Z = _by_row(rows, target) - fixed
+    for gram, S, group in designs:
+        gram.add_targets(S, Z[group.rows])
+
+
+def _by_row(affine: Affine, z: Array) -> Array:
+    """(rows, positions * samples) of a pre-activation."""
+    return np.moveaxis(z, affine.row_axis, 0).reshape(affine.rows, -1)
+
+
+def _fixed(affine: Affine, values: Mapping[str, Array]) -> Array:
+    """What the fixed terms bring from the given states: no regressors, so they leave the target."""
+    fixed = (_by_row(affine, term_value(affine, t, values)) for t in affine.terms if t.weight is None)
+    return sum(fixed, np.zeros((), np.float32))
+
+
+def _designs(
+    grams: tuple[Gram, ...], affine: Affine, values: Mapping[str, Array]
+) -> Iterator[tuple[Gram, Array, RowGroup]]:
+    """Each row group with its Gram and its features, (features, points)."""
     S = [_features(term, values) for term in affine.weighted]
     for gram, group in zip(grams, row_groups(affine), strict=True):
         parts = [features[part] for features, part in zip(S, group.features, strict=True)]
-        gram.add(parts[0] if len(parts) == 1 else np.concatenate(parts), Z[group.rows])
+        yield gram, parts[0] if len(parts) == 1 else np.concatenate(parts), group
 
 
 def _features(term: Term, values: Mapping[str, Array]) -> Array:

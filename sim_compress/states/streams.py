@@ -8,9 +8,9 @@ from sim_compress.model import Affine, ImplicitModel, Output, StateBlock
 from sim_compress.model.maps import Array
 from sim_compress.runtime import Stage, schedule
 from sim_compress.states.batches import Values, batches, converted, in_order
-from sim_compress.states.designs import accumulate, empty_grams
+from sim_compress.states.designs import accumulate, accumulate_nearest, empty_grams
 from sim_compress.states.store import Store
-from sim_compress.states.teachers import Teacher, settle
+from sim_compress.states.teachers import Reading, Teacher, settle
 
 Grams = tuple[Gram, ...]
 Progress = Callable[[float], None]
@@ -60,11 +60,17 @@ def _merge(total: Mapping[str, Grams], grams: Mapping[str, Grams]) -> None:
 
 @dataclass(frozen=True)
 class Visit:
-    """One block on its turn: its Grams on regenerated states, targets from the teacher."""
+    """One block on its turn: its Grams on regenerated states, targets from the teacher.
+
+    Attributes:
+        nearest: given fresh rows, the same Grams with every target moved to the nearest z that gives the
+            teacher's state; None where only z does, or where the states are the teacher's own.
+    """
 
     name: str
     affine: Affine
     grams: Grams
+    nearest: Callable[[Affine], Grams] | None = None
 
 
 def regenerate(
@@ -119,6 +125,7 @@ class _Walk:
         self._teacher = teacher
         self._parts = parts
         self._store = store
+        self._blocks = {b.name: b for b in teacher.model.blocks}
 
     def visit(self, affines: Mapping[str, Affine], names: Container[str]) -> list[Visit]:
         """Grams of the named blocks of one stage; the teacher's states of it are computed on the way."""
@@ -135,7 +142,36 @@ class _Walk:
         for number, (grams, states) in enumerate(in_order(moments, len(self._parts))):
             _merge(total, grams)
             self._keep("teacher", number, states)
-        return [Visit(name, affine, total[name]) for name, affine in designs.items()]
+        loop = any(t.source in affines for a in affines.values() for t in a.terms)
+        return [
+            Visit(
+                name, affine, total[name], None if loop else self._nearest(name, total[name], outside, step)
+            )
+            for name, affine in designs.items()
+        ]
+
+    def _nearest(
+        self, name: str, grams: Grams, outside: set[str], step: Callable[[Values], Reading]
+    ) -> Callable[[Affine], Grams] | None:
+        """`Visit.nearest` of a block outside loops: a loop would move its own design."""
+        block = self._blocks.get(name)
+        if block is None or block.phi.kind.nearest is None:
+            return None
+
+        def nearest(rows: Affine) -> Grams:
+            def targets(number: int) -> Grams:
+                z = step(self._values("teacher", outside, number)).preactivations[name]
+                found = tuple(g.without_targets() for g in grams)
+                accumulate_nearest(found, block, rows, self._values("regenerated", outside, number), z)
+                return found
+
+            total = tuple(g.without_targets() for g in grams)
+            for found in in_order(targets, len(self._parts)):
+                for whole, part in zip(total, found, strict=True):
+                    whole.merge_targets(part)
+            return total
+
+        return nearest
 
     def advance(self, stage: Stage) -> None:
         """Keep the compressed blocks' states and forget what nothing reads any more."""

@@ -73,6 +73,7 @@ def test_the_objectives_offered_are_those_the_library_knows():
     assert arguments.SUPPORTS == compression.SUPPORTS
     assert arguments.STATES == compression.STATES
     assert arguments.MATCHINGS == compression.MATCHINGS
+    assert arguments.ALLOCATIONS == compression.ALLOCATIONS
     assert list(arguments.ENGINES) == list(engine_names())
     assert arguments.SOLVERS == NAMES
     assert arguments.VALUES == VALUES

@@ -44,4 +44,4 @@ def test_a_sparsity_that_exact_rows_do_not_reach_is_refused_with_what_to_do(tmp_
 def test_rows_that_no_row_matches_are_refused_by_block():
     blocks = {"hidden": (Block(row_problems(points=400, damping=0.0), L1),)}
     with pytest.raises(SolverError, match="block 'hidden': 5 of 5 rows: No row in the constraints"):
-        matched(blocks, 120, solver("native"), None, lambda _: None)
+        matched(blocks, 120, solver("native"), None)

@@ -45,3 +45,12 @@ def test_polish_keeps_the_count_and_lowers_the_error_of_the_magnitude_support(co
     threshold = np.sort(np.abs(start), axis=None)[-count]
     magnitude = refit(problems, np.abs(start) >= threshold)
     assert problems.datafit(refit(problems, support)).sum() <= problems.datafit(magnitude).sum() + 1e-9
+
+
+def test_polish_gives_more_entries_to_rows_that_count_more():
+    problems = row_problems(rows=4)
+    weights = np.array([1.0, 1.0, 1.0, 20.0])
+    plain = polish(problems, problems.prior, 24).sum(axis=1)
+    weighted = polish(problems, problems.prior, 24, weights=weights).sum(axis=1)
+    assert weighted.sum() == 24
+    assert weighted[3] > plain[3]

@@ -1,12 +1,15 @@
 """Designs and targets: grouped rows see their own features, fixed terms leave the target."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from scipy import sparse
 
 from sim_compress.core import refit, standardise
 from sim_compress.model import Affine, Term
 from sim_compress.runtime import preactivation
-from sim_compress.states.designs import accumulate, empty_grams, row_groups, teacher_rows
+from sim_compress.states.designs import accumulate, accumulate_nearest, empty_grams, row_groups, teacher_rows
 from tests.networks import residual_network, weight
 
 # The refit's ridge of 1e-7 on Grams of float32 products.
@@ -58,3 +61,35 @@ def test_moments_are_means_over_positions_and_samples():
     (gram,) = grams = empty_grams(affine)
     accumulate(grams, affine, known, preactivation(affine, known))
     assert gram.points == 10 * 6 * 6
+
+
+def test_targets_move_to_what_the_rows_give_where_the_state_stays_off():
+    block, known = residual_network().blocks[0], values(20)
+    z = preactivation(block.affine, known)
+    grams = empty_grams(block.affine)
+    accumulate(grams, block.affine, known, z)
+    moved = tuple(g.without_targets() for g in grams)
+    halved = replace(block.affine, terms=tuple(_halved(t) for t in block.affine.terms))
+    accumulate_nearest(moved, block, halved, known, z)
+    wanted = block.phi.nearest(z, preactivation(halved, known))
+    np.testing.assert_array_equal(block.phi(wanted), block.phi(z))
+    target = wanted.reshape(block.affine.rows, -1)
+    # Sums of float32 products.
+    np.testing.assert_allclose(moved[0].target_sum, target.sum(axis=1), rtol=1e-4)
+    assert np.all(moved[0].target_second < grams[0].target_second)
+    assert moved[0].second is grams[0].second
+
+
+def test_targets_of_the_teachers_own_rows_stay():
+    block, known = residual_network().blocks[1], values(20)
+    z = preactivation(block.affine, known)
+    grams = empty_grams(block.affine)
+    accumulate(grams, block.affine, known, z)
+    again = tuple(g.without_targets() for g in grams)
+    accumulate_nearest(again, block, block.affine, known, z)
+    for gram, other in zip(grams, again, strict=True):
+        np.testing.assert_allclose(other.cross, gram.cross, rtol=1e-4, atol=1e-3)
+
+
+def _halved(term: Term) -> Term:
+    return term if term.weight is None else replace(term, weight=sparse.csr_array(0.5 * term.weight))

@@ -1,0 +1,148 @@
+"""What each block's sparsity does to the outputs: every block alone made sparse at a few levels, measured.
+
+The rows come from the block's alpha path by a refit, so a level costs a pass through the rest of the
+network on a few calibration inputs and nothing else. No label is used: the error is against the teacher.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from sim_compress.compression.rows import with_rows
+from sim_compress.core import Block, Curve, Path, refit
+from sim_compress.model import Affine, ImplicitModel
+from sim_compress.model.maps import Array
+from sim_compress.runtime import Stage, preactivation, schedule
+from sim_compress.states import Teacher, dense_product, settle
+from sim_compress.states.batches import batches, converted, in_order
+
+# Levels of density at which a block is tried, as far as its path reaches.
+DENSITIES = (0.02, 0.05, 0.1, 0.18, 0.3, 0.45, 0.65, 0.85)
+# All passes together cost about as much as passing the calibration inputs through so many times.
+PASSES = 4
+FEWEST, MOST = 4, 32
+
+
+@dataclass(frozen=True)
+class _Level:
+    """One block's rows at one level."""
+
+    name: str
+    count: int
+    affine: Affine
+
+
+def output_curves(
+    teacher: Teacher,
+    affines: Mapping[str, Affine],
+    inputs: Mapping[str, Array],
+    blocks: Mapping[str, tuple[Block, ...]],
+    paths: Mapping[str, tuple[Path, ...]],
+    progress: Callable[[float], None],
+) -> dict[str, Curve]:
+    """Block or output name -> error of the outputs against the entries the block keeps.
+
+    Args:
+        teacher: the network.
+        affines: the rows that may become sparse.
+        inputs: calibration inputs, name -> (samples, ...); some of them are used.
+        blocks: their row problems.
+        paths: of every row group.
+        progress: called with the finished part in [0, 1].
+    """
+    levels = [
+        level
+        for name, affine in affines.items()
+        for level in _levels(name, affine, blocks[name], paths[name])
+    ]
+    trial = _Trial(teacher, _some(teacher.model, inputs, len(levels)))
+    errors: dict[str, list[tuple[int, float]]] = {name: [] for name in affines}
+    found = in_order(lambda i: trial.error(levels[i].name, levels[i].affine), len(levels))
+    for number, (level, error) in enumerate(zip(levels, found, strict=True)):
+        errors[level.name].append((level.count, error))
+        progress((number + 1) / len(levels))
+    sizes = {name: sum(p.rows.size for p in own) for name, own in paths.items()}
+    return {name: _curve(sizes[name], measured) for name, measured in errors.items()}
+
+
+def _curve(size: int, measured: Sequence[tuple[int, float]]) -> Curve:
+    counts, errors = np.array(measured, float).reshape(-1, 2).T
+    return Curve(size, counts, errors)
+
+
+def _levels(name: str, affine: Affine, blocks: Sequence[Block], paths: Sequence[Path]) -> list[_Level]:
+    """The block's rows where its paths come nearest to each density."""
+    if not blocks:
+        return []
+    counts = np.sum([p.counts for p in paths], axis=0)
+    size = sum(p.rows.size for p in paths)
+    steps = {int(np.argmin(np.abs(counts - density * size))) for density in DENSITIES}
+    # One level for each count; rows of zeros have no logarithm of a count to offer.
+    distinct = {int(counts[step]): step for step in sorted(steps) if counts[step]}
+    return [_Level(name, count, _rows(affine, blocks, paths, step)) for count, step in distinct.items()]
+
+
+def _rows(affine: Affine, blocks: Sequence[Block], paths: Sequence[Path], step: int) -> Affine:
+    """The block refitted on the supports at one alpha of its paths."""
+    solved = [refit(b.problems, p.support(step), b.ball) for b, p in zip(blocks, paths, strict=True)]
+    return with_rows(affine, [b.problems.to_network(V) for b, V in zip(blocks, solved, strict=True)])
+
+
+def _some(model: ImplicitModel, inputs: Mapping[str, Array], passes: int) -> dict[str, Array]:
+    """Calibration inputs spread over all of them, as many as the passes can afford."""
+    samples = len(next(iter(inputs.values())))
+    # A block's pass starts where the block is: half the network on average.
+    affordable = int(np.clip(2 * PASSES * samples / max(passes, 1), FEWEST, MOST))
+    # States of one batch are held at once: no more inputs than fit into one.
+    count = min(affordable, samples, len(next(iter(batches(model, inputs)[0].values()))))
+    chosen = np.linspace(0, samples - 1, count).round().astype(int)
+    return {name: u[chosen] for name, u in inputs.items()}
+
+
+class _Trial:
+    """The teacher's states on a few inputs, and what the outputs become when one block has other rows."""
+
+    def __init__(self, teacher: Teacher, inputs: Mapping[str, Array]) -> None:
+        self._model = teacher.model
+        self._stages = schedule(teacher.model)
+        batch = converted(teacher.model, dict(inputs))
+        reading = teacher.baseline(batch)
+        self._values = {**batch, **reading.states}
+        self._outputs = {
+            o.name: preactivation(o.affine, self._values, dense_product) for o in self._model.outputs
+        }
+
+    def error(self, name: str, rows: Affine) -> float:
+        """Squared error of all outputs relative to their variance, with one block's or output's new rows."""
+        values, changed = dict(self._values), set[str]()
+        for stage in self._stages:
+            fresh = _with(stage, name, rows)
+            if fresh is not stage or changed & _sources(stage):
+                values |= settle(fresh, values)
+                changed |= {b.name for b in stage.blocks}
+        total = 0.0
+        for output in self._model.outputs:
+            affine = rows if output.name == name else output.affine
+            if output.name == name or changed & {t.source for t in affine.terms}:
+                y, wanted = preactivation(affine, values, dense_product), self._outputs[output.name]
+                total += float(np.mean((y - wanted) ** 2, dtype=np.float64)) / _variance(wanted)
+        return total
+
+
+def _with(stage: Stage, name: str, rows: Affine) -> Stage:
+    """The stage with one block's new rows, itself where the block is not in it."""
+    if all(b.name != name for b in stage.blocks):
+        return stage
+    return replace(
+        stage, blocks=tuple(replace(b, affine=rows) if b.name == name else b for b in stage.blocks)
+    )
+
+
+def _sources(stage: Stage) -> set[str]:
+    return {t.source for b in stage.blocks for t in b.affine.terms}
+
+
+def _variance(values: Array) -> float:
+    """Variance of an output, one where it does not vary."""
+    return float(np.var(values, dtype=np.float64)) or 1.0

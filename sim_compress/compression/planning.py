@@ -1,0 +1,196 @@
+"""What the baseline states decide: how many entries each row group keeps, and a support to start from."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import chain
+
+import numpy as np
+
+from sim_compress.compression.checks import weights_to_keep
+from sim_compress.compression.convex import constrained
+from sim_compress.compression.exact import matched
+from sim_compress.compression.outcomes import Outcomes, outcomes
+from sim_compress.compression.output_error import output_curves
+from sim_compress.compression.rows import Limits, row_limits, row_problems
+from sim_compress.compression.scope import Part, parts
+from sim_compress.compression.settings import Settings
+from sim_compress.compression.tasks import Planned
+from sim_compress.core import Block, Convex, Curve, Path, Solution, allocate, share, trace
+from sim_compress.core.allocation import rounded
+from sim_compress.core.solvers import Solver
+from sim_compress.model import Affine
+from sim_compress.model.maps import Array
+from sim_compress.states import Teacher, Visit, baseline_grams, row_groups
+
+# progress(stage, finished part in [0, 1])
+Progress = Callable[[str, float], None]
+# alpha and entries to keep of one row group
+Share = tuple[float, int]
+# Paths go on to this density of the whole network even when less is asked: some blocks keep more than others.
+TRACED = 0.5
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What the baseline states say of the blocks, whatever sparsity is asked of them.
+
+    Attributes:
+        affines: block or output name -> the design its rows may use; those that keep the teacher's rows have
+            no entry here nor below.
+        limits: the kappa constraint.
+        blocks: their row problems.
+        paths: of every row group, on one grid of alphas; none where rows are matched exactly.
+        curves: output error against entries kept; none where the allocation does not ask for it.
+    """
+
+    affines: Mapping[str, Affine]
+    limits: Limits
+    blocks: Mapping[str, tuple[Block, ...]]
+    paths: Mapping[str, tuple[Path, ...]]
+    curves: Mapping[str, Curve]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One target's share of a survey: supports to start from and entries to keep, by block and row group."""
+
+    settings: Settings
+    survey: Survey
+    alphas: tuple[float, ...]
+    groups: Mapping[str, tuple[Planned, ...]]
+    outcomes: Outcomes
+
+
+def survey(
+    teacher: Teacher,
+    affines: Mapping[str, Affine],
+    inputs: Mapping[str, Array],
+    settings: Settings,
+    convex: Convex | None,
+    progress: Progress,
+) -> Survey:
+    """Grams, alpha paths and output errors of every block that is compressed.
+
+    Raises:
+        InputError: the biases alone exceed a target, or a pattern matches nothing.
+    """
+    scope = parts(teacher.model, teacher.nodes, settings)
+    count = sum(_counts(teacher, scope))
+    inside = {n for part in scope for n in part.names}
+    affines = {n: a for n, a in affines.items() if n in inside}
+    limits = row_limits(teacher.model, settings.kappa)
+    grams = baseline_grams(teacher, affines, inputs, partial(progress, "states"))
+    blocks = {n: row_blocks(Visit(n, a, grams[n]), settings, limits) for n, a in affines.items()}
+    if settings.matching == "exact":
+        return Survey(affines, limits, blocks, {}, {})
+    paths = _paths(blocks, count, lambda part: progress("allocation", part / 2))
+    curves: Mapping[str, Curve] = {}
+    if _allocation(settings, convex) == "output":
+        measured = partial(output_curves, teacher, affines, inputs, blocks, paths)
+        curves = measured(lambda part: progress("allocation", (1 + part) / 2))
+    progress("allocation", 1.0)
+    return Survey(affines, limits, blocks, paths, curves)
+
+
+def row_blocks(visit: Visit, settings: Settings, limits: Limits) -> tuple[Block, ...]:
+    """The row problems of every row group of one block."""
+    return tuple(
+        row_problems(visit.name, visit.affine, group, gram, settings, limits)
+        for group, gram in zip(row_groups(visit.affine), visit.grams, strict=True)
+    )
+
+
+def plan(teacher: Teacher, known: Survey, settings: Settings, chosen: Solver, convex: Convex | None) -> Plan:
+    """Entries and supports for the settings' targets, from the convex rows at each block's alpha.
+
+    Args:
+        teacher: the network.
+        known: its survey under the same settings but for the targets.
+        settings: targets, allocation and matching.
+        chosen: solves the convex rows.
+        convex: f and C in place of the objective.
+
+    Raises:
+        InputError: the biases alone exceed a target.
+        SolverError: rows that no row matches exactly, or that C leaves no room.
+    """
+    scope = parts(teacher.model, teacher.nodes, settings)
+    alphas: set[float] = set()
+    groups: dict[str, tuple[Planned, ...]] = {}
+    solutions: list[Solution] = []
+    for part, count in zip(scope, _counts(teacher, scope), strict=True):
+        if settings.matching == "exact":
+            planned, found = matched({n: known.blocks[n] for n in part.names}, count, chosen, convex)
+        else:
+            shares = _allocated(known, part.names, count, _allocation(settings, convex))
+            planned, found = _started(known, shares, chosen)
+            own = {alpha for share in shares.values() for alpha, _ in share}
+            if convex is not None:
+                planned, found = constrained(planned, max(own), convex, chosen)
+            alphas |= own
+        groups |= planned
+        solutions += found
+    return Plan(settings, known, tuple(sorted(alphas)), groups, outcomes(solutions))
+
+
+def _counts(teacher: Teacher, scope: Sequence[Part]) -> list[int]:
+    """Weights that each part of the network keeps."""
+    own = dict(teacher.model.affines())
+    return [weights_to_keep([own[n] for n in part.names], part.target) for part in scope]
+
+
+def _allocation(settings: Settings, convex: Convex | None) -> str:
+    """The allocation that is used: full support and a convex f of the user's have one alpha for all."""
+    return "alpha" if settings.support == "full" or convex is not None else settings.allocation
+
+
+def _paths(
+    blocks: Mapping[str, tuple[Block, ...]], count: int, progress: Callable[[float], None]
+) -> dict[str, tuple[Path, ...]]:
+    """Paths of every row group down to where all hold the count, or half of all entries, together."""
+    every = list(chain.from_iterable(blocks.values()))
+    reached = max(count, int(TRACED * sum(b.problems.g.size for b in every)))
+    traced = iter(trace(every, reached, progress=progress))
+    return {name: tuple(next(traced) for _ in own) for name, own in blocks.items()}
+
+
+def _started(
+    known: Survey, shares: Mapping[str, Sequence[Share]], chosen: Solver
+) -> tuple[dict[str, tuple[Planned, ...]], list[Solution]]:
+    """The convex rows of every row group at its alpha: their supports are where the search begins."""
+    groups: dict[str, tuple[Planned, ...]] = {}
+    solutions: list[Solution] = []
+    for name, own in shares.items():
+        problems = zip(known.blocks[name], known.paths[name], own, strict=True)
+        found = [
+            chosen.solve(b.problems, b.penalty, alpha, ball=b.ball, start=p.rows)
+            for b, p, (alpha, _) in problems
+        ]
+        decided = zip(known.blocks[name], found, own, strict=True)
+        groups[name] = tuple(Planned(b, s.support, count) for b, s, (_, count) in decided)
+        solutions += found
+    return groups, solutions
+
+
+def _allocated(known: Survey, names: Sequence[str], count: int, allocation: str) -> dict[str, list[Share]]:
+    """Shares of every row group by block name; their entries sum to the count."""
+    match allocation:
+        case "alpha":
+            every = list(chain.from_iterable(known.paths[n] for n in names))
+            shares = iter(_shares(every, count))
+            return {n: [next(shares) for _ in known.paths[n]] for n in names}
+        case "uniform":
+            sizes = np.array([sum(p.rows.size for p in known.paths[n]) for n in names])
+            counts = rounded(count * sizes / max(sizes.sum(), 1), sizes, count)
+        case _:
+            counts = share([known.curves[n] for n in names], count)
+    return {n: _shares(known.paths[n], own) for n, own in zip(names, counts, strict=True)}
+
+
+def _shares(paths: Sequence[Path], count: int) -> list[Share]:
+    """One alpha for some row groups, and how the count falls to them at it."""
+    if not paths:
+        return []
+    together = allocate(paths, count)
+    return [(together.alpha, own) for own in together.counts]
