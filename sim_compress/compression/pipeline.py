@@ -96,7 +96,7 @@ def compress(
     # Batches and rows have threads of their own; the result then is the same on any number of cores.
     with one_blas_thread():
         known = survey(teacher, affines, calibration, settings, convex, progress)
-        decided = plan(teacher, known, settings, chosen, convex)
+        decided = plan(teacher, known, settings, chosen, convex, progress)
         rows_done = partial(progress, "rows")
         if settings.matching == "exact" or convex is not None:
             model = _from_baseline(teacher.model, decided, None, rows_done)

@@ -29,6 +29,8 @@ Progress = Callable[[str, float], None]
 Share = tuple[float, int]
 # Paths go on to this density of the whole network even when less is asked: some blocks keep more than others.
 TRACED = 0.5
+# Part of the allocation that is over with the survey; the convex rows are the rest.
+SURVEYED = 0.9
 
 
 @dataclass(frozen=True)
@@ -84,12 +86,11 @@ def survey(
     blocks = {n: row_blocks(Visit(n, a, grams[n]), settings, limits) for n, a in affines.items()}
     if settings.matching == "exact":
         return Survey(affines, limits, blocks, {}, {})
-    paths = _paths(blocks, count, lambda part: progress("allocation", part / 2))
+    paths = _paths(blocks, count, lambda part: progress("allocation", SURVEYED * part / 2))
     curves: Mapping[str, Curve] = {}
     if _allocation(settings, convex) == "output":
         measured = partial(output_curves, teacher, affines, inputs, blocks, paths)
-        curves = measured(lambda part: progress("allocation", (1 + part) / 2))
-    progress("allocation", 1.0)
+        curves = measured(lambda part: progress("allocation", SURVEYED * (1 + part) / 2))
     return Survey(affines, limits, blocks, paths, curves)
 
 
@@ -101,7 +102,14 @@ def row_blocks(visit: Visit, settings: Settings, limits: Limits) -> tuple[Block,
     )
 
 
-def plan(teacher: Teacher, known: Survey, settings: Settings, chosen: Solver, convex: Convex | None) -> Plan:
+def plan(
+    teacher: Teacher,
+    known: Survey,
+    settings: Settings,
+    chosen: Solver,
+    convex: Convex | None,
+    progress: Progress,
+) -> Plan:
     """Entries and supports for the settings' targets, from the convex rows at each block's alpha.
 
     Args:
@@ -110,6 +118,7 @@ def plan(teacher: Teacher, known: Survey, settings: Settings, chosen: Solver, co
         settings: targets, allocation and matching.
         chosen: solves the convex rows.
         convex: f and C in place of the objective.
+        progress: called when the allocation is over.
 
     Raises:
         InputError: the biases alone exceed a target.
@@ -131,6 +140,7 @@ def plan(teacher: Teacher, known: Survey, settings: Settings, chosen: Solver, co
             alphas |= own
         groups |= planned
         solutions += found
+    progress("allocation", 1.0)
     return Plan(settings, known, tuple(sorted(alphas)), groups, outcomes(solutions))
 
 

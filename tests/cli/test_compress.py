@@ -52,6 +52,8 @@ def test_the_report_holds_the_numbers_of_the_run(run):
         "kappa": 0.9,
         "support": "network",
         "states": "regenerated",
+        "allocation": "output",
+        "nearest_rounds": 2,
         "solver": "native",
         "matching": "relaxed",
         "ignore": (),

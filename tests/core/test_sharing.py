@@ -55,4 +55,4 @@ def test_a_block_without_rows_gets_nothing_and_one_level_is_enough_for_another()
 
 def test_errors_that_rise_with_the_count_are_taken_as_noise():
     noisy = Curve(100, np.array([10.0, 20.0, 40.0]), np.array([0.1, 0.2, 0.01]))
-    assert np.all(np.diff(noisy.at(np.linspace(5, 100, 50))) <= 0)
+    assert np.all(np.diff(noisy.at(np.array([5.0, 12.0, 18.0, 30.0, 60.0, 100.0]))) <= 0)

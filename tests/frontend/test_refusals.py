@@ -164,9 +164,12 @@ def _branching() -> onnx.ModelProto:
 @pytest.mark.parametrize(
     ("network", "message"),
     [
-        (_recurrent, "LSTM 'lstm': repeats its weights over steps; recurrent networks are not supported"),
-        (_quantised, "QuantizeLinear 'quant': is quantised; give the network in floats"),
-        (_branching, "If 'branch': branches on its data"),
+        (_recurrent, "LSTM 'lstm': this operator is not supported: it loops over steps inside one node"),
+        (
+            _quantised,
+            "QuantizeLinear 'quant': this operator is not supported: it computes in quantised numbers",
+        ),
+        (_branching, "If 'branch': this operator is not supported: it runs a graph of its own"),
     ],
 )
 def test_whole_kinds_of_networks_are_refused_with_what_to_do(tmp_path: Path, network, message) -> None:
