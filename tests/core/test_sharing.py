@@ -41,7 +41,7 @@ def test_no_other_split_of_two_blocks_has_a_smaller_error():
     left, right = exponential(1000, 2.0, 12.0), exponential(3000, 0.5, 5.0)
     a, _ = share([left, right], 1600)
     splits = np.arange(10, 1000)
-    sums = left.at(splits.astype(float)) + right.at(1600.0 - splits)
+    sums = left.at(splits.astype(float)) + right.at(np.asarray(1600 - splits, np.float64))
     chosen = left.at(np.array([float(a)])) + right.at(np.array([1600.0 - a]))
     # Offers are steps of a four hundredth of a block.
     assert chosen[0] <= sums.min() * 1.05
