@@ -27,6 +27,12 @@ def test_slices_are_exact(tmp_path: Path, case: tuple) -> None:
     exact(tmp_path, [node("Slice", ["x", *"seat"], ["y"])], {"x": (4, 6)}, constants)
 
 
+@pytest.mark.parametrize("end", [10**9, 2**31 - 1, 2**63 - 1])
+def test_a_slice_of_the_whole_batch_is_none(tmp_path: Path, end: int) -> None:
+    constants = {"starts": np.array([0, 1]), "ends": np.array([end, 3]), "axes": np.array([0, 1])}
+    exact(tmp_path, [node("Slice", ["x", *constants], ["y"])], {"x": (4, 6)}, constants)
+
+
 def test_slices_of_old_operator_sets_are_exact(tmp_path: Path) -> None:
     exact(
         tmp_path,

@@ -10,6 +10,9 @@ from sim_compress.frontend.rows import finite
 from sim_compress.model import Affine, Pad, Slice
 from sim_compress.model.maps import Array
 
+# An end that exporters write for none: 10^9, or the largest number of their type.
+NO_END = 10**9
+
 
 @operator("Slice", becomes="a slice", limits="constant bounds; the batch axis is not cut")
 def slice_(call: Call) -> Affine:
@@ -21,7 +24,7 @@ def slice_(call: Call) -> Affine:
     steps = call.numbers("steps", 4) or (1,) * len(starts)
     windows = [range(size) for size in x.shape]
     for start, end, axis, step in zip(starts, ends, axes, steps, strict=True):
-        if axis in (0, -len(x.shape) - 1) and (start, step) == (0, 1) and end >= 2**31 - 1:
+        if axis in (0, -len(x.shape) - 1) and (start, step) == (0, 1) and end >= NO_END:
             continue
         a = feature_axis(axis, len(x.shape))
         windows[a] = range(*slice(start, end, step).indices(x.shape[a]))
