@@ -6,13 +6,25 @@ import pytest
 from sim_compress.core import L1, Ball, Gram, Penalty, RowProblems, Status, standardise
 from sim_compress.core.gram import Matrix
 from sim_compress.core.solvers import exact
-from tests.core.problems import clarabel_exact_optimum, row_problems
+from sim_compress.states import open_teacher
+from tests.core.problems import MODELS, clarabel_exact_optimum, row_problems
 
 PENALTIES = [L1, Penalty(0.05), Penalty(0.5)]
 # Relative gap asked of both solvers.
 GAP = 1e-6
 # Mismatch of an exact row, a part of c.
 ROUNDING = 1e-12
+
+
+def standardised(S: Matrix, W: Matrix, damping: float = 0.0) -> tuple[RowProblems, Matrix, Matrix]:
+    """The problems of matching W S + 0.3, with the standardised design and targets."""
+    gram = Gram.zeros(len(S), len(W))
+    Z = W @ S + 0.3
+    gram.add(S, Z)
+    problems = standardise(gram, W, damping)
+    d, t = problems.feature_scale[:, None], problems.row_scale[:, None]
+    design = (S - problems.feature_mean[:, None]) / np.where(d > 0, d, 1.0)
+    return problems, design, (Z - problems.row_mean[:, None]) / t
 
 
 def few_points(
@@ -22,13 +34,21 @@ def few_points(
     rng = np.random.default_rng(0)
     S = np.maximum(rng.standard_normal((features, points)) + 0.2, 0)
     W = rng.standard_normal((rows, features)) * (rng.random((rows, features)) < 0.1)
-    gram = Gram.zeros(features, rows)
-    Z = W @ S + 0.3
-    gram.add(S, Z)
-    problems = standardise(gram, W, damping)
-    d, t = problems.feature_scale[:, None], problems.row_scale[:, None]
-    design = (S - problems.feature_mean[:, None]) / np.where(d > 0, d, 1.0)
-    return problems, design, (Z - problems.row_mean[:, None]) / t, W
+    return *standardised(S, W, damping), W
+
+
+@pytest.mark.parametrize("penalty", [L1, Penalty(0.05)], ids=lambda p: f"knee {p.knee}")
+def test_real_rows_of_fewer_images_than_pixels_have_clarabels_penalty(penalty):
+    block = open_teacher(MODELS / "fashion_mlp.onnx").model.blocks[0].affine
+    images = np.load(MODELS / "fashion_mlp.calibration.npz")["images"][:24]
+    S = images.reshape(24, -1).T.astype(np.float64)
+    problems, design, targets = standardised(S, block.weights[0][:2].toarray().astype(np.float64))
+    solution = exact.match(problems, penalty)
+    assert set(solution.status) == {Status.OPTIMAL}
+    varying = problems.feature_scale > 0
+    for row in range(problems.rows):
+        expected = clarabel_exact_optimum(design[varying], targets[row], penalty)
+        assert penalty.value(solution.rows[row]).sum() == pytest.approx(expected, rel=GAP)
 
 
 @pytest.mark.parametrize("penalty", PENALTIES, ids=lambda p: f"knee {p.knee}")
