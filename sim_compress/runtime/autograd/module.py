@@ -101,14 +101,16 @@ class ImplicitModule(nn.Module):
                 raise DataError(
                     f"the model has the inputs {', '.join(i.name for i in expected)}: pass a dict"
                 )
-            inputs = {expected[0].name: inputs}
-        if set(inputs) != {i.name for i in expected}:
-            raise DataError(f"expected the inputs {sorted(i.name for i in expected)}, got {sorted(inputs)}")
-        if len({len(x) for x in inputs.values() if x.ndim}) > 1:
+            named: Mapping[str, Tensor] = {expected[0].name: inputs}
+        else:
+            named = inputs
+        if set(named) != {i.name for i in expected}:
+            raise DataError(f"expected the inputs {sorted(i.name for i in expected)}, got {sorted(named)}")
+        if len({len(x) for x in named.values() if x.ndim}) > 1:
             raise DataError(
-                f"inputs differ in their number of samples: { {n: len(x) for n, x in inputs.items()} }"
+                f"inputs differ in their number of samples: { {n: len(x) for n, x in named.items()} }"
             )
-        return {i.name: self._converted(i, inputs[i.name]) for i in expected}
+        return {i.name: self._converted(i, named[i.name]) for i in expected}
 
     def _converted(self, expected: Input, x: Tensor) -> Tensor:
         if x.ndim != 1 + len(expected.shape) or tuple(x.shape[1:]) != expected.shape:
