@@ -96,14 +96,12 @@ class ImplicitModule(nn.Module):
     def _checked(self, inputs: Tensor | Mapping[str, Tensor]) -> Values:
         """Inputs by name, in the module's dtype where they are floating."""
         expected = self.model.inputs
-        if isinstance(inputs, Tensor):
-            if len(expected) != 1:
-                raise DataError(
-                    f"the model has the inputs {', '.join(i.name for i in expected)}: pass a dict"
-                )
-            named: Mapping[str, Tensor] = {expected[0].name: inputs}
-        else:
+        if isinstance(inputs, Mapping):
             named = inputs
+        elif len(expected) == 1:
+            named = {expected[0].name: inputs}
+        else:
+            raise DataError(f"the model has the inputs {', '.join(i.name for i in expected)}: pass a dict")
         if set(named) != {i.name for i in expected}:
             raise DataError(f"expected the inputs {sorted(i.name for i in expected)}, got {sorted(named)}")
         if len({len(x) for x in named.values() if x.ndim}) > 1:
