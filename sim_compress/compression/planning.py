@@ -27,7 +27,8 @@ from sim_compress.states import Teacher, Visit, baseline_grams, row_groups
 Progress = Callable[[str, float], None]
 # alpha and entries to keep of one row group
 Share = tuple[float, int]
-# Paths go on to this density of the whole network even when less is asked: some blocks keep more than others.
+# Where blocks have alphas of their own, paths go on to this density of the whole network even when less is
+# asked: some blocks keep more than others.
 TRACED = 0.5
 # Part of the allocation that is over with the survey; the convex rows are the rest.
 SURVEYED = 0.9
@@ -86,9 +87,12 @@ def survey(
     blocks = {n: row_blocks(Visit(n, a, grams[n]), settings, limits) for n, a in affines.items()}
     if settings.matching == "exact":
         return Survey(affines, limits, blocks, {}, {})
+    allocation = _allocation(settings, convex)
+    if allocation != "alpha":
+        count = max(count, int(TRACED * sum(b.problems.g.size for own in blocks.values() for b in own)))
     paths = _paths(blocks, count, lambda part: progress("allocation", SURVEYED * part / 2))
     curves: Mapping[str, Curve] = {}
-    if _allocation(settings, convex) == "output":
+    if allocation == "output":
         measured = partial(output_curves, teacher, affines, inputs, blocks, paths)
         curves = measured(lambda part: progress("allocation", SURVEYED * (1 + part) / 2))
     return Survey(affines, limits, blocks, paths, curves)
@@ -158,10 +162,8 @@ def _allocation(settings: Settings, convex: Convex | None) -> str:
 def _paths(
     blocks: Mapping[str, tuple[Block, ...]], count: int, progress: Callable[[float], None]
 ) -> dict[str, tuple[Path, ...]]:
-    """Paths of every row group down to where all hold the count, or half of all entries, together."""
-    every = list(chain.from_iterable(blocks.values()))
-    reached = max(count, int(TRACED * sum(b.problems.g.size for b in every)))
-    traced = iter(trace(every, reached, progress=progress))
+    """Paths of every row group, down to where all hold the count together."""
+    traced = iter(trace(list(chain.from_iterable(blocks.values())), count, progress=progress))
     return {name: tuple(next(traced) for _ in own) for name, own in blocks.items()}
 
 

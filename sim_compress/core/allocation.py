@@ -40,12 +40,10 @@ class Allocation:
 
     Attributes:
         alpha: weight of the penalty for the whole network.
-        supports: each block's support at the alpha of its path whose count is nearest, (rows, features).
         counts: how many entries each block keeps; they sum to the target.
     """
 
     alpha: float
-    supports: tuple[NDArray[np.bool_], ...]
     counts: tuple[int, ...]
 
 
@@ -89,8 +87,7 @@ def allocate(paths: Sequence[Path], count: int) -> Allocation:
     part = (count - before.sum()) / max(after.sum() - before.sum(), 1)
     alpha = float(paths[0].alphas[step] * RATIO ** (1 - min(part, 1.0)))
     kept = rounded(before + part * (after - before), sizes, count)
-    nearest = step if part > 0.5 or step == 0 else step - 1
-    return Allocation(alpha, tuple(p.support(nearest) for p in paths), kept)
+    return Allocation(alpha, kept)
 
 
 def rounded(wanted: Matrix, sizes: NDArray[np.int64], count: int) -> tuple[int, ...]:
