@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from sim_compress.compression import Compressed, Settings, compress
+    from sim_compress.compression import Compressed, Found, Settings, compress, sparsest, sweep
     from sim_compress.core import Convex
     from sim_compress.runtime import Session, Tolerance
     from sim_compress.states import Teacher, open_teacher
@@ -17,8 +17,11 @@ _LAZY = {
     "Session": "sim_compress.runtime",
     "Convex": "sim_compress.core",
     "Compressed": "sim_compress.compression",
+    "Found": "sim_compress.compression",
     "Settings": "sim_compress.compression",
     "compress": "sim_compress.compression",
+    "sparsest": "sim_compress.compression",
+    "sweep": "sim_compress.compression",
     "Teacher": "sim_compress.states",
     "Tolerance": "sim_compress.runtime",
     "open_teacher": "sim_compress.states",
@@ -27,6 +30,7 @@ _LAZY = {
 __all__ = [
     "Compressed",
     "Convex",
+    "Found",
     "Session",
     "Settings",
     "Teacher",
@@ -34,6 +38,8 @@ __all__ = [
     "compress",
     "load",
     "open_teacher",
+    "sparsest",
+    "sweep",
 ]
 
 

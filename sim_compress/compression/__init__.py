@@ -11,6 +11,7 @@ from sim_compress.compression.settings import (
     SUPPORTS,
     Settings,
 )
+from sim_compress.compression.trade_off import Found, LevelProgress, Tried, sparsest, sweep
 
 __all__ = [
     "ALLOCATIONS",
@@ -20,12 +21,17 @@ __all__ = [
     "STATES",
     "SUPPORTS",
     "Compressed",
+    "Found",
+    "LevelProgress",
     "Part",
     "Progress",
     "Settings",
+    "Tried",
     "check_calibration",
     "check_exact",
     "compress",
     "parts",
+    "sparsest",
+    "sweep",
     "weights_to_keep",
 ]

@@ -60,8 +60,7 @@ def weights_to_keep(affines: Collection[Affine], target_sparsity: float) -> int:
     Raises:
         InputError: the biases alone exceed the target; the message gives the highest sparsity to ask.
     """
-    biases = sum(a.rows for a in affines if a.weighted or a.bias is not None)
-    parameters = sum(a.nnz for a in affines)
+    biases, parameters = _biases(affines), sum(a.nnz for a in affines)
     count = round((1 - target_sparsity) * parameters) - biases
     if count < 1:
         raise InputError(
@@ -69,3 +68,16 @@ def weights_to_keep(affines: Collection[Affine], target_sparsity: float) -> int:
             f"not more than the {biases} biases: ask for less than {100 * (1 - biases / parameters):.1f} %"
         )
     return count
+
+
+def highest_sparsity(affines: Collection[Affine], resolution: int) -> int:
+    """The largest n for which n / resolution can be asked of the given rows, below 1; 0 where none can."""
+    biases, parameters = _biases(affines), sum(a.nnz for a in affines)
+    return next(
+        (n for n in range(resolution - 1, 0, -1) if round((1 - n / resolution) * parameters) > biases), 0
+    )
+
+
+def _biases(affines: Collection[Affine]) -> int:
+    """One for every regressed row."""
+    return sum(a.rows for a in affines if a.weighted or a.bias is not None)

@@ -7,19 +7,17 @@ from pathlib import Path
 
 from sim_compress.artifact import JSON, write
 from sim_compress.certificate import Certificate, certify
-from sim_compress.compression.calibration import Calibration, opened
-from sim_compress.compression.checks import check_calibration, check_exact
-from sim_compress.compression.full_support import widened, without_empty_terms
+from sim_compress.compression.calibration import Calibration
+from sim_compress.compression.full_support import without_empty_terms
 from sim_compress.compression.outcomes import Outcomes
-from sim_compress.compression.planning import Plan, Progress, plan, row_blocks, survey
+from sim_compress.compression.planning import Plan, Progress, Survey, plan, row_blocks
+from sim_compress.compression.prepared import Prepared, prepared, surveyed
 from sim_compress.compression.rows import with_rows
 from sim_compress.compression.settings import Settings
 from sim_compress.compression.tasks import Planned, regressed, regressed_by
 from sim_compress.core import Convex, refit
 from sim_compress.core.engines import Engine, one_blas_thread
 from sim_compress.core.gram import Matrix
-from sim_compress.core.solvers import NATIVE, solver
-from sim_compress.errors import InputError
 from sim_compress.model import Affine, ImplicitModel, rounded, rounded_rows
 from sim_compress.model.maps import Array, Shape
 from sim_compress.runtime import digest
@@ -84,37 +82,35 @@ def compress(
         SolverError: the solver has no licence, or no rows match exactly at this sparsity.
         MissingExtraError: the solver's package is not installed.
     """
-    # Refused before any work where it cannot be used here.
-    chosen = solver(settings.solver)
-    if convex is not None and chosen.name == NATIVE:
-        raise InputError("a convex f and C of your own need a conic solver: Settings(..., solver='clarabel')")
-    teacher, arrays, notes = opened(network, inputs, input_shapes)
-    calibration = check_calibration(teacher, arrays)
-    check_exact(teacher, calibration)
-    full = settings.support == "full"
-    affines = widened(teacher.model) if full else dict(teacher.model.affines())
-    # Batches and rows have threads of their own; the result then is the same on any number of cores.
+    ready = prepared(network, inputs, settings, convex, input_shapes)
+    return completed(ready, surveyed(ready, settings, progress), settings, progress, engine)
+
+
+def completed(
+    ready: Prepared, known: Survey, settings: Settings, progress: Progress, engine: Engine | None
+) -> Compressed:
+    """The compression to the settings' targets over their survey; errors as for `compress`."""
+    teacher, convex = ready.teacher, ready.convex
     with one_blas_thread():
-        known = survey(teacher, affines, calibration, settings, convex, progress)
-        decided = plan(teacher, known, settings, chosen, convex, progress)
+        decided = plan(teacher, known, settings, ready.chosen, convex, progress)
         rows_done = partial(progress, "rows")
         if settings.matching == "exact" or convex is not None:
             model = _from_baseline(teacher.model, decided, None, rows_done)
-        elif full or settings.states == "baseline":
+        elif settings.support == "full" or settings.states == "baseline":
             model = _from_baseline(teacher.model, decided, engine, rows_done)
         else:
-            model = _in_order(teacher, calibration, decided, rows_done)
+            model = _in_order(teacher, ready.calibration, decided, rows_done)
     # Rows that were left alone are stored in the same format.
     model = rounded(model, settings.values)
     sparsity = _sparsity(teacher.model, model, decided.groups)
     total = 1 - model.parameters / teacher.model.parameters
     provenance = {
-        **_provenance(teacher, model, calibration, decided),
+        **_provenance(teacher, model, ready.calibration, decided),
         "sparsity": sparsity,
         "total_sparsity": total,
     }
-    if notes:
-        provenance["notes"] = list(notes)
+    if ready.notes:
+        provenance["notes"] = list(ready.notes)
     return Compressed(
         model, certify(model, known.limits.scaling), decided.outcomes, provenance, sparsity, total
     )

@@ -1,7 +1,7 @@
 """What the baseline states decide: how many entries each row group keeps, and a support to start from."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
 
@@ -72,30 +72,58 @@ def survey(
     settings: Settings,
     convex: Convex | None,
     progress: Progress,
+    known: Survey | None = None,
 ) -> Survey:
     """Grams, alpha paths and output errors of every block that is compressed.
+
+    Args:
+        teacher: the network.
+        affines: block or output name -> the design its rows may use.
+        inputs: calibration inputs, name -> (samples, ...).
+        settings: targets, objective, kappa, matching and allocation.
+        convex: f and C in place of the objective.
+        progress: called with a stage and its finished part.
+        known: a survey under the same settings but for the targets, which were sparser. Its Grams serve
+            again and its paths are gone on with where these targets ask for more; the survey is the same
+            as without it.
 
     Raises:
         InputError: the biases alone exceed a target, or a pattern matches nothing.
     """
     scope = parts(teacher.model, teacher.nodes, settings)
     count = sum(_counts(teacher, scope))
-    inside = {n for part in scope for n in part.names}
-    affines = {n: a for n, a in affines.items() if n in inside}
-    limits = row_limits(teacher.model, settings.kappa)
-    grams = baseline_grams(teacher, affines, inputs, partial(progress, "states"))
-    blocks = {n: row_blocks(Visit(n, a, grams[n]), settings, limits) for n, a in affines.items()}
+    if known is None:
+        inside = {n for part in scope for n in part.names}
+        affines = {n: a for n, a in affines.items() if n in inside}
+        known = _moments(teacher, affines, inputs, settings, partial(progress, "states"))
     if settings.matching == "exact":
-        return Survey(affines, limits, blocks, {}, {})
+        return known
+    blocks = known.blocks
     allocation = _allocation(settings, convex)
     if allocation != "alpha":
         count = max(count, int(TRACED * sum(b.problems.g.size for own in blocks.values() for b in own)))
-    paths = _paths(blocks, count, lambda part: progress("allocation", SURVEYED * part / 2))
+    paths = _paths(known, count, lambda part: progress("allocation", SURVEYED * part / 2))
+    if known.paths and _steps(paths) == _steps(known.paths):
+        return known
     curves: Mapping[str, Curve] = {}
     if allocation == "output":
-        measured = partial(output_curves, teacher, affines, inputs, blocks, paths)
+        measured = partial(output_curves, teacher, known.affines, inputs, blocks, paths)
         curves = measured(lambda part: progress("allocation", SURVEYED * (1 + part) / 2))
-    return Survey(affines, limits, blocks, paths, curves)
+    return replace(known, paths=paths, curves=curves)
+
+
+def _moments(
+    teacher: Teacher,
+    affines: Mapping[str, Affine],
+    inputs: Mapping[str, Array],
+    settings: Settings,
+    progress: Callable[[float], None],
+) -> Survey:
+    """The row problems alone."""
+    limits = row_limits(teacher.model, settings.kappa)
+    grams = baseline_grams(teacher, affines, inputs, progress)
+    blocks = {n: row_blocks(Visit(n, a, grams[n]), settings, limits) for n, a in affines.items()}
+    return Survey(affines, limits, blocks, {}, {})
 
 
 def row_blocks(visit: Visit, settings: Settings, limits: Limits) -> tuple[Block, ...]:
@@ -159,12 +187,17 @@ def _allocation(settings: Settings, convex: Convex | None) -> str:
     return "alpha" if settings.support == "full" or convex is not None else settings.allocation
 
 
-def _paths(
-    blocks: Mapping[str, tuple[Block, ...]], count: int, progress: Callable[[float], None]
-) -> dict[str, tuple[Path, ...]]:
+def _paths(known: Survey, count: int, progress: Callable[[float], None]) -> dict[str, tuple[Path, ...]]:
     """Paths of every row group, down to where all hold the count together."""
-    traced = iter(trace(list(chain.from_iterable(blocks.values())), count, progress=progress))
-    return {name: tuple(next(traced) for _ in own) for name, own in blocks.items()}
+    blocks = list(chain.from_iterable(known.blocks.values()))
+    before = list(chain.from_iterable(known.paths.values()))
+    traced = iter(trace(blocks, count, known=before, progress=progress))
+    return {name: tuple(next(traced) for _ in own) for name, own in known.blocks.items()}
+
+
+def _steps(paths: Mapping[str, Sequence[Path]]) -> int:
+    """Alphas of the grid that all paths share."""
+    return max((len(p.alphas) for own in paths.values() for p in own), default=0)
 
 
 def _started(

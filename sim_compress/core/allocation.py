@@ -48,26 +48,40 @@ class Allocation:
 
 
 def trace(
-    blocks: Sequence[Block], count: int, *, progress: Callable[[float], None] = lambda _: None
+    blocks: Sequence[Block],
+    count: int,
+    *,
+    known: Sequence[Path] = (),
+    progress: Callable[[float], None] = lambda _: None,
 ) -> tuple[Path, ...]:
     """Paths of all blocks on one grid of alphas, down to where their supports hold `count` entries.
 
     Args:
         blocks: the row problems of every block.
         count: the largest target that will be asked of the paths.
+        known: the same blocks' paths for a smaller target; they are gone on with, to the same supports as
+            from the start.
         progress: called with the finished part in [0, 1].
     """
-    paths = [empty_path(b.problems) for b in blocks]
-    alpha = highest = max((float(np.abs(b.problems.g).max(initial=0.0)) for b in blocks), default=0.0)
-    found, least = -1, SMALLEST * highest
+    highest = max((float(np.abs(b.problems.g).max(initial=0.0)) for b in blocks), default=0.0)
+    if known:
+        paths, alpha, found = list(known), float(known[0].alphas[-1]), _held(known)
+    else:
+        paths, alpha, found = [empty_path(b.problems) for b in blocks], highest, -1
+    least = SMALLEST * highest
     while found < 0 or (found < count and alpha > least):
         alphas: Matrix = alpha / np.power(RATIO, np.arange(1.0, STRIDE + 1))
         for i, block in enumerate(blocks):
             paths[i] = longer_path(paths[i], block.problems, block.penalty, alphas, block.ball)
         alpha = float(alphas[-1])
-        found = sum(int(p.counts[-1]) for p in paths)
+        found = _held(paths)
         progress(min(found / max(count, 1), 1.0))
     return tuple(paths)
+
+
+def _held(paths: Sequence[Path]) -> int:
+    """Entries of the supports at the last alpha."""
+    return sum(int(p.counts[-1]) for p in paths)
 
 
 def allocate(paths: Sequence[Path], count: int) -> Allocation:

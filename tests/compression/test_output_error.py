@@ -12,7 +12,10 @@ from sim_compress.model import ImplicitModel
 from sim_compress.runtime import Session
 
 MODELS = Path(__file__).parents[2] / "models"
-QUIET = {"progress": lambda _stage, _part: None}
+
+
+def quiet(_stage: str, _part: float) -> None:
+    """Nobody is told."""
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +30,7 @@ def inputs(teacher):
 
 
 def test_every_blocks_error_falls_as_it_keeps_more(teacher, inputs):
-    known = survey(teacher, dict(teacher.model.affines()), inputs, Settings(0.5), None, **QUIET)
+    known = survey(teacher, dict(teacher.model.affines()), inputs, Settings(0.5), None, quiet)
     assert set(known.curves) == {name for name, _ in teacher.model.affines()}
     for curve in known.curves.values():
         assert np.all(np.diff(curve.counts) > 0)
@@ -69,7 +72,7 @@ def test_blocks_of_a_loop_are_tried_in_their_equilibrium():
         check_calibration(teacher, images),
         Settings(0.5),
         None,
-        **QUIET,
+        quiet,
     )
     for curve in known.curves.values():
         assert curve.errors[-1] < curve.errors[0]
