@@ -17,6 +17,7 @@ STATES = ("regenerated", "baseline")
 MATCHINGS = ("relaxed", "exact")
 VALUES = ("float32", "float16", "bfloat16")
 ALLOCATIONS = ("output", "alpha", "uniform")
+UNSTRUCTURED = "unstructured"
 ENGINES = ("processes", "ray", "serial")
 SOLVERS = ("native", "clarabel", "scs", "osqp", "mosek")
 COMMANDS = """\
@@ -75,12 +76,13 @@ def _compress() -> Parser:
     )
     parser.add_argument(
         "--target-sparsity",
-        required=True,
         action="append",
+        default=[],
         type=target,
         metavar="[REGEX=]PART",
         help="part of the parameters to remove: 40, 40%% or 0.4; below 1 a fraction. Given again as "
-        "'layer1.*=30' it is that of the blocks whose name matches as a whole",
+        "'layer1.*=30' it is that of the blocks whose name matches as a whole "
+        "(default: what --pattern N:M removes)",
     )
     _add_input_shape(parser)
     for name, meaning in (("ignore", "leave these as they are"), ("only", "compress only these")):
@@ -155,6 +157,14 @@ def _compress() -> Parser:
         choices=SOLVERS,
         default=SOLVERS[0],
         help="of the convex row problems; all but the native one go through cvxpy (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--pattern",
+        default=UNSTRUCTURED,
+        metavar="N:M|block:RxC",
+        help="what hardware asks of supports: at most N of every M neighbours in a row, as 2:4, or tiles of "
+        "R rows times C neighbours kept or dropped together, as block:1x4; neighbours are consecutive "
+        "inputs, of a convolution consecutive input channels (default: %(default)s)",
     )
     parser.add_argument(
         "--values",

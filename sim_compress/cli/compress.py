@@ -16,7 +16,7 @@ from sim_compress.cli.stages import Stages
 from sim_compress.cli.tables import report_view
 from sim_compress.cli.values import targets_of
 from sim_compress.cli.version import package_version
-from sim_compress.compression import STAGES, Compressed, Settings, compress
+from sim_compress.compression import STAGES, Compressed, Settings, compress, pattern_of
 from sim_compress.core.engines import Engine, engine
 from sim_compress.errors import InputError
 from sim_compress.report import (
@@ -40,7 +40,7 @@ from sim_compress.runtime import Session
 
 def run(arguments: argparse.Namespace) -> int:
     """Compress, measure, write artifact and report, show the report."""
-    target, targets = targets_of(arguments.target_sparsity)
+    target, targets = targets_of(arguments.target_sparsity or _implied(arguments.pattern))
     settings = Settings(
         target,
         objective=arguments.objective,
@@ -54,6 +54,7 @@ def run(arguments: argparse.Namespace) -> int:
         ignore=tuple(arguments.ignore),
         only=tuple(arguments.only),
         targets=targets,
+        pattern=arguments.pattern,
         values=arguments.values,
     )
     output = output_path(arguments.output, arguments.model)
@@ -69,6 +70,12 @@ def run(arguments: argparse.Namespace) -> int:
         OUT.print(report_view(report))
         OUT.print(f"written: {output} and {report_path(output)}", soft_wrap=True)
     return 0
+
+
+def _implied(pattern: str) -> list[tuple[None, float]]:
+    """The target that a pattern fixes, if it does."""
+    removed = pattern_of(pattern).sparsity
+    return [] if removed is None else [(None, removed)]
 
 
 def _loaded(arguments: argparse.Namespace) -> Job:

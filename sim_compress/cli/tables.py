@@ -8,6 +8,7 @@ from rich.text import Text
 
 from sim_compress.artifact import Sizes
 from sim_compress.cli import words
+from sim_compress.cli.arguments import UNSTRUCTURED
 from sim_compress.report import ArtifactFigures, BlockFigures, DataFigures, Evaluation, Report, Score
 
 ON_CALIBRATION = "These are the calibration data: a fair score needs others"
@@ -78,7 +79,9 @@ def _size_rows(report: Report) -> list[Cells]:
 
 def _asked(report: Report) -> str:
     by_name = " and by name" if report.settings.get("targets") else ""
-    return f"asked {words.percent(report.target_sparsity)}{by_name}"
+    pattern = report.settings.get("pattern", UNSTRUCTURED)
+    structure = "" if pattern == UNSTRUCTURED else f", {pattern}"
+    return f"asked {words.percent(report.target_sparsity)}{by_name}{structure}"
 
 
 def _total_rows(report: Report) -> list[Cells]:

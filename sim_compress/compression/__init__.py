@@ -1,6 +1,7 @@
 """Compression of a teacher: settings, checks and the pipeline that sees every stage."""
 
 from sim_compress.compression.checks import check_calibration, check_exact, weights_to_keep
+from sim_compress.compression.patterns import UNSTRUCTURED, pattern_of
 from sim_compress.compression.pipeline import STAGES, Compressed, Progress, compress
 from sim_compress.compression.scope import Part, parts
 from sim_compress.compression.settings import (
@@ -20,6 +21,7 @@ __all__ = [
     "STAGES",
     "STATES",
     "SUPPORTS",
+    "UNSTRUCTURED",
     "Compressed",
     "Found",
     "LevelProgress",
@@ -31,6 +33,7 @@ __all__ = [
     "check_exact",
     "compress",
     "parts",
+    "pattern_of",
     "sparsest",
     "sweep",
     "weights_to_keep",

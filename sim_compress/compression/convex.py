@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 
 from sim_compress.compression.tasks import Planned
 from sim_compress.core import FORBIDDEN, Ball, Block, Convex, Solution, Status
-from sim_compress.core.polish import largest
 from sim_compress.core.solvers import Solver
 from sim_compress.core.solvers.appraisal import unbounded
 from sim_compress.errors import SolverError
@@ -38,7 +37,7 @@ def constrained(
         for group in own:
             block = group.block
             first = _solved(name, block.ball, block, convex, alpha, chosen)
-            support = largest(first.rows, group.count)
+            support = group.project(first.rows, group.count)
             second = _solved(name, _only(block, support), block, inside, 0.0, chosen)
             groups.append(replace(group, support=support, matched=second.rows * support))
             solutions.append(first)

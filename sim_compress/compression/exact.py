@@ -25,7 +25,8 @@ def matched(
         found = [chosen.match(b.problems, convex or b.penalty, ball=b.ball) for b in own]
         _check_matched(name, found)
         planned[name] = tuple(
-            Planned(b, s.support, int(s.support.sum()), s.rows) for b, s in zip(own, found, strict=True)
+            Planned(b, s.support, int(s.support.sum()), matched=s.rows)
+            for b, s in zip(own, found, strict=True)
         )
         solutions += found
     _check_count(planned, count)

@@ -8,9 +8,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sim_compress.compression.rows import with_rows
-from sim_compress.core import Block, Curve, Path, refit
+from sim_compress.core import Block, Curve, Path, Projection, refit
 from sim_compress.model import Affine, ImplicitModel
 from sim_compress.model.maps import Array
 from sim_compress.runtime import Stage, preactivation, schedule
@@ -22,6 +23,8 @@ DENSITIES = (0.02, 0.05, 0.1, 0.18, 0.3, 0.45, 0.65, 0.85)
 # All passes together cost about as much as passing the calibration inputs through so many times.
 PASSES = 4
 FEWEST, MOST = 4, 32
+# Size of an entry of a path that the teacher does not have, against a deviation of one.
+TINY = 1e-6
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,7 @@ def output_curves(
     inputs: Mapping[str, Array],
     blocks: Mapping[str, tuple[Block, ...]],
     paths: Mapping[str, tuple[Path, ...]],
+    projections: Mapping[str, tuple[Projection, ...]],
     progress: Callable[[float], None],
 ) -> dict[str, Curve]:
     """Block or output name -> error of the outputs against the entries the block keeps.
@@ -49,12 +53,13 @@ def output_curves(
         inputs: calibration inputs, name -> (samples, ...); some of them are used.
         blocks: their row problems.
         paths: of every row group.
+        projections: onto the supports that they may have.
         progress: called with the finished part in [0, 1].
     """
     levels = [
         level
         for name, affine in affines.items()
-        for level in _levels(name, affine, blocks[name], paths[name])
+        for level in _levels(name, affine, blocks[name], paths[name], projections[name])
     ]
     trial = _Trial(teacher, _some(teacher.model, inputs, len(levels)))
     errors: dict[str, list[tuple[int, float]]] = {name: [] for name in affines}
@@ -71,7 +76,13 @@ def _curve(size: int, measured: Sequence[tuple[int, float]]) -> Curve:
     return Curve(size, counts, errors)
 
 
-def _levels(name: str, affine: Affine, blocks: Sequence[Block], paths: Sequence[Path]) -> list[_Level]:
+def _levels(
+    name: str,
+    affine: Affine,
+    blocks: Sequence[Block],
+    paths: Sequence[Path],
+    projections: Sequence[Projection],
+) -> list[_Level]:
     """The block's rows where its paths come nearest to each density."""
     if not blocks:
         return []
@@ -80,12 +91,28 @@ def _levels(name: str, affine: Affine, blocks: Sequence[Block], paths: Sequence[
     steps = {int(np.argmin(np.abs(counts - density * size))) for density in DENSITIES}
     # One level for each count; rows of zeros have no logarithm of a count to offer.
     distinct = {int(counts[step]): step for step in sorted(steps) if counts[step]}
-    return [_Level(name, count, _rows(affine, blocks, paths, step)) for count, step in distinct.items()]
+    return [
+        _Level(name, count, _rows(affine, blocks, _supports(blocks, paths, projections, step)))
+        for count, step in distinct.items()
+    ]
 
 
-def _rows(affine: Affine, blocks: Sequence[Block], paths: Sequence[Path], step: int) -> Affine:
-    """The block refitted on the supports at one alpha of its paths."""
-    solved = [refit(b.problems, p.support(step), b.ball) for b, p in zip(blocks, paths, strict=True)]
+def _supports(
+    blocks: Sequence[Block], paths: Sequence[Path], projections: Sequence[Projection], step: int
+) -> list[NDArray[np.bool_]]:
+    """The paths' supports at one alpha, projected onto the pattern.
+
+    Entries count by the size of the teacher's; those that it does not have count a little.
+    """
+    return [
+        project(np.where(p.support(step), np.abs(b.problems.prior) + TINY, 0.0), int(p.counts[step]))
+        for b, p, project in zip(blocks, paths, projections, strict=True)
+    ]
+
+
+def _rows(affine: Affine, blocks: Sequence[Block], supports: Sequence[NDArray[np.bool_]]) -> Affine:
+    """The block refitted on some supports."""
+    solved = [refit(b.problems, support, b.ball) for b, support in zip(blocks, supports, strict=True)]
     return with_rows(affine, [b.problems.to_network(V) for b, V in zip(blocks, solved, strict=True)])
 
 

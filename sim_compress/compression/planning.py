@@ -12,16 +12,18 @@ from sim_compress.compression.convex import constrained
 from sim_compress.compression.exact import matched
 from sim_compress.compression.outcomes import Outcomes, outcomes
 from sim_compress.compression.output_error import output_curves
+from sim_compress.compression.patterns import Pattern, pattern_of
 from sim_compress.compression.rows import Limits, row_limits, row_problems
 from sim_compress.compression.scope import Part, parts
 from sim_compress.compression.settings import Settings
 from sim_compress.compression.tasks import Planned
-from sim_compress.core import Block, Convex, Curve, Path, Solution, allocate, share, trace
+from sim_compress.core import Block, Convex, Curve, Path, Projection, Solution, allocate, share, trace
 from sim_compress.core.allocation import rounded
 from sim_compress.core.solvers import Solver
+from sim_compress.errors import InputError
 from sim_compress.model import Affine
 from sim_compress.model.maps import Array
-from sim_compress.states import Teacher, Visit, baseline_grams, row_groups
+from sim_compress.states import RowGroup, Teacher, Visit, baseline_grams, row_groups
 
 # progress(stage, finished part in [0, 1])
 Progress = Callable[[str, float], None]
@@ -43,6 +45,8 @@ class Survey:
             no entry here nor below.
         limits: the kappa constraint.
         blocks: their row problems.
+        projections: of every row group onto the supports it may have.
+        fixed: entries that the pattern keeps of every row group; none where the target says how many.
         paths: of every row group, on one grid of alphas; none where rows are matched exactly.
         curves: output error against entries kept; none where the allocation does not ask for it.
     """
@@ -50,6 +54,8 @@ class Survey:
     affines: Mapping[str, Affine]
     limits: Limits
     blocks: Mapping[str, tuple[Block, ...]]
+    projections: Mapping[str, tuple[Projection, ...]]
+    fixed: Mapping[str, tuple[int, ...]]
     paths: Mapping[str, tuple[Path, ...]]
     curves: Mapping[str, Curve]
 
@@ -101,13 +107,15 @@ def survey(
     blocks = known.blocks
     allocation = _allocation(settings, convex)
     if allocation != "alpha":
-        count = max(count, int(TRACED * sum(b.problems.g.size for own in blocks.values() for b in own)))
+        fixed = sum(chain.from_iterable(known.fixed.values()))
+        half = int(TRACED * sum(b.problems.g.size for own in blocks.values() for b in own))
+        count = max(count, fixed, half)
     paths = _paths(known, count, lambda part: progress("allocation", SURVEYED * part / 2))
     if known.paths and _steps(paths) == _steps(known.paths):
         return known
     curves: Mapping[str, Curve] = {}
     if allocation == "output":
-        measured = partial(output_curves, teacher, known.affines, inputs, blocks, paths)
+        measured = partial(output_curves, teacher, known.affines, inputs, blocks, paths, known.projections)
         curves = measured(lambda part: progress("allocation", SURVEYED * (1 + part) / 2))
     return replace(known, paths=paths, curves=curves)
 
@@ -119,11 +127,14 @@ def _moments(
     settings: Settings,
     progress: Callable[[float], None],
 ) -> Survey:
-    """The row problems alone."""
+    """The row problems alone, and the supports that they may have."""
     limits = row_limits(teacher.model, settings.kappa)
+    pattern = pattern_of(settings.pattern)
+    projections = {n: tuple(pattern.projection(a, g) for g in row_groups(a)) for n, a in affines.items()}
+    fixed = _fixed(affines, pattern) if settings.matching == "relaxed" else {}
     grams = baseline_grams(teacher, affines, inputs, progress)
     blocks = {n: row_blocks(Visit(n, a, grams[n]), settings, limits) for n, a in affines.items()}
-    return Survey(affines, limits, blocks, {}, {})
+    return Survey(affines, limits, blocks, projections, fixed, {}, {})
 
 
 def row_blocks(visit: Visit, settings: Settings, limits: Limits) -> tuple[Block, ...]:
@@ -182,8 +193,37 @@ def _counts(teacher: Teacher, scope: Sequence[Part]) -> list[int]:
     return [weights_to_keep([own[n] for n in part.names], part.target) for part in scope]
 
 
+def _fixed(affines: Mapping[str, Affine], pattern: Pattern) -> dict[str, tuple[int, ...]]:
+    """What a pattern keeps of every row group; nothing where the target says how many.
+
+    Raises:
+        InputError: it keeps no fewer entries than the rows have.
+    """
+    if pattern.sparsity is None:
+        return {}
+    fixed = {n: tuple(_kept(pattern, a, g) for g in row_groups(a)) for n, a in affines.items()}
+    total, present = sum(map(sum, fixed.values())), sum(w.nnz for a in affines.values() for w in a.weights)
+    if total >= present:
+        raise InputError(
+            f"the pattern keeps {total:,} entries, and the network has {present:,} nonzero weights: choose a "
+            "pattern that keeps fewer"
+        )
+    return fixed
+
+
+def _kept(pattern: Pattern, affine: Affine, group: RowGroup) -> int:
+    every = np.ones((group.rows.stop - group.rows.start, group.width))
+    return int(pattern.projection(affine, group)(every, every.size).sum())
+
+
 def _allocation(settings: Settings, convex: Convex | None) -> str:
-    """The allocation that is used: full support and a convex f of the user's have one alpha for all."""
+    """The allocation that is used.
+
+    Some patterns say themselves what every row keeps; full support and a convex f of the user's have one
+    alpha for all.
+    """
+    if pattern_of(settings.pattern).sparsity is not None:
+        return "pattern"
     return "alpha" if settings.support == "full" or convex is not None else settings.allocation
 
 
@@ -212,8 +252,8 @@ def _started(
             chosen.solve(b.problems, b.penalty, alpha, ball=b.ball, start=p.rows)
             for b, p, (alpha, _) in problems
         ]
-        decided = zip(known.blocks[name], found, own, strict=True)
-        groups[name] = tuple(Planned(b, s.support, count) for b, s, (_, count) in decided)
+        decided = zip(known.blocks[name], found, own, known.projections[name], strict=True)
+        groups[name] = tuple(Planned(b, s.support, count, project) for b, s, (_, count), project in decided)
         solutions += found
     return groups, solutions
 
@@ -221,6 +261,9 @@ def _started(
 def _allocated(known: Survey, names: Sequence[str], count: int, allocation: str) -> dict[str, list[Share]]:
     """Shares of every row group by block name; their entries sum to the count."""
     match allocation:
+        case "pattern":
+            pairs = {n: zip(known.paths[n], known.fixed[n], strict=True) for n in names}
+            return {n: [_shares([path], kept)[0] for path, kept in pairs[n]] for n in names}
         case "alpha":
             every = list(chain.from_iterable(known.paths[n] for n in names))
             shares = iter(_shares(every, count))

@@ -1,9 +1,11 @@
 """What the user asks of a compression."""
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from sim_compress.compression.patterns import UNSTRUCTURED, pattern_of
 from sim_compress.errors import InputError
 from sim_compress.model import VALUES
 
@@ -43,6 +45,9 @@ class Settings:
         only: patterns of the blocks that are compressed, all if there are none.
         targets: pattern -> target sparsity of its blocks together, in place of `target_sparsity`; of
             several that match a block the last one counts.
+        pattern: what supports must look like: `unstructured`; `N:M`, at most N of every M neighbours in a
+            row, which fixes the sparsity; `block:RxC`, tiles of R rows times C neighbours kept or dropped
+            together. Neighbours are consecutive inputs, of a convolution consecutive input channels.
         values: format that every weight and bias is rounded to: `float32`, `float16` or `bfloat16`.
 
     Raises:
@@ -61,12 +66,14 @@ class Settings:
     ignore: tuple[str, ...] = ()
     only: tuple[str, ...] = ()
     targets: Mapping[str, float] = field(default_factory=dict)
+    pattern: str = UNSTRUCTURED
     values: str = "float32"
 
     def __post_init__(self) -> None:
         for target in (self.target_sparsity, *self.targets.values()):
             if not 0 < target < 1:
                 raise InputError(f"target sparsity must lie strictly between 0 and 1, got {target}")
+        _check_structure(self)
         for pattern in (*self.ignore, *self.only, *self.targets):
             _check_pattern(pattern)
         if self.objective not in OBJECTIVES:
@@ -87,6 +94,23 @@ class Settings:
             raise InputError(f"nearest rounds must not be negative, got {self.nearest_rounds}")
         if not 0 < self.kappa < 1:
             raise InputError(f"kappa must lie strictly between 0 and 1, got {self.kappa}")
+
+
+def _check_structure(settings: Settings) -> None:
+    """InputError unless the pattern of the supports goes with the other settings."""
+    pattern = pattern_of(settings.pattern)
+    if settings.pattern != UNSTRUCTURED and settings.matching == "exact":
+        raise InputError(
+            f"exact matching decides the supports itself: no pattern {settings.pattern}; use relaxed matching"
+        )
+    if (removed := pattern.sparsity) is None:
+        return
+    for target in (settings.target_sparsity, *settings.targets.values()):
+        if not math.isclose(target, removed, abs_tol=1e-9):
+            raise InputError(
+                f"the pattern {settings.pattern} removes {100 * removed:g} % of every row, and a sparsity of "
+                f"{100 * target:g} % is asked: ask for {100 * removed:g} % or another pattern"
+            )
 
 
 def _check_pattern(pattern: str) -> None:

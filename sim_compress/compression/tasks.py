@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sim_compress.core import Ball, Block, Penalty, RowProblems, polish, refit
+from sim_compress.core import Ball, Block, Penalty, Projection, RowProblems, largest, polish, refit
 from sim_compress.core.engines import Arrays, Engine, Progress
 from sim_compress.core.gram import Matrix
 
@@ -22,12 +22,14 @@ class Planned:
         block: its row problems.
         support: where to start from, (rows, features).
         count: entries to keep.
+        project: onto the supports that the rows may have.
         matched: the rows themselves where they match exactly; nothing is left to do then.
     """
 
     block: Block
     support: NDArray[np.bool_]
     count: int
+    project: Projection = largest
     matched: Matrix | None = None
 
 
@@ -40,7 +42,7 @@ def regressed(planned: Planned) -> Matrix:
     # Rows of a block share its entries by their errors in the network's own units: a row that varies little
     # matters little, whatever its relative error.
     weights = problems.row_scale / (np.sqrt(np.mean(problems.row_scale**2)) or 1.0)
-    support = polish(problems, start, planned.count, planned.block.allowed, weights)
+    support = polish(problems, start, planned.count, planned.block.allowed, weights, planned.project)
     return refit(problems, support, ball)
 
 
@@ -57,7 +59,7 @@ def regressed_by(engine: Engine, groups: Sequence[Planned], progress: Progress) 
             shared[f"{number}.weights"] = group.block.ball.weights
             shared[f"{number}.radius"] = group.block.ball.radius
     order = sorted(range(len(groups)), key=lambda number: -_cost(groups[number].block.problems))
-    tasks = [(number, groups[number].block.penalty, groups[number].count) for number in order]
+    tasks = [(n, groups[n].block.penalty, groups[n].count, groups[n].project) for n in order]
     solved = dict(zip(order, engine.map(_regress, tasks, shared, progress), strict=True))
     return [solved[number] for number in range(len(groups))]
 
@@ -67,9 +69,9 @@ def _cost(problems: RowProblems) -> int:
     return problems.features**2 * (problems.features + problems.rows)
 
 
-def _regress(shared: Arrays, task: tuple[int, Penalty, int]) -> Matrix:
-    number, penalty, count = task
+def _regress(shared: Arrays, task: tuple[int, Penalty, int, Projection]) -> Matrix:
+    number, penalty, count, project = task
     problems = RowProblems(**{part: shared[f"{number}.{part}"] for part in PARTS})
     bounded = f"{number}.weights" in shared
     ball = Ball(shared[f"{number}.weights"], shared[f"{number}.radius"]) if bounded else None
-    return regressed(Planned(Block(problems, penalty, ball), shared[f"{number}.support"], count))
+    return regressed(Planned(Block(problems, penalty, ball), shared[f"{number}.support"], count, project))

@@ -3,6 +3,7 @@
 from sim_compress.core.allocation import Allocation, Block, allocate, trace
 from sim_compress.core.gram import Gram
 from sim_compress.core.path import Path, path
+from sim_compress.core.patterns import Projection, Quota, Tied, largest
 from sim_compress.core.penalties import L1, Penalty
 from sim_compress.core.polish import polish
 from sim_compress.core.problems import RowProblems, standardise
@@ -25,11 +26,15 @@ __all__ = [
     "Gram",
     "Path",
     "Penalty",
+    "Projection",
+    "Quota",
     "RowProblems",
     "Solution",
     "Solver",
     "Status",
+    "Tied",
     "allocate",
+    "largest",
     "path",
     "polish",
     "refit",

@@ -2,8 +2,9 @@
 
     minimise over V:  datafit(V)    s.t.  nnz(V) <= count
 
-splits into a ridge step (one eigendecomposition of H serves all of them) and keeping the largest
-entries of the whole block. rho grows until the support rests (Meng et al. 2024, ALPS, section 3).
+splits into a ridge step (one eigendecomposition of H serves all of them) and the projection onto the
+supports of a pattern; without a pattern that keeps the largest entries of the whole block. rho grows until
+the support rests (Meng et al. 2024, ALPS, section 3).
 """
 
 import numpy as np
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from scipy import linalg
 
 from sim_compress.core.gram import Matrix
+from sim_compress.core.patterns import Projection, largest
 from sim_compress.core.problems import RowProblems
 
 FIRST_RHO = 0.03
@@ -26,6 +28,7 @@ def polish(
     count: int,
     allowed: NDArray[np.bool_] | None = None,
     weights: Matrix | None = None,
+    project: Projection = largest,
 ) -> NDArray[np.bool_]:
     """A support of `count` entries with a lower least-squares error than the start's.
 
@@ -35,18 +38,20 @@ def polish(
         count: entries to keep over all rows.
         allowed: where a row may be nonzero, (rows, features); everywhere if not given.
         weights: what an error of each row counts, (rows,), before it is squared; all the same if not given.
+        project: gives the support that is nearest to some rows.
 
     Returns:
-        The support, (rows, features), with exactly min(count, size) entries.
+        The support, (rows, features), as `project` gives it: without a pattern exactly min(count, size)
+        entries.
     """
     eigenvalues, Q = linalg.eigh(problems.H, check_finite=False)
     scale = np.ones((problems.rows, 1)) if weights is None else weights[:, None]
     gQ, start = (scale * problems.g) @ Q, scale * start
     Z, U, rho = start, np.zeros_like(start), FIRST_RHO
-    support, rest = largest(start, count), 0
+    support, rest = project(start, count), 0
     for _ in range(ROUNDS):
         V = ((gQ + rho * ((Z - U) @ Q)) / (np.maximum(eigenvalues, 0.0) + rho)) @ Q.T
-        moved = largest(V + U if allowed is None else (V + U) * allowed, count)
+        moved = project(V + U if allowed is None else (V + U) * allowed, count)
         Z = np.where(moved, V + U, 0.0)
         U = (U + V - Z) / GROWTH
         rho *= GROWTH
@@ -55,11 +60,3 @@ def polish(
         if rest == SETTLED:
             break
     return support
-
-
-def largest(V: Matrix, count: int) -> NDArray[np.bool_]:
-    """Mask of the entries of largest size, ties to the earliest."""
-    order = np.argsort(-np.abs(V), axis=None, kind="stable")[:count]
-    mask = np.zeros(V.size, bool)
-    mask[order] = True
-    return mask.reshape(V.shape)

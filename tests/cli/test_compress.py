@@ -59,6 +59,7 @@ def test_the_report_holds_the_numbers_of_the_run(run):
         "ignore": (),
         "only": (),
         "targets": {},
+        "pattern": "unstructured",
         "values": "float32",
         "seed": 3,
     }
@@ -214,6 +215,9 @@ def test_blocks_can_be_left_alone_and_have_their_own_targets(run):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        ((), "expected one PART for all blocks"),
+        (("--target-sparsity", 60, "--pattern", "2:4"), "removes 50 % of every row"),
+        (("--target-sparsity", 60, "--pattern", "4"), "unknown pattern '4'"),
         (("--target-sparsity", "act.*=30"), "expected one PART for all blocks"),
         (("--target-sparsity", 30, "--target-sparsity", 40), "expected one PART for all blocks"),
         (("--target-sparsity", 30, "--ignore", "conv9"), "'conv9' matches the whole name of no block"),
@@ -223,3 +227,11 @@ def test_targets_and_patterns_that_say_nothing_are_refused(run, arguments, messa
     code, _, err = run("net.onnx", *arguments)
     assert code == 2
     assert message in " ".join(err.split())
+
+
+def test_a_pattern_that_fixes_the_sparsity_needs_no_target(run):
+    code, out, _ = run("net.onnx", "--pattern", "2:4")
+    assert code == 0
+    assert report().target_sparsity == 0.5
+    assert report().settings["pattern"] == "2:4"
+    assert "asked 50.00 %, 2:4" in out

@@ -74,6 +74,7 @@ def test_the_objectives_offered_are_those_the_library_knows():
     assert arguments.STATES == compression.STATES
     assert arguments.MATCHINGS == compression.MATCHINGS
     assert arguments.ALLOCATIONS == compression.ALLOCATIONS
+    assert arguments.UNSTRUCTURED == compression.UNSTRUCTURED
     assert list(arguments.ENGINES) == list(engine_names())
     assert arguments.SOLVERS == NAMES
     assert arguments.VALUES == VALUES
@@ -82,8 +83,7 @@ def test_the_objectives_offered_are_those_the_library_knows():
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ((), "MODEL, --target-sparsity"),
-        (("net.onnx",), "--target-sparsity"),
+        ((), "MODEL"),
         (("net.onnx", "--target-sparsity", "40", "--objective", "l2"), "choose from"),
         (("net.onnx", "--target-sparsity", "40", "--kappa", "much"), "--kappa"),
         (("net.onnx", "--target-sparsity", "40", "--seed", "-1"), "--seed"),

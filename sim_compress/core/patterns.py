@@ -1,0 +1,110 @@
+"""Projections onto sparse rows of a pattern: the best mask of that pattern under the Frobenius norm.
+
+The core knows a pattern as numbers on columns and rows: entries with the same number are a group. What the
+columns stand for is the caller's business.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sim_compress.core.gram import Matrix
+
+Mask = NDArray[np.bool_]
+Numbers = NDArray[np.intp]
+
+
+class Projection(Protocol):
+    """Where the nearest rows of a pattern are not zero."""
+
+    def __call__(self, V: Matrix, count: int) -> Mask:
+        """The mask (rows, features) of at most `count` entries that keeps most of |V|_F."""
+        ...
+
+
+def largest(V: Matrix, count: int) -> Mask:
+    """No pattern: the entries of largest size, ties to the earliest."""
+    order = np.argsort(-np.abs(V), axis=None, kind="stable")[:count]
+    mask = np.zeros(V.size, bool)
+    mask[order] = True
+    return mask.reshape(V.shape)
+
+
+@dataclass(frozen=True, eq=False)
+class Quota:
+    """At most `kept` entries of each group of columns in every row.
+
+    Attributes:
+        columns: (features,) number of each column's group, from 0.
+        kept: entries; a group that is no larger is kept whole.
+    """
+
+    columns: Numbers
+    kept: int
+
+    def __call__(self, V: Matrix, count: int) -> Mask:
+        """The largest of each group, ties to the earliest; where they are more than `count`, the largest."""
+        sizes = np.abs(V)
+        # A sentinel column behind the last fills the short groups.
+        padded = np.hstack([sizes, np.full((len(V), 1), -1.0)])[:, self._members]
+        order = np.argsort(-padded, axis=2, kind="stable")[:, :, : self.kept]
+        places = np.take_along_axis(np.broadcast_to(self._members, padded.shape), order, axis=2)
+        mask = np.zeros((len(V), V.shape[1] + 1), bool)
+        np.put_along_axis(mask, places.reshape(len(V), -1), True, axis=1)
+        mask = mask[:, :-1]
+        return mask if mask.sum() <= count else largest(sizes * mask, count) & mask
+
+    @cached_property
+    def _members(self) -> Numbers:
+        """Columns of each group in order, (groups, size of the largest); behind a short one the sentinel."""
+        sizes = np.bincount(self.columns)
+        members = np.full((len(sizes), sizes.max(initial=0)), len(self.columns))
+        order = np.argsort(self.columns, kind="stable")
+        first = np.concatenate([[0], np.cumsum(sizes)[:-1]])
+        members[self.columns[order], np.arange(len(order)) - first[self.columns[order]]] = order
+        return members
+
+
+@dataclass(frozen=True, eq=False)
+class Tied:
+    """Tiles, each kept or dropped as a whole: a group of rows times a group of columns.
+
+    Attributes:
+        rows: (rows,) number of each row's group, from 0.
+        columns: (features,) number of each column's group, from 0.
+    """
+
+    rows: Numbers
+    columns: Numbers
+
+    def __call__(self, V: Matrix, count: int) -> Mask:
+        """Tiles of the largest mean square as long as they fit into the count, ties to the earliest.
+
+        Where all tiles have one size no mask of so many entries keeps more of |V|_F. Behind the first tile
+        that does not fit only smaller ones are taken.
+        """
+        tiles, sizes = self._tiles, self._sizes
+        energy = np.bincount(tiles.ravel(), (V * V).ravel(), len(sizes)) / np.maximum(sizes, 1)
+        order = np.argsort(-energy, kind="stable")
+        fits = np.cumsum(sizes[order]) <= count
+        chosen, left = order[fits], order[~fits]
+        room = count - int(sizes[chosen].sum())
+        for size in np.unique(sizes[left])[::-1]:
+            taken = left[sizes[left] == size][: room // size] if size else left[:0]
+            chosen = np.concatenate([chosen, taken])
+            room -= len(taken) * int(size)
+        kept = np.zeros(len(sizes), bool)
+        kept[chosen] = True
+        return kept[tiles]
+
+    @cached_property
+    def _tiles(self) -> Numbers:
+        """Number of each entry's tile, (rows, features)."""
+        return self.rows[:, None] * (self.columns.max(initial=-1) + 1) + self.columns
+
+    @cached_property
+    def _sizes(self) -> Numbers:
+        return np.bincount(self._tiles.ravel())
