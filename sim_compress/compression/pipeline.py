@@ -99,13 +99,13 @@ def completed(
         elif settings.support == "full" or settings.states == "baseline":
             model = _from_baseline(teacher.model, decided, engine, rows_done)
         else:
-            model = _in_order(teacher, ready.calibration, decided, rows_done)
+            model = _in_order(teacher, ready.designs, decided, rows_done)
     # Rows that were left alone are stored in the same format.
     model = rounded(model, settings.values)
     sparsity = _sparsity(teacher.model, model, decided.groups)
     total = 1 - model.parameters / teacher.model.parameters
     provenance = {
-        **_provenance(teacher, model, ready.calibration, decided),
+        **_provenance(ready, model, decided),
         "sparsity": sparsity,
         "total_sparsity": total,
     }
@@ -180,17 +180,19 @@ def _assembled(affine: Affine, groups: Sequence[Planned], solved: Sequence[Matri
     return with_rows(affine, [g.block.problems.to_network(V) for g, V in zip(groups, solved, strict=True)])
 
 
-def _provenance(
-    teacher: Teacher, model: ImplicitModel, inputs: Mapping[str, Array], plan: Plan
-) -> dict[str, JSON]:
-    samples = len(next(iter(inputs.values())))
+def _provenance(ready: Prepared, model: ImplicitModel, plan: Plan) -> dict[str, JSON]:
+    teacher, inputs = ready.teacher, ready.calibration
     return {
         "teacher": {
             "file": Path(teacher.path).name,
             "sha256": teacher.sha256,
             "parameters": teacher.model.parameters,
         },
-        "calibration": {"sha256": digest(teacher.model.inputs, inputs), "samples": samples},
+        "calibration": {
+            "sha256": digest(teacher.model.inputs, inputs),
+            "samples": len(next(iter(inputs.values()))),
+            "mirrored": ready.designs is not inputs,
+        },
         "settings": asdict(plan.settings),
         "alpha": [plan.alphas[0], plan.alphas[-1]] if plan.alphas else [],
         "rows": {**plan.outcomes.named, "gap": plan.outcomes.gap},

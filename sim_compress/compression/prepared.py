@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from sim_compress.compression.calibration import Calibration, opened
 from sim_compress.compression.checks import check_calibration, check_exact
 from sim_compress.compression.full_support import widened
+from sim_compress.compression.mirroring import mirrored
 from sim_compress.compression.planning import Progress, Survey, survey
 from sim_compress.compression.settings import Settings
 from sim_compress.core import Convex
@@ -24,6 +25,7 @@ class Prepared:
     Attributes:
         teacher: the network.
         calibration: its calibration inputs, checked.
+        designs: what the designs are made of: the same, with mirror images where they serve.
         affines: block or output name -> the design its rows may use.
         chosen: solves the convex rows.
         convex: f and C in place of the objective.
@@ -32,6 +34,7 @@ class Prepared:
 
     teacher: Teacher
     calibration: Mapping[str, Array]
+    designs: Mapping[str, Array]
     affines: Mapping[str, Affine]
     chosen: Solver
     convex: Convex | None
@@ -53,15 +56,15 @@ def prepared(
     teacher, arrays, notes = opened(network, inputs, input_shapes)
     calibration = check_calibration(teacher, arrays)
     check_exact(teacher, calibration)
+    mirror = settings.augment == "mirror" and settings.matching == "relaxed"
+    designs = mirrored(teacher, calibration) if mirror else calibration
     full = settings.support == "full"
     affines = widened(teacher.model) if full else dict(teacher.model.affines())
-    return Prepared(teacher, calibration, affines, chosen, convex, notes)
+    return Prepared(teacher, calibration, designs, affines, chosen, convex, notes)
 
 
 def surveyed(ready: Prepared, settings: Settings, progress: Progress, known: Survey | None = None) -> Survey:
     """The survey for the settings' targets, gone on with from one for sparser targets where that is known."""
     # Batches and rows have threads of their own; the result then is the same on any number of cores.
     with one_blas_thread():
-        return survey(
-            ready.teacher, ready.affines, ready.calibration, settings, ready.convex, progress, known
-        )
+        return survey(ready.teacher, ready.affines, ready.designs, settings, ready.convex, progress, known)

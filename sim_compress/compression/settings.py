@@ -14,6 +14,16 @@ SUPPORTS = ("network", "full")
 STATES = ("regenerated", "baseline")
 MATCHINGS = ("relaxed", "exact")
 ALLOCATIONS = ("output", "alpha", "uniform")
+AUGMENTS = ("mirror", "none")
+CHOICES = {
+    "objective": OBJECTIVES,
+    "support": SUPPORTS,
+    "states": STATES,
+    "matching": MATCHINGS,
+    "values": VALUES,
+    "allocation": ALLOCATIONS,
+    "augment": AUGMENTS,
+}
 
 
 @dataclass(frozen=True)
@@ -39,6 +49,9 @@ class Settings:
             could be tried alone.
         nearest_rounds: refits of each block to targets moved where its phi is flat (ReLU-aware matching), on
             regenerated states; 0 for none.
+        augment: what is added to the calibration inputs: `mirror`, the mirror images of few images, where
+            the network gives mirror images the classes of their originals; `none`. Exact matching takes
+            the inputs as they are.
         solver: of the convex problem at a block's alpha: `native`, or a conic one through cvxpy.
         ignore: patterns of blocks that keep the teacher's rows. A pattern is a regular expression that
             matches a whole name of a block, node or module.
@@ -61,6 +74,7 @@ class Settings:
     states: str = "regenerated"
     allocation: str = "output"
     nearest_rounds: int = 2
+    augment: str = "mirror"
     solver: str = "native"
     matching: str = "relaxed"
     ignore: tuple[str, ...] = ()
@@ -76,20 +90,9 @@ class Settings:
         _check_structure(self)
         for pattern in (*self.ignore, *self.only, *self.targets):
             _check_pattern(pattern)
-        if self.objective not in OBJECTIVES:
-            raise InputError(f"unknown objective {self.objective!r}; choose one of {', '.join(OBJECTIVES)}")
-        if self.support not in SUPPORTS:
-            raise InputError(f"unknown support {self.support!r}; choose one of {', '.join(SUPPORTS)}")
-        if self.states not in STATES:
-            raise InputError(f"unknown states {self.states!r}; choose one of {', '.join(STATES)}")
-        if self.matching not in MATCHINGS:
-            raise InputError(f"unknown matching {self.matching!r}; choose one of {', '.join(MATCHINGS)}")
-        if self.values not in VALUES:
-            raise InputError(f"unknown values {self.values!r}; choose one of {', '.join(VALUES)}")
-        if self.allocation not in ALLOCATIONS:
-            raise InputError(
-                f"unknown allocation {self.allocation!r}; choose one of {', '.join(ALLOCATIONS)}"
-            )
+        for name, known in CHOICES.items():
+            if getattr(self, name) not in known:
+                raise InputError(f"unknown {name} {getattr(self, name)!r}; choose one of {', '.join(known)}")
         if self.nearest_rounds < 0:
             raise InputError(f"nearest rounds must not be negative, got {self.nearest_rounds}")
         if not 0 < self.kappa < 1:
