@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from sim_compress.cli.values import channel_values, input_shape, positive, seed, target
+from sim_compress.cli.values import channel_values, input_shape, levels, points, positive, seed, target
 from sim_compress.errors import InputError
 
 DEFAULT = "compress"
@@ -17,12 +17,15 @@ STATES = ("regenerated", "baseline")
 MATCHINGS = ("relaxed", "exact")
 VALUES = ("float32", "float16", "bfloat16")
 ALLOCATIONS = ("output", "alpha", "uniform")
+AUGMENTS = ("mirror", "none")
 UNSTRUCTURED = "unstructured"
 ENGINES = ("processes", "ray", "serial")
 SOLVERS = ("native", "clarabel", "scs", "osqp", "mosek")
 COMMANDS = """\
 commands:
   sim-compress MODEL --target-sparsity 40   compress a network (options above)
+  sim-compress MODEL --sweep 20:95:5        the whole trade-off curve
+  sim-compress MODEL --max-drop 0.5         as sparse as half a point allows
   sim-compress inspect FILE                 what an artifact holds
   sim-compress evaluate FILE --data DATA    score an artifact
   sim-compress compare FILE FILE ...        reports or artifacts side by side
@@ -83,6 +86,25 @@ def _compress() -> Parser:
         help="part of the parameters to remove: 40, 40%% or 0.4; below 1 a fraction. Given again as "
         "'layer1.*=30' it is that of the blocks whose name matches as a whole "
         "(default: what --pattern N:M removes)",
+    )
+    parser.add_argument(
+        "--sweep",
+        type=levels,
+        metavar="FROM:TO:STEP",
+        help="in place of one sparsity the whole curve: 20:95:5 or 20,40,60; writes NAME.sweep.json, .html "
+        "and .png, and no artifacts",
+    )
+    parser.add_argument(
+        "--keep",
+        action="store_true",
+        help="with --sweep, write every level's artifact: NAME.20.sim.safetensors",
+    )
+    parser.add_argument(
+        "--max-drop",
+        type=points,
+        metavar="POINTS",
+        help="in place of one sparsity the largest that loses at most so much, to a percent: accuracy points "
+        "on --eval with labels, else percent of the samples with another class",
     )
     _add_input_shape(parser)
     for name, meaning in (("ignore", "leave these as they are"), ("only", "compress only these")):
@@ -151,6 +173,13 @@ def _compress() -> Parser:
         default=2,
         metavar="N",
         help="refits to targets moved where phi is flat, as below 0 of a ReLU (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--augment",
+        choices=AUGMENTS,
+        default=AUGMENTS[0],
+        help="mirror images of few calibration images, where the network gives them the same classes, or "
+        "nothing (default: %(default)s)",
     )
     parser.add_argument(
         "--solver",

@@ -2,9 +2,11 @@
 
 import argparse
 from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 from sim_compress.cli import words
+from sim_compress.cli.console import note, warning
 from sim_compress.cli.data import (
     Data,
     calibration_data,
@@ -16,6 +18,8 @@ from sim_compress.cli.data import (
 )
 from sim_compress.cli.output import stem
 from sim_compress.compression import check_calibration
+from sim_compress.core.engines import Engine, engine
+from sim_compress.errors import InputError
 from sim_compress.model.maps import Array
 from sim_compress.report import DataFigures, Predict
 from sim_compress.report.reference import teacher_outputs
@@ -45,6 +49,25 @@ class Job:
     labels: Array | None
     warnings: tuple[str, ...]
     notes: tuple[str, ...]
+
+
+def loaded(arguments: argparse.Namespace) -> Job:
+    """The job, and on the way what its user should know; errors as of `load_job`."""
+    job = load_job(arguments)
+    for text in job.warnings:
+        warning(text)
+    for text in job.notes:
+        note(text)
+    return job
+
+
+def chosen_engine(arguments: argparse.Namespace) -> AbstractContextManager[Engine | None]:
+    """The engine that was asked for, as a context; None for threads of this process."""
+    if arguments.engine is None:
+        if arguments.workers is not None:
+            raise InputError("--workers needs --engine: without one, rows are solved by threads")
+        return nullcontext()
+    return engine(arguments.engine, arguments.workers)
 
 
 def load_job(arguments: argparse.Namespace) -> Job:

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from sim_compress.errors import InputError
-from sim_compress.report import report_path
 
 SUFFIX = ".sim.safetensors"
 
@@ -20,14 +19,24 @@ def output_path(named: Path | None, model: Path) -> Path:
     return named or Path(stem(model) + SUFFIX)
 
 
-def check_output(path: Path, sources: Sequence[Path]) -> None:
-    """Refuse what the artifact and its report could not be written to.
+def base(output: Path) -> Path:
+    """A file to write without the suffix of an artifact: what other files beside it are named after."""
+    name = output.name.removesuffix(".safetensors")
+    return output.with_name(name.removesuffix(".sim"))
+
+
+def check_output(targets: Sequence[Path], sources: Sequence[Path]) -> None:
+    """Refuse files of one folder that could not be written.
+
+    Args:
+        targets: the files, the one that the user may name first.
+        sources: files that are read.
 
     Raises:
         InputError: the folder is missing or not writable, a folder is in the way, or a source would be
             overwritten.
     """
-    folder = path.parent
+    path, folder = targets[0], targets[0].parent
     if not folder.is_dir():
         raise InputError(f"{path}: there is no folder {folder}: make it, or choose another --output")
     try:
@@ -38,7 +47,7 @@ def check_output(path: Path, sources: Sequence[Path]) -> None:
         raise InputError(
             f"{path}: the folder {folder} is not writable ({error.strerror}): choose another --output"
         ) from error
-    for target in (path, report_path(path)):
+    for target in targets:
         check_target(target, sources)
 
 

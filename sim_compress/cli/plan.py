@@ -1,70 +1,132 @@
 """sim-compress MODEL --dry-run: what was found and would be solved."""
 
 import json
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from sim_compress.cli import words
+from sim_compress.cli.asked import Asked
 from sim_compress.cli.console import OUT, plain
 from sim_compress.cli.job import Job
 from sim_compress.cli.tables import data_words, facts, planned_blocks
-from sim_compress.compression import Settings, check_exact, parts, weights_to_keep
-from sim_compress.report import BlockFigures, compressed_blocks, report_path
+from sim_compress.compression import (
+    GramCosts,
+    Settings,
+    check_exact,
+    gram_costs,
+    parts,
+    weights_to_keep,
+)
+from sim_compress.report import BlockFigures, compressed_blocks, drop_words
 
 
-def show(job: Job, settings: Settings, output: Path, as_json: bool) -> None:
+def show(job: Job, settings: Settings, wanted: Asked, files: Sequence[Path], as_json: bool) -> None:
     """Print the plan of a job that is not refused; nothing is written.
+
+    Args:
+        job: teacher and data.
+        settings: of the sparsest level.
+        wanted: which sparsities were asked for, if any.
+        files: what would be written.
+        as_json: print JSON instead of tables.
 
     Raises:
         InputError: the job would be refused.
     """
     model = job.teacher.model
     for part in parts(model, job.teacher.nodes, settings):
-        weights_to_keep([a for n, a in model.affines() if n in part.names], part.target)
+        if wanted.levels or part.pattern:
+            weights_to_keep([a for n, a in model.affines() if n in part.names], part.target)
     check_exact(job.teacher, job.inputs)
     blocks = compressed_blocks(model, model)
+    costs = gram_costs(job.teacher, settings, job.calibration.figures.samples)
     if as_json:
-        plain(json.dumps(_document(job, settings, output, blocks), indent=2, allow_nan=False) + "\n")
+        document = _document(job, settings, wanted, files, blocks, costs)
+        plain(json.dumps(document, indent=2, allow_nan=False) + "\n")
     else:
         OUT.print(planned_blocks(blocks))
-        OUT.print(facts(_facts(job, settings, output, blocks)))
+        OUT.print(facts(_facts(job, settings, wanted, files, blocks, costs)))
 
 
-def _facts(job: Job, settings: Settings, output: Path, blocks: tuple[BlockFigures, ...]) -> dict[str, str]:
+def _facts(
+    job: Job,
+    settings: Settings,
+    wanted: Asked,
+    files: Sequence[Path],
+    blocks: tuple[BlockFigures, ...],
+    costs: GramCosts,
+) -> dict[str, str]:
     model, rows = job.teacher.model, sum(b.rows for b in blocks)
     outputs = ", ".join(o.name for o in model.outputs)
-    found = f"{len(model.blocks)} blocks, outputs {outputs}, {words.count(model.parameters)} parameters"
     measured = (
         "the calibration data" if job.evaluation is job.calibration else data_words(job.evaluation.figures)
     )
     return {
-        "found": found,
+        "found": f"{len(model.blocks)} blocks, outputs {outputs}, {words.count(model.parameters)} parameters",
         "would solve": f"{words.count(rows)} row problems, objective {settings.objective}, "
         f"kappa {settings.kappa:g}",
-        "would keep": f"{words.count(_kept(job, settings))} parameters "
-        f"(sparsity {words.percent(settings.target_sparsity)})",
+        **_kept_words(job, settings, wanted),
+        "Grams": f"{words.memory(costs.bytes)} for {words.count(costs.row_groups)} row groups, as much again "
+        f"for each of up to {costs.in_flight} batches in flight",
+        "work": f"{costs.operations:.2g} multiply-adds for all Grams in a pass over the calibration inputs; "
+        f"{_passes(wanted, costs)}",
         "calibration": data_words(job.calibration.figures),
         "measured on": measured if job.labels is None else f"{measured}, with labels",
-        "would write": f"{output} and {report_path(output)}",
+        "would write": words.listed([str(path) for path in files]),
     }
 
 
+def _kept_words(job: Job, settings: Settings, wanted: Asked) -> dict[str, str]:
+    """What each level keeps; nothing where no level is named."""
+    kept = [
+        f"{words.count(_kept(job, replace(settings, target_sparsity=level)))} parameters "
+        f"(sparsity {words.percent(level)})"
+        for level in wanted.levels
+    ]
+    found = {"would keep": ", ".join(kept)} if kept else {}
+    if wanted.bound is not None:
+        what = drop_words(job.labels is not None)
+        found["would search"] = f"the largest sparsity with at most {100 * wanted.bound:g} {what}"
+    return found
+
+
+def _passes(wanted: Asked, costs: GramCosts) -> str:
+    """Passes with baseline states come once, those with regenerated ones for every level."""
+    if costs.passes == 1:
+        return "one pass"
+    if wanted.bound is not None:
+        return "one pass and one more for every level that is tried"
+    return f"{1 + max(len(wanted.levels), 1)} passes"
+
+
 def _document(
-    job: Job, settings: Settings, output: Path, blocks: tuple[BlockFigures, ...]
+    job: Job,
+    settings: Settings,
+    wanted: Asked,
+    files: Sequence[Path],
+    blocks: tuple[BlockFigures, ...],
+    costs: GramCosts,
 ) -> dict[str, object]:
     network = {
         "file": job.teacher.path.name,
         "sha256": job.teacher.sha256,
         "parameters": job.teacher.model.parameters,
     }
+    levels = [
+        {"target_sparsity": level, "nonzeros": _kept(job, replace(settings, target_sparsity=level))}
+        for level in wanted.levels
+    ]
     return {
         "network": network,
-        "settings": asdict(settings),
+        "settings": {name: value for name, value in asdict(settings).items() if name != "target_sparsity"},
+        "levels": levels,
+        "max_drop": wanted.bound,
         "rows": sum(b.rows for b in blocks),
-        "nonzeros": _kept(job, settings),
+        "grams": asdict(costs),
         "calibration": asdict(job.calibration.figures),
         "evaluation": asdict(job.evaluation.figures),
-        "output": str(output),
+        "files": [str(path) for path in files],
         "blocks": [{k: v for k, v in asdict(b).items() if k != "nonzeros"} for b in blocks],
         "notices": [*job.warnings, *job.notes],
     }

@@ -23,13 +23,14 @@ class Stages:
     Without a terminal each finished stage is one line.
 
     Attributes:
+        begun: when the context was entered.
         seconds: stage -> wall time, for those that are over.
     """
 
     def __init__(self, names: Sequence[str]) -> None:
         self._names = list(names)
         self._current: str | None = None
-        self._began = 0.0
+        self._began = self.begun = 0.0
         self._display = Progress(
             TextColumn("{task.description:<10}"),
             BarColumn(),
@@ -45,6 +46,7 @@ class Stages:
         self.seconds: dict[str, float] = {}
 
     def __enter__(self) -> Self:
+        self.begun = time.perf_counter()
         self._display.start()
         return self
 
@@ -56,10 +58,13 @@ class Stages:
         self._display.stop()
 
     def begin(self, name: str) -> None:
-        """End the stage before and start this one, unless it is on."""
+        """End the stage before and start this one, unless it is on; a new name is a stage more."""
         if name == self._current:
             return
         self._finish()
+        if name not in self._tasks:
+            self._names.append(name)
+            self._tasks[name] = self._display.add_task(name, start=False, total=1.0)
         self._current, self._began = name, time.perf_counter()
         self._display.start_task(self._tasks[name])
 

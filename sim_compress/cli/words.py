@@ -1,6 +1,8 @@
 """Numbers as a person reads them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+
+MEGABYTE = 1e6
 
 
 def count(number: float) -> str:
@@ -14,7 +16,7 @@ def size(number: float) -> str:
 
 def memory(number: float) -> str:
     """Bytes of memory, rounded."""
-    return f"{number / 1e6:,.0f} MB"
+    return f"{number / 1e6:,.0f} MB" if number >= MEGABYTE else f"{number / 1e6:.2g} MB"
 
 
 def percent(fraction: float) -> str:
@@ -41,6 +43,11 @@ def samples(number: int) -> str:
 def stages(times: Mapping[str, float]) -> str:
     """Seconds of each stage in one line."""
     return ", ".join(f"{stage} {time:.1f}" for stage, time in times.items())
+
+
+def listed(names: Sequence[str]) -> str:
+    """a, b and c."""
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
 
 def shape(axes: tuple[int, ...]) -> str:

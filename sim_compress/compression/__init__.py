@@ -1,11 +1,13 @@
 """Compression of a teacher: settings, checks and the pipeline that sees every stage."""
 
 from sim_compress.compression.checks import check_calibration, check_exact, weights_to_keep
+from sim_compress.compression.costs import GramCosts, gram_costs
 from sim_compress.compression.patterns import UNSTRUCTURED, pattern_of
 from sim_compress.compression.pipeline import STAGES, Compressed, Progress, compress
 from sim_compress.compression.scope import Part, parts
 from sim_compress.compression.settings import (
     ALLOCATIONS,
+    AUGMENTS,
     MATCHINGS,
     OBJECTIVES,
     STATES,
@@ -16,6 +18,7 @@ from sim_compress.compression.trade_off import Found, LevelProgress, Tried, spar
 
 __all__ = [
     "ALLOCATIONS",
+    "AUGMENTS",
     "MATCHINGS",
     "OBJECTIVES",
     "STAGES",
@@ -24,6 +27,7 @@ __all__ = [
     "UNSTRUCTURED",
     "Compressed",
     "Found",
+    "GramCosts",
     "LevelProgress",
     "Part",
     "Progress",
@@ -32,6 +36,7 @@ __all__ = [
     "check_calibration",
     "check_exact",
     "compress",
+    "gram_costs",
     "parts",
     "pattern_of",
     "sparsest",

@@ -8,6 +8,7 @@ from sim_compress.model import Input
 from sim_compress.model.maps import Array
 from sim_compress.states import Teacher
 
+MIRRORED = "mirror images of the calibration inputs serve too: the network gives them the same classes"
 # Part of the mirror images that must get the class of their originals, for them to be inputs like others.
 ALIKE = 0.85
 # Images tried for that, spread over all of them.

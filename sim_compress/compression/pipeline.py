@@ -34,6 +34,8 @@ class Compressed:
         model: sparse A, B, C, D.
         certificate: proof that the equilibrium exists and is unique.
         outcomes: how the convex row problems ended.
+        settings: what was asked.
+        notes: choices made for the user.
         provenance: teacher and calibration hashes, settings, outcomes, achieved sparsity; JSON values only.
         sparsity: 1 - nnz / nnz of the teacher's over the rows that were compressed.
         total_sparsity: the same over all parameters, those left alone and the tables that ids are looked
@@ -43,6 +45,8 @@ class Compressed:
     model: ImplicitModel
     certificate: Certificate
     outcomes: Outcomes
+    settings: Settings
+    notes: tuple[str, ...]
     provenance: Mapping[str, JSON]
     sparsity: float
     total_sparsity: float
@@ -111,8 +115,9 @@ def completed(
     }
     if ready.notes:
         provenance["notes"] = list(ready.notes)
+    certificate = certify(model, known.limits.scaling)
     return Compressed(
-        model, certify(model, known.limits.scaling), decided.outcomes, provenance, sparsity, total
+        model, certificate, decided.outcomes, settings, ready.notes, provenance, sparsity, total
     )
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from sim_compress.compression.calibration import Calibration, opened
 from sim_compress.compression.checks import check_calibration, check_exact
 from sim_compress.compression.full_support import widened
-from sim_compress.compression.mirroring import mirrored
+from sim_compress.compression.mirroring import MIRRORED, mirrored
 from sim_compress.compression.planning import Progress, Survey, survey
 from sim_compress.compression.settings import Settings
 from sim_compress.core import Convex
@@ -60,6 +60,8 @@ def prepared(
     designs = mirrored(teacher, calibration) if mirror else calibration
     full = settings.support == "full"
     affines = widened(teacher.model) if full else dict(teacher.model.affines())
+    if designs is not calibration:
+        notes = (*notes, MIRRORED)
     return Prepared(teacher, calibration, designs, affines, chosen, convex, notes)
 
 

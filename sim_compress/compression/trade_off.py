@@ -31,6 +31,10 @@ class Tried:
     sparsity: float
     drop: float
 
+    def within(self, bound: float) -> bool:
+        """Whether the drop is not above a bound."""
+        return self.drop <= bound + ROUNDING
+
 
 @dataclass(frozen=True)
 class Found:
@@ -136,7 +140,7 @@ def sparsest(
         told = partial(progress, step.target_sparsity)
         compressed = completed(ready, surveys.at(step, told), step, told, engine)
         tried.append(Tried(step.target_sparsity, drop(compressed)))
-        if tried[-1].drop <= bound + ROUNDING:
+        if tried[-1].within(bound):
             low, best = middle, compressed
         else:
             high = middle

@@ -44,6 +44,11 @@ class Gram:
             np.zeros(rows),
         )
 
+    @staticmethod
+    def bytes(features: int, rows: int) -> int:
+        """Bytes of the sums."""
+        return np.dtype(np.float64).itemsize * (features**2 + rows * features + features + 2 * rows)
+
     def add(self, S: NDArray[np.floating], Z: NDArray[np.floating]) -> None:
         """Add data points: S (features, points) and Z (rows, points).
 

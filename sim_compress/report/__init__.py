@@ -1,6 +1,7 @@
 """What a compression achieved: measured, kept as JSON beside the artifact, compared."""
 
 from sim_compress.report.blocks import compressed_blocks, stored_blocks
+from sim_compress.report.chart import chart, check_drawing
 from sim_compress.report.columns import Column, Value, column
 from sim_compress.report.compare import Comparison, Row, compare
 from sim_compress.report.encoding import from_json, to_json
@@ -16,9 +17,12 @@ from sim_compress.report.figures import (
     Score,
 )
 from sim_compress.report.files import gzip_size, read_report, report_path, sha256, write_report
+from sim_compress.report.levels import LevelTable, drop_words, level_table
 from sim_compress.report.measure import Predict, measure
+from sim_compress.report.page import page, sweep_facts
 from sim_compress.report.resources import peak_memory
-from sim_compress.report.samples import check_labels
+from sim_compress.report.samples import check_labels, is_scores
+from sim_compress.report.sweep import SweepLevel, SweepReport
 
 __all__ = [
     "ArtifactFigures",
@@ -28,25 +32,35 @@ __all__ = [
     "Comparison",
     "DataFigures",
     "Evaluation",
+    "LevelTable",
     "NetworkFigures",
     "Predict",
     "Report",
     "Row",
     "RowFigures",
     "Score",
+    "SweepLevel",
+    "SweepReport",
     "Value",
+    "chart",
+    "check_drawing",
     "check_labels",
     "column",
     "compare",
     "compressed_blocks",
+    "drop_words",
     "from_json",
     "gzip_size",
+    "is_scores",
+    "level_table",
     "measure",
+    "page",
     "peak_memory",
     "read_report",
     "report_path",
     "sha256",
     "stored_blocks",
+    "sweep_facts",
     "to_json",
     "write_report",
 ]

@@ -9,14 +9,17 @@ from typing import Any, NoReturn, get_args, get_origin, get_type_hints
 
 from sim_compress.errors import InputError
 from sim_compress.report.figures import Report
+from sim_compress.report.sweep import SweepReport
 
 FORMAT = "sim-compress report"
+SWEEP_FORMAT = "sim-compress sweep"
 VERSION = 1
 
 
-def to_json(report: Report) -> str:
+def to_json(report: Report | SweepReport) -> str:
     """The report as indented JSON text with a final newline."""
-    document = {"format": FORMAT, "version": VERSION, **asdict(report)}
+    name = FORMAT if isinstance(report, Report) else SWEEP_FORMAT
+    document = {"format": name, "version": VERSION, **asdict(report)}
     return json.dumps(document, indent=2, allow_nan=False) + "\n"
 
 

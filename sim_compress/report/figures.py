@@ -4,7 +4,7 @@ Fractions (sparsity, accuracy, agreement) lie in 0..1, sizes are bytes, times se
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sim_compress.errors import InputError
@@ -109,6 +109,13 @@ class Score:
             if value is not None and not 0 <= value <= high:
                 raise InputError(f"output {self.output!r}: expected {name} in 0..{high}, got {value}")
 
+    @property
+    def drop(self) -> float | None:
+        """What compression costs: accuracy lost where labels tell it, else samples whose class is another."""
+        if self.accuracy_before is not None and self.accuracy_after is not None:
+            return self.accuracy_before - self.accuracy_after
+        return None if self.agreement is None else 1 - self.agreement
+
 
 @dataclass(frozen=True)
 class Evaluation:
@@ -122,8 +129,13 @@ class Evaluation:
     @property
     def headline(self) -> Score:
         """The output a short table shows: the first with class scores, else the first."""
-        scored = (s for s in self.scores if s.agreement is not None or s.accuracy_after is not None)
-        return next(scored, self.scores[0])
+        return headline(self.scores)
+
+
+def headline(scores: Sequence[Score]) -> Score:
+    """The first with class scores, else the first."""
+    scored = (s for s in scores if s.agreement is not None or s.accuracy_after is not None)
+    return next(scored, scores[0])
 
 
 @dataclass(frozen=True)

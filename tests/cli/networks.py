@@ -60,6 +60,17 @@ def two_ends() -> onnx.ModelProto:
     return graph_of(nodes, {"left": (6,), "right": (6,)}, constants, ["scores", "total"])
 
 
+def one_number() -> onnx.ModelProto:
+    """Inputs `images`, one number `total`: no class scores."""
+    nodes = [
+        node("Flatten", ["images"], ["flat"]),
+        node("Gemm", ["flat", "first"], ["hidden"], transB=1),
+        node("Relu", ["hidden"], ["active"]),
+        node("Gemm", ["active", "second"], ["total"], transB=1),
+    ]
+    return graph_of(nodes, {"images": IMAGE}, {"first": random(20, 36), "second": random(1, 20)})
+
+
 def report() -> Report:
     """The report in the current folder."""
     return read_report(Path("net.sim.json"))

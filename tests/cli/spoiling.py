@@ -8,7 +8,7 @@ import onnx
 from onnx import helper
 from PIL import Image
 
-from tests.cli.networks import classifier, images, labels
+from tests.cli.networks import classifier, images, labels, one_number
 
 Case = tuple[Callable[[], object], tuple[object, ...], list[str]]
 JOB = ("net.onnx", "--target-sparsity", 40)
@@ -186,4 +186,48 @@ OUTPUT = {
         ["overwrite data.npz"],
     ),
 }
-CASES: dict[str, Case] = MODEL_FILES | CALIBRATION | EVALUATION | IMAGES | SETTINGS | OUTPUT
+SWEEP = ("net.onnx", "--sweep", "20:60:20")
+SEVERAL = {
+    "a sparsity and a sweep": (
+        lambda: None,
+        (*JOB, "--sweep", "20:60:20"),
+        ["--target-sparsity and --sweep"],
+    ),
+    "a sweep and a drop": (lambda: None, (*SWEEP, "--max-drop", "1"), ["--sweep and --max-drop"]),
+    "nothing asked": (lambda: None, ("net.onnx",), ["--target-sparsity", "--sweep", "--max-drop"]),
+    "a pattern alone": (
+        lambda: None,
+        ("net.onnx", "--target-sparsity", "scores=40"),
+        ["--target-sparsity PART"],
+    ),
+    "levels to keep of no sweep": (lambda: None, (*JOB, "--keep"), ["--keep", "--sweep"]),
+    "a range that runs backwards": (lambda: None, ("net.onnx", "--sweep", "60:20:20"), ["backwards"]),
+    "a level below the biases": (
+        lambda: None,
+        ("net.onnx", "--sweep", "20,99.9"),
+        ["99.9 %", "biases", "less than"],
+    ),
+    "a sweep of exact matching": (lambda: None, (*SWEEP, "--matching", "exact"), ["exact matching"]),
+    "a sweep of nothing free": (
+        lambda: None,
+        (*SWEEP, "--target-sparsity", ".*=40"),
+        ["every block has a target of its own"],
+    ),
+    "a folder in place of the figures": (
+        lambda: Path("net.sweep.json").mkdir(),
+        SWEEP,
+        ["net.sweep.json", "not a regular file"],
+    ),
+    "a folder in place of a kept level": (
+        lambda: Path("net.40.sim.safetensors").mkdir(),
+        (*SWEEP, "--keep"),
+        ["net.40.sim.safetensors", "not a regular file"],
+    ),
+    "a drop that is none": (lambda: None, ("net.onnx", "--max-drop", "-1"), ["--max-drop -1"]),
+    "a drop without class scores": (
+        lambda: onnx.save(one_number(), "net.onnx"),
+        ("net.onnx", "--max-drop", "1"),
+        ["no output is a vector of class scores", "total: 1", "--sweep"],
+    ),
+}
+CASES: dict[str, Case] = MODEL_FILES | CALIBRATION | EVALUATION | IMAGES | SETTINGS | OUTPUT | SEVERAL

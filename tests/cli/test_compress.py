@@ -54,6 +54,7 @@ def test_the_report_holds_the_numbers_of_the_run(run):
         "states": "regenerated",
         "allocation": "output",
         "nearest_rounds": 2,
+        "augment": "mirror",
         "solver": "native",
         "matching": "relaxed",
         "ignore": (),
@@ -85,6 +86,7 @@ def test_hashes_of_the_calibration_data_agree_in_report_and_artifact(run):
     assert calibration == {
         "sha256": report().calibration.sha256,
         "samples": 40,
+        "mirrored": False,
         "source": "net.calibration.npz",
         "data_free": False,
     }
@@ -215,10 +217,11 @@ def test_blocks_can_be_left_alone_and_have_their_own_targets(run):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ((), "expected one PART for all blocks"),
+        ((), "how far to compress is not said"),
+        (("--max-drop", 1, "--pattern", "2:4"), "fixes it at 50 %"),
         (("--target-sparsity", 60, "--pattern", "2:4"), "removes 50 % of every row"),
         (("--target-sparsity", 60, "--pattern", "4"), "unknown pattern '4'"),
-        (("--target-sparsity", "act.*=30"), "expected one PART for all blocks"),
+        (("--target-sparsity", "act.*=30"), "how far to compress is not said"),
         (("--target-sparsity", 30, "--target-sparsity", 40), "expected one PART for all blocks"),
         (("--target-sparsity", 30, "--ignore", "conv9"), "'conv9' matches the whole name of no block"),
     ],

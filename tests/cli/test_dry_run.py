@@ -2,8 +2,12 @@
 
 import json
 
+import numpy as np
+import onnx
+
 from sim_compress import open_teacher
-from tests.cli.networks import names
+from sim_compress.states.designs import empty_grams
+from tests.cli.networks import SAMPLES, names, two_ends
 
 BESIDE = ["evaluation.npz", "net.calibration.npz", "net.onnx"]
 
@@ -15,6 +19,7 @@ def test_the_dry_run_shows_the_plan_and_writes_nothing(run, folder):
     assert names(folder) == BESIDE
     teacher = open_teacher("net.onnx").model
     kept = round(0.6 * teacher.nnz)
+    assert "would keep" in out
     for text in (
         "relu",
         "7 row problems",
@@ -33,4 +38,58 @@ def test_the_dry_run_gives_json(run, folder):
     plan = json.loads(out)
     assert plan["rows"] == 7
     assert plan["calibration"]["samples"] == 40
+    assert [level["target_sparsity"] for level in plan["levels"]] == [0.4]
+    assert plan["files"] == ["net.sim.safetensors", "net.sim.json"]
     assert [b["phi"] for b in plan["blocks"]] == ["relu", "output"]
+
+
+def test_without_any_sparsity_it_shows_what_was_found_and_names_no_part_to_keep(run, folder):
+    code, out, err = run("net.onnx", "--dry-run")
+    assert code == 0
+    assert err == ""
+    assert names(folder) == BESIDE
+    assert "7 row problems" in out
+    assert "would keep" not in out
+    assert json.loads(run("net.onnx", "--dry-run", "--json").out)["levels"] == []
+
+
+def test_of_a_sweep_it_lists_the_levels_and_the_files(run, folder):
+    code, out, _ = run("net.onnx", "--sweep", "20:60:20", "--dry-run", "--keep", "--json")
+    assert code == 0
+    assert names(folder) == BESIDE
+    plan, nonzeros = json.loads(out), open_teacher("net.onnx").model.nnz
+    assert [(level["target_sparsity"], level["nonzeros"]) for level in plan["levels"]] == [
+        (part, round((1 - part) * nonzeros)) for part in (0.2, 0.4, 0.6)
+    ]
+    kept = [f"net.{level}.sim{suffix}" for suffix in (".safetensors", ".json") for level in (20, 40, 60)]
+    assert plan["files"] == ["net.sweep.json", "net.sweep.html", "net.sweep.png", *kept]
+    assert "(sparsity 20.00 %)" in run("net.onnx", "--sweep", "20:60:20", "--dry-run").out
+
+
+def test_of_a_search_it_says_what_is_searched(run):
+    out = run("net.onnx", "--max-drop", "0.5", "--dry-run", "--eval", "evaluation.npz").out
+    assert "at most 0.5 accuracy points" in " ".join(out.split())
+    assert json.loads(run("net.onnx", "--max-drop", "0.5", "--dry-run", "--json").out)["max_drop"] == 0.005
+
+
+def test_the_memory_of_the_grams_is_that_of_their_arrays(run):
+    found = json.loads(run("net.onnx", "--dry-run", "--json").out)["grams"]
+    grams = [g for _, affine in open_teacher("net.onnx").model.affines() for g in empty_grams(affine)]
+    arrays = [array for gram in grams for array in vars(gram).values() if isinstance(array, np.ndarray)]
+    assert found["row_groups"] == len(grams)
+    assert found["bytes"] == sum(array.nbytes for array in arrays)
+    # 36 positions with 9 features and 4 rows; 1 with 144 and 3.
+    assert found["operations"] == SAMPLES * (36 * 9 * (9 + 4) + 144 * (144 + 3))
+    assert found["passes"] == 2
+    baseline = run("net.onnx", "--dry-run", "--json", "--states", "baseline").out
+    assert json.loads(baseline)["grams"]["passes"] == 1
+
+
+def test_full_support_has_larger_grams(run):
+    def grams(*options: str) -> int:
+        return json.loads(run("two.onnx", "--dry-run", "--json", *options).out)["grams"]["bytes"]
+
+    onnx.save(two_ends(), "two.onnx")
+    rng = np.random.default_rng(0)
+    np.savez("two.calibration.npz", left=rng.random((40, 6)), right=rng.random((40, 6)))
+    assert grams("--support", "full") > grams()

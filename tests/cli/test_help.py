@@ -74,6 +74,7 @@ def test_the_objectives_offered_are_those_the_library_knows():
     assert arguments.STATES == compression.STATES
     assert arguments.MATCHINGS == compression.MATCHINGS
     assert arguments.ALLOCATIONS == compression.ALLOCATIONS
+    assert arguments.AUGMENTS == compression.AUGMENTS
     assert arguments.UNSTRUCTURED == compression.UNSTRUCTURED
     assert list(arguments.ENGINES) == list(engine_names())
     assert arguments.SOLVERS == NAMES

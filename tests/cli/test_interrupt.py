@@ -13,14 +13,14 @@ from tests.cli.networks import ENV, names
 # The job as it is, but its measurement waits until the signal comes.
 WAITING = """
 import sys, time
-import sim_compress.cli.compress as job
+import sim_compress.cli.outcome as outcome
 from sim_compress.cli import main
 
 def measure(*_):
     print("waiting", flush=True)
     time.sleep(60)
 
-job.measure = measure
+outcome.measure = measure
 sys.exit(main(["net.onnx", "--target-sparsity", "40"]))
 """
 
@@ -53,12 +53,12 @@ def test_a_signal_ends_the_job_without_a_trace(folder, number, code, word):
     assert names(folder) == before
 
 
-@pytest.mark.parametrize("stage", ["load_job", "compress", "measure", "sha256"])
+@pytest.mark.parametrize("stage", ["job.load_job", "compress.compress", "outcome.measure", "outcome.sha256"])
 def test_an_interruption_in_any_stage_is_exit_code_130(run, monkeypatch, stage):
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(f"sim_compress.cli.compress.{stage}", interrupt)
+    monkeypatch.setattr(f"sim_compress.cli.{stage}", interrupt)
     code, out, err = run("net.onnx", "--target-sparsity", 40)
     assert code == 130
     assert out == ""
@@ -71,7 +71,7 @@ def test_an_interrupted_job_leaves_the_older_artifact_and_its_report(run, folder
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("sim_compress.cli.compress.measure", interrupt)
+    monkeypatch.setattr("sim_compress.cli.outcome.measure", interrupt)
     assert run("net.onnx", "--target-sparsity", 80).code == 130
     assert {name: Path(name).read_bytes() for name in names(folder)} == before
     assert compressed.exists()

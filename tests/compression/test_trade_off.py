@@ -118,7 +118,7 @@ def test_a_level_that_leaves_only_biases_is_refused_first(small):
 
 def missing(compressed) -> float:
     """A drop that is known beforehand: the sparsity itself."""
-    return compressed.provenance["settings"]["target_sparsity"]
+    return compressed.settings.target_sparsity
 
 
 def test_the_search_gives_the_model_of_the_sparsity_it_found(small, tmp_path):
@@ -146,7 +146,7 @@ def test_the_search_ends_at_the_last_percent_within_the_bound_or_at_the_highest_
 
     def completed(_ready, _survey, settings, _progress, _engine):
         asked.append(settings.target_sparsity)
-        return SimpleNamespace(provenance={"settings": {"target_sparsity": settings.target_sparsity}})
+        return SimpleNamespace(settings=settings)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(trade_off, "prepared", lambda *_: None)

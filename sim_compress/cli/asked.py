@@ -1,0 +1,79 @@
+"""How far to compress: one sparsity, several, or as far as a bound on the drop allows."""
+
+import argparse
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from sim_compress.cli.values import targets_of
+from sim_compress.compression import Settings, pattern_of
+from sim_compress.errors import InputError
+
+# A dry run needs none, but settings do.
+ANY = 0.5
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the command line says.
+
+    Attributes:
+        levels: target sparsities, ascending; that of a pattern that fixes it; none with a bound, or in a dry
+            run without any.
+        bound: of the drop, a part of the samples; None without --max-drop.
+        targets: pattern -> target sparsity of its blocks.
+    """
+
+    levels: tuple[float, ...]
+    bound: float | None
+    targets: Mapping[str, float]
+
+
+def asked(arguments: argparse.Namespace) -> Asked:
+    """What was asked.
+
+    Raises:
+        InputError: it was asked in two ways, a pattern says otherwise, or --keep without a sweep.
+    """
+    general, targets = targets_of(arguments.target_sparsity)
+    ways = {
+        "--target-sparsity": general is not None,
+        "--sweep": arguments.sweep is not None,
+        "--max-drop": arguments.max_drop is not None,
+    }
+    given = [name for name, there in ways.items() if there]
+    if len(given) > 1:
+        raise InputError(
+            f"{' and '.join(given)} cannot both be followed: give one of them "
+            "(--target-sparsity 'REGEX=PART' goes with each)"
+        )
+    if arguments.keep and arguments.sweep is None:
+        raise InputError("--keep needs --sweep: one run keeps its artifact anyway")
+    fixed = pattern_of(arguments.pattern).sparsity
+    if fixed is not None and arguments.max_drop is not None:
+        raise InputError(
+            f"--max-drop looks for a sparsity, and the pattern {arguments.pattern} fixes it at "
+            f"{100 * fixed:g} %: give one of them"
+        )
+    one = fixed if general is None else general
+    return Asked(arguments.sweep or (() if one is None else (one,)), arguments.max_drop, targets)
+
+
+def settings_of(arguments: argparse.Namespace, wanted: Asked) -> Settings:
+    """The settings of the sparsest level; those of the others differ in their target alone."""
+    return Settings(
+        wanted.levels[-1] if wanted.levels else ANY,
+        objective=arguments.objective,
+        kappa=arguments.kappa,
+        support=arguments.support,
+        states=arguments.states,
+        allocation=arguments.allocation,
+        nearest_rounds=arguments.nearest_rounds,
+        solver=arguments.solver,
+        matching=arguments.matching,
+        ignore=tuple(arguments.ignore),
+        only=tuple(arguments.only),
+        targets=wanted.targets,
+        pattern=arguments.pattern,
+        augment=arguments.augment,
+        values=arguments.values,
+    )

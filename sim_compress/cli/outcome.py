@@ -1,0 +1,135 @@
+"""A compressed model measured, and everything there is to say about it in one report."""
+
+import argparse
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from sim_compress.artifact import sizes
+from sim_compress.cli.console import OUT, plain
+from sim_compress.cli.job import Job
+from sim_compress.cli.stages import Stages
+from sim_compress.cli.tables import report_view
+from sim_compress.cli.version import package_version
+from sim_compress.compression import Compressed
+from sim_compress.report import (
+    ArtifactFigures,
+    CertificateFigures,
+    Evaluation,
+    NetworkFigures,
+    Report,
+    RowFigures,
+    compressed_blocks,
+    gzip_size,
+    measure,
+    peak_memory,
+    report_path,
+    sha256,
+    to_json,
+)
+from sim_compress.runtime import Session
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """One run of the program: what it was asked, what it works on, what took how long so far."""
+
+    arguments: argparse.Namespace
+    job: Job
+    network: NetworkFigures
+    stages: Stages
+
+
+def network_figures(job: Job) -> NetworkFigures:
+    """The teacher's file."""
+    teacher = job.teacher
+    path = Path(teacher.path)
+    # Weights in files of their own have no gzipped size that compares with one artifact.
+    whole = path.stat().st_size == teacher.size
+    gzipped = gzip_size(path) if whole else None
+    return NetworkFigures(path.name, teacher.sha256, teacher.size, gzipped, teacher.model.parameters)
+
+
+def evaluated(job: Job, compressed: Compressed, progress: Callable[[float], None]) -> Evaluation:
+    """The model on the job's evaluation data."""
+    scores = measure(Session(compressed.model), job.predict, job.evaluation.inputs, job.labels, progress)
+    return Evaluation(
+        job.evaluation.figures,
+        labelled=job.labels is not None,
+        on_calibration=job.evaluation is job.calibration,
+        scores=scores,
+    )
+
+
+def traced(compressed: Compressed, job: Job) -> Compressed:
+    """The same with the source of the calibration data in its provenance."""
+    known = compressed.provenance.get("calibration")
+    figures = job.calibration.figures
+    calibration = {
+        **(known if isinstance(known, Mapping) else {}),
+        "source": figures.source,
+        "data_free": figures.data_free,
+    }
+    return replace(compressed, provenance={**compressed.provenance, "calibration": calibration})
+
+
+def report_of(
+    run: Run,
+    compressed: Compressed,
+    evaluation: Evaluation,
+    output: Path,
+    size: int,
+    notices: tuple[str, ...] = (),
+) -> Report:
+    """The report of an artifact that was written with so many bytes; more notices may be given."""
+    job, stages, started = run.job, run.stages, run.arguments.started
+    settings = compressed.settings
+    return Report(
+        package_version=package_version(),
+        network=run.network,
+        artifact=_artifact(output, size, compressed),
+        target_sparsity=settings.target_sparsity,
+        sparsity=compressed.sparsity,
+        total_sparsity=compressed.total_sparsity,
+        calibration=job.calibration.figures,
+        evaluation=evaluation,
+        certificate=CertificateFigures(compressed.certificate.kind, compressed.certificate.bound),
+        rows=row_figures(compressed),
+        settings={**asdict(settings), "seed": run.arguments.seed},
+        seconds={"start": stages.begun - started, **stages.seconds},
+        total_seconds=time.perf_counter() - started,
+        peak_memory=peak_memory(),
+        blocks=compressed_blocks(job.teacher.model, compressed.model),
+        notices=(
+            *job.warnings,
+            *job.notes,
+            *new_notes(job, compressed),
+            *compressed.outcomes.warnings,
+            *notices,
+        ),
+    )
+
+
+def new_notes(job: Job, compressed: Compressed) -> list[str]:
+    """Choices made for the user that were not known when the job was loaded."""
+    return [text for text in compressed.notes if text not in job.notes]
+
+
+def row_figures(compressed: Compressed) -> RowFigures:
+    """How the convex row problems ended."""
+    return RowFigures(compressed.outcomes.named, compressed.outcomes.gap)
+
+
+def show(arguments: argparse.Namespace, report: Report, output: Path) -> None:
+    """The report as it was asked for."""
+    if arguments.json:
+        plain(to_json(report))
+    else:
+        OUT.print(report_view(report))
+        OUT.print(f"written: {output} and {report_path(output)}", soft_wrap=True)
+
+
+def _artifact(path: Path, size: int, compressed: Compressed) -> ArtifactFigures:
+    parts = asdict(sizes(compressed.model))
+    return ArtifactFigures(path.name, sha256(path), size, compressed.model.parameters, **parts)

@@ -1,0 +1,55 @@
+"""What the Grams of a compression take, known before any work: most of its memory and of its time."""
+
+import math
+from dataclasses import dataclass
+
+from sim_compress.compression.full_support import widened
+from sim_compress.compression.scope import parts
+from sim_compress.compression.settings import Settings
+from sim_compress.core.engines import available_cpus
+from sim_compress.core.gram import Gram
+from sim_compress.states import Teacher, row_groups
+
+
+@dataclass(frozen=True)
+class GramCosts:
+    """The Grams of all blocks that are compressed.
+
+    Attributes:
+        row_groups: each has a Gram of its own.
+        bytes: of one set of all Grams.
+        in_flight: sets that may wait to be added to it, one a batch of baseline states.
+        operations: multiply-adds of one pass over the calibration inputs.
+        passes: over the calibration inputs for one target sparsity, baseline states included.
+    """
+
+    row_groups: int
+    bytes: int
+    in_flight: int
+    operations: int
+    passes: int
+
+
+def gram_costs(teacher: Teacher, settings: Settings, samples: int) -> GramCosts:
+    """Costs of a compression of the teacher on so many samples.
+
+    Raises:
+        InputError: a pattern matches nothing.
+        UnsupportedError: the settings ask for full support, which the network cannot have.
+    """
+    full = settings.support == "full"
+    affines = widened(teacher.model) if full else dict(teacher.model.affines())
+    names = [name for part in parts(teacher.model, teacher.nodes, settings) for name in part.names]
+    sizes = [
+        (group.width, group.rows.stop - group.rows.start, samples * math.prod(affines[name].positions))
+        for name in names
+        for group in row_groups(affines[name])
+    ]
+    anew = settings.states == "regenerated" and not full and settings.matching == "relaxed"
+    return GramCosts(
+        row_groups=len(sizes),
+        bytes=sum(Gram.bytes(features, rows) for features, rows, _ in sizes),
+        in_flight=available_cpus() + 1,
+        operations=sum(points * features * (features + rows) for features, rows, points in sizes),
+        passes=2 if anew else 1,
+    )
