@@ -2,7 +2,7 @@
 
 from sim_compress.compression.checks import check_calibration, check_exact, weights_to_keep
 from sim_compress.compression.costs import GramCosts, gram_costs
-from sim_compress.compression.patterns import UNSTRUCTURED, pattern_of
+from sim_compress.compression.patterns import CHANNELS, UNSTRUCTURED, pattern_of
 from sim_compress.compression.pipeline import STAGES, Compressed, Progress, compress
 from sim_compress.compression.scope import Part, parts
 from sim_compress.compression.settings import (
@@ -19,6 +19,7 @@ from sim_compress.compression.trade_off import Found, LevelProgress, Tried, spar
 __all__ = [
     "ALLOCATIONS",
     "AUGMENTS",
+    "CHANNELS",
     "MATCHINGS",
     "OBJECTIVES",
     "STAGES",

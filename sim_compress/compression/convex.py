@@ -37,6 +37,7 @@ def constrained(
         for group in own:
             block = group.block
             first = _solved(name, block.ball, block, convex, alpha, chosen)
+            assert group.project is not None, "refused with channels"
             support = group.project(first.rows, group.count)
             second = _solved(name, _only(block, support), block, inside, 0.0, chosen)
             groups.append(replace(group, support=support, matched=second.rows * support))

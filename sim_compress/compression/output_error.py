@@ -61,7 +61,7 @@ def output_curves(
         for name, affine in affines.items()
         for level in _levels(name, affine, blocks[name], paths[name], projections[name])
     ]
-    trial = _Trial(teacher, _some(teacher.model, inputs, len(levels)))
+    trial = Trial(teacher, some_inputs(teacher.model, inputs, len(levels)))
     errors: dict[str, list[tuple[int, float]]] = {name: [] for name in affines}
     found = in_order(lambda i: trial.error(levels[i].name, levels[i].affine), len(levels))
     for number, (level, error) in enumerate(zip(levels, found, strict=True)):
@@ -116,7 +116,7 @@ def _rows(affine: Affine, blocks: Sequence[Block], supports: Sequence[NDArray[np
     return with_rows(affine, [b.problems.to_network(V) for b, V in zip(blocks, solved, strict=True)])
 
 
-def _some(model: ImplicitModel, inputs: Mapping[str, Array], passes: int) -> dict[str, Array]:
+def some_inputs(model: ImplicitModel, inputs: Mapping[str, Array], passes: int) -> dict[str, Array]:
     """Calibration inputs spread over all of them, as many as the passes can afford."""
     samples = len(next(iter(inputs.values())))
     # A block's pass starts where the block is: half the network on average.
@@ -127,7 +127,7 @@ def _some(model: ImplicitModel, inputs: Mapping[str, Array], passes: int) -> dic
     return {name: u[chosen] for name, u in inputs.items()}
 
 
-class _Trial:
+class Trial:
     """The teacher's states on a few inputs, and what the outputs become when one block has other rows."""
 
     def __init__(self, teacher: Teacher, inputs: Mapping[str, Array]) -> None:

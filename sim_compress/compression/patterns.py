@@ -19,7 +19,8 @@ from sim_compress.model import Affine, Patches, Term
 from sim_compress.states import RowGroup
 
 UNSTRUCTURED = "unstructured"
-KNOWN = f"{UNSTRUCTURED}, N:M as 2:4, or block:RxC as block:1x4"
+CHANNELS = "channels"
+KNOWN = f"{UNSTRUCTURED}, N:M as 2:4, block:RxC as block:1x4, or {CHANNELS}"
 
 
 class Pattern(Protocol):
@@ -78,12 +79,14 @@ class Tiles:
 
 
 def pattern_of(text: str) -> Pattern:
-    """The pattern that a word of the user's stands for.
+    """The pattern of rows that a word of the user's stands for.
+
+    Where whole channels leave, rows have any support on those that stay.
 
     Raises:
         InputError: it is none, with those there are.
     """
-    if text == UNSTRUCTURED:
+    if text in (UNSTRUCTURED, CHANNELS):
         return Unstructured()
     if found := re.fullmatch(r"(\d+):(\d+)", text):
         n, m = map(int, found.groups())

@@ -5,8 +5,10 @@ from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 
+import numpy as np
+
 from sim_compress.artifact import JSON, write
-from sim_compress.certificate import Certificate, certify
+from sim_compress.certificate import Certificate, Scaling, certify
 from sim_compress.compression.calibration import Calibration
 from sim_compress.compression.full_support import without_empty_terms
 from sim_compress.compression.outcomes import Outcomes
@@ -18,7 +20,7 @@ from sim_compress.compression.tasks import Planned, regressed, regressed_by
 from sim_compress.core import Convex, refit
 from sim_compress.core.engines import Engine, one_blas_thread
 from sim_compress.core.gram import Matrix
-from sim_compress.model import Affine, ImplicitModel, rounded, rounded_rows
+from sim_compress.model import Affine, ImplicitModel, narrowed, rounded, rounded_rows
 from sim_compress.model.maps import Array, Shape
 from sim_compress.runtime import digest
 from sim_compress.states import Store, Teacher, Visit, regenerate
@@ -104,6 +106,7 @@ def completed(
             model = _from_baseline(teacher.model, decided, engine, rows_done)
         else:
             model = _in_order(teacher, ready.designs, decided, rows_done)
+    model, scaling = _without(model, decided)
     # Rows that were left alone are stored in the same format.
     model = rounded(model, settings.values)
     sparsity = _sparsity(teacher.model, model, decided.groups)
@@ -115,10 +118,20 @@ def completed(
     }
     if ready.notes:
         provenance["notes"] = list(ready.notes)
-    certificate = certify(model, known.limits.scaling)
+    certificate = certify(model, scaling)
     return Compressed(
         model, certificate, decided.outcomes, settings, ready.notes, provenance, sparsity, total
     )
+
+
+def _without(model: ImplicitModel, plan: Plan) -> tuple[ImplicitModel, Scaling]:
+    """The model and the scaling of its states without the channels that leave."""
+    scaling = plan.survey.limits.scaling
+    axes = {b.name: b.affine.row_axis for b in model.blocks}
+    if not plan.channels:
+        return model, scaling
+    cut = {n: np.compress(plan.channels[n], s, axis=axes[n]) if s.ndim else s for n, s in scaling.items()}
+    return narrowed(model, plan.channels), cut
 
 
 def _sparsity(teacher: ImplicitModel, model: ImplicitModel, names: Container[str]) -> float:

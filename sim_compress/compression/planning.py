@@ -1,18 +1,20 @@
 """What the baseline states decide: how many entries each row group keeps, and a support to start from."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import chain
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sim_compress.compression.checks import weights_to_keep
 from sim_compress.compression.convex import constrained
 from sim_compress.compression.exact import matched
+from sim_compress.compression.leaving import Leaving, leaving, remaining
 from sim_compress.compression.outcomes import Outcomes, outcomes
 from sim_compress.compression.output_error import output_curves
-from sim_compress.compression.patterns import Pattern, pattern_of
+from sim_compress.compression.patterns import CHANNELS, Pattern, pattern_of
 from sim_compress.compression.rows import Limits, row_limits, row_problems
 from sim_compress.compression.scope import Part, parts
 from sim_compress.compression.settings import Settings
@@ -49,6 +51,7 @@ class Survey:
         fixed: entries that the pattern keeps of every row group; none where the target says how many.
         paths: of every row group, on one grid of alphas; none where rows are matched exactly.
         curves: output error against entries kept; none where the allocation does not ask for it.
+        leaving: the channels that can leave, where the pattern asks for whole ones.
     """
 
     affines: Mapping[str, Affine]
@@ -58,17 +61,22 @@ class Survey:
     fixed: Mapping[str, tuple[int, ...]]
     paths: Mapping[str, tuple[Path, ...]]
     curves: Mapping[str, Curve]
+    leaving: Leaving | None = None
 
 
 @dataclass(frozen=True)
 class Plan:
-    """One target's share of a survey: supports to start from and entries to keep, by block and row group."""
+    """One target's share of a survey: supports to start from and entries to keep, by block and row group.
+
+    Where whole channels leave, `channels` says for each block which of its rows stay.
+    """
 
     settings: Settings
     survey: Survey
     alphas: tuple[float, ...]
     groups: Mapping[str, tuple[Planned, ...]]
     outcomes: Outcomes
+    channels: Mapping[str, NDArray[np.bool_]] = field(default_factory=dict)
 
 
 def survey(
@@ -102,7 +110,10 @@ def survey(
         inside = {n for part in scope for n in part.names}
         affines = {n: a for n, a in affines.items() if n in inside}
         known = _moments(teacher, affines, inputs, settings, partial(progress, "states"))
-    if settings.matching == "exact":
+        if settings.pattern == CHANNELS:
+            told = partial(progress, "allocation")
+            return replace(known, leaving=leaving(teacher, affines, inputs, known.blocks, told))
+    if settings.matching == "exact" or settings.pattern == CHANNELS:
         return known
     blocks = known.blocks
     allocation = _allocation(settings, convex)
@@ -129,11 +140,13 @@ def _moments(
 ) -> Survey:
     """The row problems alone, and the supports that they may have."""
     limits = row_limits(teacher.model, settings.kappa)
+    grams = baseline_grams(teacher, affines, inputs, progress)
+    blocks = {n: row_blocks(Visit(n, a, grams[n]), settings, limits) for n, a in affines.items()}
+    if settings.pattern == CHANNELS:
+        return Survey(affines, limits, blocks, {}, {}, {}, {})
     pattern = pattern_of(settings.pattern)
     projections = {n: tuple(pattern.projection(a, g) for g in row_groups(a)) for n, a in affines.items()}
     fixed = _fixed(affines, pattern) if settings.matching == "relaxed" else {}
-    grams = baseline_grams(teacher, affines, inputs, progress)
-    blocks = {n: row_blocks(Visit(n, a, grams[n]), settings, limits) for n, a in affines.items()}
     return Survey(affines, limits, blocks, projections, fixed, {}, {})
 
 
@@ -167,6 +180,10 @@ def plan(
         InputError: the biases alone exceed a target.
         SolverError: rows that no row matches exactly, or that C leaves no room.
     """
+    if known.leaving is not None:
+        stays, channels = remaining(known.leaving, teacher.model, known.blocks, settings.target_sparsity)
+        progress("allocation", 1.0)
+        return Plan(settings, known, (), stays, outcomes(()), channels)
     scope = parts(teacher.model, teacher.nodes, settings)
     alphas: set[float] = set()
     groups: dict[str, tuple[Planned, ...]] = {}

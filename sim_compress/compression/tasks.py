@@ -22,14 +22,14 @@ class Planned:
         block: its row problems.
         support: where to start from, (rows, features).
         count: entries to keep.
-        project: onto the supports that the rows may have.
+        project: onto the supports that the rows may have; None where the support is found already.
         matched: the rows themselves where they match exactly; nothing is left to do then.
     """
 
     block: Block
     support: NDArray[np.bool_]
     count: int
-    project: Projection = largest
+    project: Projection | None = largest
     matched: Matrix | None = None
 
 
@@ -38,6 +38,8 @@ def regressed(planned: Planned) -> Matrix:
     if planned.matched is not None:
         return planned.matched
     problems, ball = planned.block.problems, planned.block.ball
+    if planned.project is None:
+        return refit(problems, planned.support, ball)
     start = refit(problems, planned.support)
     # Rows of a block share its entries by their errors in the network's own units: a row that varies little
     # matters little, whatever its relative error.
@@ -69,7 +71,7 @@ def _cost(problems: RowProblems) -> int:
     return problems.features**2 * (problems.features + problems.rows)
 
 
-def _regress(shared: Arrays, task: tuple[int, Penalty, int, Projection]) -> Matrix:
+def _regress(shared: Arrays, task: tuple[int, Penalty, int, Projection | None]) -> Matrix:
     number, penalty, count, project = task
     problems = RowProblems(**{part: shared[f"{number}.{part}"] for part in PARTS})
     bounded = f"{number}.weights" in shared

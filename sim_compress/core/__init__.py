@@ -1,6 +1,7 @@
 """The numerical core: row problems from second moments, their solvers, supports and refits."""
 
 from sim_compress.core.allocation import Allocation, Block, allocate, trace
+from sim_compress.core.elimination import Elimination, Reader, eliminate
 from sim_compress.core.gram import Gram
 from sim_compress.core.path import Path, path
 from sim_compress.core.patterns import Projection, Quota, Tied, largest
@@ -23,17 +24,20 @@ __all__ = [
     "Block",
     "Convex",
     "Curve",
+    "Elimination",
     "Gram",
     "Path",
     "Penalty",
     "Projection",
     "Quota",
+    "Reader",
     "RowProblems",
     "Solution",
     "Solver",
     "Status",
     "Tied",
     "allocate",
+    "eliminate",
     "largest",
     "path",
     "polish",

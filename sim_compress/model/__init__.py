@@ -21,6 +21,7 @@ from sim_compress.model.maps import (
     selects,
 )
 from sim_compress.model.matrices import Matrices, from_matrices, matrices
+from sim_compress.model.narrowing import narrowed
 from sim_compress.model.rescale import rescaled
 from sim_compress.model.rounding import VALUES, round_values, rounded, rounded_rows
 from sim_compress.model.unrolling import chain_matrix
@@ -52,6 +53,7 @@ __all__ = [
     "chain_shape",
     "from_matrices",
     "matrices",
+    "narrowed",
     "picking",
     "rescaled",
     "round_values",

@@ -1,0 +1,137 @@
+"""Which channels leave: those that cost the outputs least, whatever block they are in.
+
+Every block's squared error has a price, measured once: what the outputs lose when the block alone gives up
+some of its columns.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sim_compress.compression.channels import STAYS, Channels, channels
+from sim_compress.compression.output_error import Trial, some_inputs
+from sim_compress.compression.rows import with_rows
+from sim_compress.compression.tasks import Planned
+from sim_compress.core import Block, Reader, eliminate, refit
+from sim_compress.errors import InputError
+from sim_compress.model import Affine, ImplicitModel
+from sim_compress.model.maps import Array
+from sim_compress.states import Teacher, row_groups
+
+# Part of a block's entries that it gives up to find its price.
+TRIED = 0.25
+
+
+@dataclass(frozen=True, eq=False)
+class Leaving:
+    """What a survey says of channels.
+
+    Attributes:
+        channels: the sets that can leave.
+        readers: block or output name -> its row groups, with the price of their error.
+    """
+
+    channels: Channels
+    readers: Mapping[str, tuple[Reader, ...]]
+
+
+def leaving(
+    teacher: Teacher,
+    affines: Mapping[str, Affine],
+    inputs: Mapping[str, Array],
+    blocks: Mapping[str, tuple[Block, ...]],
+    progress: Callable[[float], None],
+) -> Leaving:
+    """The channels that can leave, and what the errors of those that read them cost the outputs.
+
+    Raises:
+        InputError: no channel can.
+    """
+    found = channels(teacher.model, affines)
+    if not found.count:
+        raise InputError(
+            "no channel of this network can leave alone: its states are mixed, grouped or left as they are; "
+            "choose another pattern"
+        )
+    readers = {n: _readers(n, a, blocks[n], found) for n, a in affines.items()}
+    trial = Trial(teacher, some_inputs(teacher.model, inputs, len(readers)))
+    priced: dict[str, tuple[Reader, ...]] = {}
+    for name, own in readers.items():
+        price = _price(name, affines[name], own, found.count, blocks[name], trial)
+        priced[name] = tuple(replace(r, price=price) for r in own)
+        progress(len(priced) / len(readers))
+    return Leaving(found, priced)
+
+
+def _readers(name: str, affine: Affine, blocks: tuple[Block, ...], found: Channels) -> tuple[Reader, ...]:
+    return tuple(
+        Reader(
+            block.problems,
+            found.rows[name][group.rows],
+            np.concatenate([c[f] for c, f in zip(found.columns[name], group.features, strict=True)]),
+        )
+        for block, group in zip(blocks, row_groups(affine), strict=True)
+    )
+
+
+def _price(
+    name: str,
+    affine: Affine,
+    readers: tuple[Reader, ...],
+    sets: int,
+    blocks: tuple[Block, ...],
+    trial: Trial,
+) -> float:
+    """Error of the outputs for each unit of the block's own, when some of its columns leave."""
+    alone = [replace(r, rows=np.full_like(r.rows, STAYS)) for r in readers]
+    entries = eliminate(alone, sets, np.iinfo(np.int64).max).entries
+    tried = eliminate(alone, sets, int((1 - TRIED) * entries))
+    if tried.error <= 0:
+        return 0.0
+    rows = []
+    for reader, block in zip(alone, blocks, strict=True):
+        support = np.broadcast_to(_stays(reader.columns, tried.gone), block.problems.g.shape)
+        rows.append(block.problems.to_network(refit(block.problems, support, block.ball)))
+    return trial.error(name, with_rows(affine, rows)) / tried.error
+
+
+def remaining(
+    known: Leaving, model: ImplicitModel, blocks: Mapping[str, tuple[Block, ...]], target: float
+) -> tuple[dict[str, tuple[Planned, ...]], dict[str, NDArray[np.bool_]]]:
+    """Full rows on the channels that stay, and which channels of every block do.
+
+    Args:
+        known: what the survey says.
+        model: the teacher's.
+        blocks: the row problems of the blocks that are compressed.
+        target: part of their parameters that leaves, as near as whole channels come to it from below.
+
+    Raises:
+        InputError: so much cannot leave.
+    """
+    readers = [r for own in known.readers.values() for r in own]
+    present = sum(a.nnz for n, a in model.affines() if n in known.readers)
+    states = [known.channels.rows[b.name] for b in model.blocks]
+    found = eliminate(readers, known.channels.count, round((1 - target) * present), states)
+    if found.exhausted:
+        raise InputError(
+            f"a sparsity of {100 * target:g} % cannot be reached by whole channels: without all that can "
+            f"leave it is {100 * (1 - found.entries / present):.1f} %; ask for less or choose another pattern"
+        )
+    groups = {
+        n: tuple(_planned(b, r, found.gone) for b, r in zip(blocks[n], own, strict=True))
+        for n, own in known.readers.items()
+    }
+    return groups, {b.name: _stays(known.channels.rows[b.name], found.gone) for b in model.blocks}
+
+
+def _planned(block: Block, reader: Reader, gone: NDArray[np.bool_]) -> Planned:
+    support = np.outer(_stays(reader.rows, gone), _stays(reader.columns, gone))
+    return Planned(block, support, int(support.sum()), project=None)
+
+
+def _stays(numbers: NDArray[np.int64], gone: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Where rows or columns stay."""
+    return (numbers == STAYS) | ~gone[np.maximum(numbers, 0)]

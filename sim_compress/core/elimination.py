@@ -1,0 +1,146 @@
+"""Sets of columns that leave several least-squares problems at once, the one that costs least first.
+
+The error that a set J costs a row is 1/2 v_J' (inv(H)_JJ)^-1 v_J, with all other entries free to repair it
+(optimal brain surgeon, for groups). A set also takes the rows that nothing reads without it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sim_compress.core.gram import Matrix
+from sim_compress.core.problems import RowProblems
+from sim_compress.core.refit import RIDGE
+
+Numbers = NDArray[np.int64]
+# The number of a row or column that is in no set.
+NONE = -1
+
+
+@dataclass(frozen=True, eq=False)
+class Reader:
+    """The rows of one block, and which sets they and their columns are in.
+
+    Attributes:
+        problems: its row problems.
+        rows: (rows,) set of each row, NONE where it stays.
+        columns: (features,) set of each column, NONE where it stays.
+        price: of its squared error in the network's units.
+    """
+
+    problems: RowProblems
+    rows: Numbers
+    columns: Numbers
+    price: float = 1.0
+
+
+@dataclass(frozen=True, eq=False)
+class Elimination:
+    """What has left.
+
+    Attributes:
+        gone: (sets,) whether a set has.
+        error: what it cost, the sum over readers of price times squared error.
+        entries: of rows and biases that stay.
+        exhausted: whether no set was left that could leave.
+    """
+
+    gone: NDArray[np.bool_]
+    error: float
+    entries: int
+    exhausted: bool
+
+
+def eliminate(
+    readers: Sequence[Reader], sets: int, count: int, states: Sequence[Numbers] = ()
+) -> Elimination:
+    """Take out sets until no more than `count` entries stay, or none of those left is that small.
+
+    Args:
+        readers: the rows of all blocks.
+        sets: how many there are.
+        count: entries and biases of rows to keep.
+        states: for each state the sets of its channels; one channel of each state stays.
+    """
+    left = [_Left(reader, sets) for reader in readers]
+    users = [[r for r in left if r.has[s]] for s in range(sets)]
+    channels = [np.bincount(s[s >= 0], minlength=sets) for s in states]
+    room = np.array([len(s) for s in states])
+    gone, error, exhausted = np.zeros(sets, bool), 0.0, False
+    entries = sum(r.entries for r in left)
+    while entries > count:
+        last = [own >= size for own, size in zip(channels, room, strict=True)]
+        free = ~np.any([gone, *last], axis=0)
+        size = np.sum([r.size for r in left], axis=0)
+        fits = free & (size <= entries - count) & (size > 0)
+        if not fits.any():
+            exhausted = not free.any()
+            break
+        cost = np.sum([r.cost for r in left], axis=0)
+        number = int(np.argmin(np.where(fits, cost / np.maximum(size, 1), np.inf)))
+        gone[number] = True
+        error += float(cost[number])
+        room = room - [own[number] for own in channels]
+        for reader in users[number]:
+            reader.take(number)
+        entries = sum(r.entries for r in left)
+    return Elimination(gone, error, entries, exhausted)
+
+
+class _Left:
+    """One reader's rows as sets leave.
+
+    Attributes:
+        has: (sets,) whether a set has rows or columns here.
+        cost: (sets,) the error that each set would cost.
+        size: (sets,) the entries and biases that would leave with it.
+    """
+
+    def __init__(self, reader: Reader, sets: int) -> None:
+        problems = reader.problems
+        self._sets, self._rows, self._columns = sets, reader.rows, reader.columns
+        self._there = problems.feature_scale > 0
+        self._weights = reader.price * problems.row_scale**2 / 2
+        self._inverse = np.linalg.inv(problems.H + RIDGE * np.eye(problems.features))
+        self._V = problems.g @ self._inverse
+        self.has = np.isin(np.arange(sets), np.concatenate([reader.rows, reader.columns]))
+        self._count()
+
+    @property
+    def entries(self) -> int:
+        return len(self._V) * (1 + int(self._there.sum()))
+
+    def take(self, number: int) -> None:
+        """Rows and columns of a set leave; the other columns repair what they can."""
+        rows, own = self._rows != number, np.flatnonzero(self._columns == number)
+        stays = np.flatnonzero(self._columns != number)
+        repair = np.linalg.solve(self._inverse[np.ix_(own, own)], self._inverse[np.ix_(own, stays)])
+        self._V = self._V[np.ix_(rows, stays)] - self._V[np.ix_(rows, own)] @ repair
+        self._inverse = self._inverse[np.ix_(stays, stays)] - self._inverse[np.ix_(stays, own)] @ repair
+        self._rows, self._weights = self._rows[rows], self._weights[rows]
+        self._columns, self._there = self._columns[stays], self._there[stays]
+        self._count()
+
+    def _count(self) -> None:
+        """Cost and size of every set as things stand."""
+        rows = np.bincount(self._rows[self._rows >= 0], minlength=self._sets)
+        there = self._columns[self._there]
+        columns = np.bincount(there[there >= 0], minlength=self._sets)
+        self.size = self.entries - (len(self._V) - rows) * (1 + self._there.sum() - columns)
+        self.cost = np.zeros(self._sets)
+        every = np.bincount(self._columns[self._columns >= 0], minlength=self._sets)
+        order = np.argsort(self._columns, kind="stable")
+        first = np.searchsorted(self._columns[order], np.arange(self._sets))
+        for width in np.unique(every[every > 0]):
+            alike = np.flatnonzero(every == width)
+            self.cost[alike] = self._costs(alike, order[first[alike, None] + np.arange(width)])
+
+    def _costs(self, sets: Numbers, columns: Numbers) -> Matrix:
+        """Costs of sets with as many columns each, (sets, width)."""
+        V = self._V[:, columns].transpose(1, 2, 0)
+        inverse = self._inverse[columns[:, :, None], columns[:, None, :]]
+        # Rows that leave with the set cost nothing.
+        weights = np.where(self._rows == sets[:, None], 0.0, self._weights)
+        return np.einsum("skr,skr,sr->s", V, np.linalg.solve(inverse, V), weights)
