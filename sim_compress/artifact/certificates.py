@@ -1,20 +1,21 @@
-"""A certificate as metadata and tensors: the order as block numbers, the scaling without constant axes."""
+"""A certificate as metadata and arrays: the order as block numbers, the scaling without constant axes."""
 
 import numpy as np
 
+from sim_compress.artifact.arrays import Arrays
 from sim_compress.artifact.chains import Floats
 from sim_compress.artifact.fields import JSON, Field
+from sim_compress.artifact.limits import MAX_ELEMENTS
 from sim_compress.artifact.spec import scaling_name
-from sim_compress.artifact.tensors import Tensors
 from sim_compress.certificate import KINDS, Certificate
-from sim_compress.errors import ArtifactError, InputError
+from sim_compress.errors import InputError
 from sim_compress.model import ImplicitModel, StateBlock
 
 
 def encode_certificate(
-    certificate: Certificate, model: ImplicitModel, tensors: dict[str, Floats]
+    certificate: Certificate, model: ImplicitModel, arrays: dict[str, Floats]
 ) -> dict[str, JSON]:
-    """The metadata of a verified certificate; the scaling of a norm is added to `tensors`.
+    """The metadata of a verified certificate; the scaling of a norm is added to `arrays`.
 
     Raises:
         InputError: the certificate carries more than its kind does.
@@ -25,14 +26,18 @@ def encode_certificate(
                 "expected an acyclic certificate of bound 0 without scaling: certify the model anew"
             )
         numbers = {block.name: i for i, block in enumerate(model.blocks)}
-        return {"kind": "acyclic", "bound": 0.0, "order": [numbers[name] for name in certificate.order]}
+        order = [numbers[name] for name in certificate.order]
+        entry: dict[str, JSON] = {"kind": "acyclic", "bound": 0.0}
+        return entry if order == sorted(order) else {**entry, "order": order}
     if certificate.order:
         raise InputError(
             f"expected a {certificate.kind} certificate without an order: certify the model anew"
         )
+    shapes: list[JSON] = []
     for i, block in enumerate(model.blocks):
-        tensors[scaling_name(i)] = _without_constant_axes(certificate.scaling[block.name])
-    return {"kind": certificate.kind, "bound": float(certificate.bound)}
+        scaling = arrays[scaling_name(i)] = _without_constant_axes(certificate.scaling[block.name])
+        shapes.append(list(scaling.shape))
+    return {"kind": certificate.kind, "bound": float(certificate.bound), "scalings": shapes}
 
 
 def _without_constant_axes(scaling: Floats) -> Floats:
@@ -44,36 +49,40 @@ def _without_constant_axes(scaling: Floats) -> Floats:
     return np.array(scaling, "<f8", order="C")
 
 
-def decode_certificate(field: Field, model: ImplicitModel, tensors: Tensors) -> Certificate:
+def decode_certificate(field: Field, model: ImplicitModel, arrays: Arrays) -> Certificate:
     """The certificate as claimed; whether it holds is for `certificate.verify` to say.
 
     Raises:
-        ArtifactError: its kind is unknown, or an entry or tensor is missing or out of bounds.
+        ArtifactError: its kind is unknown, or an entry or array is missing or out of bounds.
     """
-    entries = field.entries(("kind", "bound"), ("order",))
+    entries = field.entries(("kind", "bound"), ("order", "scalings"))
     kind, bound = entries["kind"].choice(KINDS), entries["bound"].real()
     if kind == "acyclic":
+        field.entries(("kind", "bound"), ("order",))
         if bound != 0:
             raise entries["bound"].wrong("0 for an acyclic model")
-        numbers = field.entries(("kind", "bound", "order"))["order"].integers(0, len(model.blocks) - 1)
+        numbers = range(len(model.blocks))
+        if "order" in entries:
+            numbers = entries["order"].integers(0, len(model.blocks) - 1)
         return Certificate(kind, bound, order=tuple(model.blocks[n].name for n in numbers))
-    if "order" in entries:
-        raise entries["order"].wrong(f"no order in a {kind} certificate")
+    shapes = field.entries(("kind", "bound", "scalings"))["scalings"]
     if not 0 <= bound < 1:
         raise entries["bound"].wrong("a number in 0..1, below 1")
-    scaling = {block.name: _scaling(i, block, tensors) for i, block in enumerate(model.blocks)}
-    return Certificate(kind, bound, scaling=scaling)
+    items = shapes.items()
+    if len(items) != len(model.blocks):
+        raise shapes.wrong(f"{len(model.blocks)} shapes, one for every block")
+    blocks = enumerate(zip(model.blocks, items, strict=True))
+    return Certificate(
+        kind, bound, scaling={b.name: _scaling(i, b, shape, arrays) for i, (b, shape) in blocks}
+    )
 
 
-def _scaling(index: int, block: StateBlock, tensors: Tensors) -> Floats:
+def _scaling(index: int, block: StateBlock, field: Field, arrays: Arrays) -> Floats:
     """The scaling of one block, broadcast to its state without a copy."""
-    stored = tensors.take(scaling_name(index), ("F64",))
-    fits = stored.ndim == len(block.shape) and all(
-        found in (1, size) for found, size in zip(stored.shape, block.shape, strict=True)
+    shape = field.integers(1, MAX_ELEMENTS)
+    fits = len(shape) == len(block.shape) and all(
+        found in (1, size) for found, size in zip(shape, block.shape, strict=True)
     )
     if not fits:
-        raise ArtifactError(
-            f"tensor {scaling_name(index)}: expected axes of 1 or those of {list(block.shape)}, "
-            f"found {list(stored.shape)}"
-        )
-    return np.broadcast_to(stored, block.shape)
+        raise field.wrong(f"axes of 1 or those of {list(block.shape)}")
+    return np.broadcast_to(arrays.constant(scaling_name(index), "float64", shape), block.shape)

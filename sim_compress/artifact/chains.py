@@ -1,4 +1,4 @@
-"""Fixed maps and phi as JSON: a name and the fields of its class; constants become tensors."""
+"""Fixed maps and phi as JSON: a name and the fields of its class; constants become arrays."""
 
 import math
 import operator
@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from sim_compress.activations import KINDS, Activation
+from sim_compress.artifact.arrays import Arrays
 from sim_compress.artifact.fields import JSON, Field, shown
-from sim_compress.artifact.limits import MAX_ELEMENTS, MAX_RANK
+from sim_compress.artifact.limits import MAX_ELEMENTS, MAX_RANK, refusing, sane
 from sim_compress.artifact.matrix_decoder import decode_matrix
 from sim_compress.artifact.matrix_encoder import Size, encode_matrix
-from sim_compress.artifact.tensors import Tensors
+from sim_compress.artifact.spec import CONSTANTS
 from sim_compress.errors import ArtifactError, InputError
 from sim_compress.model import MAPS, LinearMap, weight_shape
 
@@ -23,8 +24,8 @@ Floats = NDArray[Any]
 INFINITIES = {"inf": math.inf, "-inf": -math.inf}
 
 
-def _numbers(low: int) -> Callable[[Field, Tensors], tuple[int, ...]]:
-    def decode(field: Field, _: Tensors) -> tuple[int, ...]:
+def _numbers(low: int) -> Callable[[Field, Arrays], tuple[int, ...]]:
+    def decode(field: Field, _: Arrays) -> tuple[int, ...]:
         numbers = field.integers(low, MAX_ELEMENTS)
         if len(numbers) > MAX_RANK:
             raise field.wrong(f"at most {MAX_RANK} numbers")
@@ -33,39 +34,41 @@ def _numbers(low: int) -> Callable[[Field, Tensors], tuple[int, ...]]:
     return decode
 
 
-def _constant(field: Field, tensors: Tensors) -> Floats:
-    """A scalar stands inline; an array is the tensor whose name stands here."""
-    if not isinstance(field.value, str):
+def _constant(field: Field, arrays: Arrays) -> Floats:
+    """A scalar stands inline; of an array, format and shape."""
+    if not isinstance(field.value, dict):
         return _narrowed(np.asarray(field.real(), np.float64))
-    if not field.value.startswith("maps."):
-        raise field.wrong("a number or the name of a tensor maps.<n>")
-    return tensors.take(field.value, ("F32", "F64"))
+    entries = field.entries(("format", "shape"))
+    shape = _sizes(entries["shape"], arrays)
+    with refusing(entries["shape"].place):
+        sane(shape)
+    if not shape:
+        raise entries["shape"].wrong("one axis or more")
+    return arrays.constant(field.place, entries["format"].choice(CONSTANTS), shape)
 
 
-def _number(field: Field, _: Tensors) -> int:
+def _number(field: Field, _: Arrays) -> int:
     return field.integer(0, MAX_RANK)
 
 
-def _matrix(field: Field, tensors: Tensors) -> sparse.csr_array:
-    """A float32 matrix, in the tensor whose name stands here."""
-    entries = field.entries(("name", "rows", "weight"))
-    name = entries["name"].text()
-    if not name.startswith("maps."):
-        raise entries["name"].wrong("a name maps.<n>")
-    return decode_matrix(tensors, name, entries["weight"], entries["rows"].integer(1, MAX_ELEMENTS))[0]
+def _matrix(field: Field, arrays: Arrays) -> sparse.csr_array:
+    """A float32 matrix."""
+    entries = field.entries(("rows", "weight"))
+    rows = entries["rows"].integer(1, MAX_ELEMENTS)
+    return decode_matrix(arrays, field.place, entries["weight"], rows)[0]
 
 
-def _real(field: Field, _: Tensors) -> float:
+def _real(field: Field, _: Arrays) -> float:
     return field.real()
 
 
-def _bound(field: Field, _: Tensors) -> float:
+def _bound(field: Field, _: Arrays) -> float:
     if isinstance(field.value, str):
         return INFINITIES[field.choice(INFINITIES)]
     return field.real()
 
 
-def _parts(field: Field, _: Tensors) -> tuple[tuple[int, ...], ...]:
+def _parts(field: Field, _: Arrays) -> tuple[tuple[int, ...], ...]:
     """The shapes of a phi's parts; a scalar's is empty."""
     return tuple(_sizes(item, _) for item in field.items())
 
@@ -73,7 +76,7 @@ def _parts(field: Field, _: Tensors) -> tuple[tuple[int, ...], ...]:
 _sizes, _places, _signed = _numbers(1), _numbers(0), _numbers(-MAX_ELEMENTS)
 
 # One entry for each field name of a map and each attribute of a phi.
-DECODERS: Mapping[str, Callable[[Field, Tensors], Any]] = {
+DECODERS: Mapping[str, Callable[[Field, Arrays], Any]] = {
     "shape": _sizes,
     "counts": _sizes,
     "kernel": _sizes,
@@ -109,32 +112,30 @@ def _narrowed(values: Floats) -> Floats:
     return narrow if np.array_equal(narrow, wide) else wide
 
 
-def _encoded(value: Any, tensors: dict[str, Floats]) -> JSON:
-    """One field's value; a matrix or an array with axes is put among the tensors and gives its name."""
-    name = f"maps.{sum(known.startswith('maps.') for known in tensors)}"
+def _encoded(value: Any, arrays: dict[str, Floats]) -> JSON:
+    """One field's value; a matrix or an array with axes is put among the arrays."""
+    name = f"maps.{sum(known.startswith('maps.') for known in arrays)}"
     if isinstance(value, sparse.csr_array):
         rows, columns = weight_shape(value)
         coded = encode_matrix(value, Size(rows, columns, 1))
-        tensors[name] = coded.data
-        return {"name": name, "rows": rows, "weight": coded.fields}
+        arrays[name] = coded.data
+        return {"rows": rows, "weight": coded.fields}
     if isinstance(value, np.ndarray) and value.ndim:
-        tensors[name] = np.ascontiguousarray(_narrowed(value))
-        return name
+        arrays[name] = np.ascontiguousarray(_narrowed(value))
+        return {"format": arrays[name].dtype.name, "shape": list(value.shape)}
     try:
         if isinstance(value, int):
             return operator.index(value)
         if isinstance(value, tuple | list):
-            return [_encoded(v, tensors) if isinstance(v, tuple | list) else operator.index(v) for v in value]
-        if isinstance(value, int):
-            return value
+            return [_encoded(v, arrays) if isinstance(v, tuple | list) else operator.index(v) for v in value]
         number = float(value)
     except (TypeError, ValueError) as error:
         raise InputError(f"expected whole numbers, a number or an array, found {shown(value)}") from error
     return number if math.isfinite(number) else str(number)
 
 
-def encode_maps(maps: tuple[LinearMap, ...], tensors: dict[str, Floats]) -> list[JSON]:
-    """A chain as JSON; its constant arrays are added to `tensors` as maps.<n>.
+def encode_maps(maps: tuple[LinearMap, ...], arrays: dict[str, Floats]) -> list[JSON]:
+    """A chain as JSON; its constant arrays are added to `arrays` as maps.<n>.
 
     Raises:
         InputError: a map is not one of `model.MAPS`, or a field of it holds no numbers.
@@ -146,33 +147,33 @@ def encode_maps(maps: tuple[LinearMap, ...], tensors: dict[str, Floats]) -> list
             raise InputError(
                 f"a map of type {type(step).__name__} has no place in the format: {sorted(MAPS)}"
             )
-        values = {f.name: _encoded(getattr(step, f.name), tensors) for f in fields(MAPS[names[type(step)]])}
+        values = {f.name: _encoded(getattr(step, f.name), arrays) for f in fields(MAPS[names[type(step)]])}
         chain.append({"map": names[type(step)], **values})
     return chain
 
 
-def decode_maps(field: Field, tensors: Tensors) -> tuple[LinearMap, ...]:
+def decode_maps(field: Field, arrays: Arrays) -> tuple[LinearMap, ...]:
     """The chain behind a JSON array.
 
     Raises:
         ArtifactError: a map is unknown or a field of it is missing, unknown or of the wrong type.
     """
-    return tuple(_decode_map(item, tensors) for item in field.items())
+    return tuple(_decode_map(item, arrays) for item in field.items())
 
 
-def _decode_map(field: Field, tensors: Tensors) -> LinearMap:
+def _decode_map(field: Field, arrays: Arrays) -> LinearMap:
     kind = MAPS[_name(field, "map").choice(MAPS)]
     names = [f.name for f in fields(kind)]
     entries = field.entries(("map", *names))
-    return kind(**{name: DECODERS[name](entries[name], tensors) for name in names})
+    return kind(**{name: DECODERS[name](entries[name], arrays) for name in names})
 
 
-def encode_phi(phi: Activation, tensors: dict[str, Floats]) -> dict[str, JSON]:
-    """phi as its name and attributes; constant arrays are added to `tensors` as maps.<n>."""
-    return {"name": phi.name, **{key: _encoded(value, tensors) for key, value in phi.attributes.items()}}
+def encode_phi(phi: Activation, arrays: dict[str, Floats]) -> dict[str, JSON]:
+    """phi as its name and attributes; constant arrays are added to `arrays` as maps.<n>."""
+    return {"name": phi.name, **{key: _encoded(value, arrays) for key, value in phi.attributes.items()}}
 
 
-def decode_phi(field: Field, tensors: Tensors) -> Activation:
+def decode_phi(field: Field, arrays: Arrays) -> Activation:
     """The phi behind a JSON object.
 
     Raises:
@@ -181,7 +182,7 @@ def decode_phi(field: Field, tensors: Tensors) -> Activation:
     name = _name(field, "name").choice(KINDS)
     attributes = KINDS[name].attributes
     entries = field.entries(("name", *attributes))
-    return Activation(name, {key: DECODERS[key](entries[key], tensors) for key in attributes})
+    return Activation(name, {key: DECODERS[key](entries[key], arrays) for key in attributes})
 
 
 def _name(field: Field, key: str) -> Field:

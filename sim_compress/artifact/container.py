@@ -1,27 +1,40 @@
-"""The file around a model: safetensors, a digest of all it holds, and the metadata as compressed JSON."""
+"""The file around a model: one tensor of a digest, the metadata as deflated JSON, and arrays."""
 
 import hashlib
 import json
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from safetensors import SafetensorError, deserialize
 from safetensors.numpy import save
 
 from sim_compress.artifact.fields import JSON, Field, parse, shown
 from sim_compress.artifact.limits import MAX_TEXT
-from sim_compress.artifact.spec import DTYPES, KEY, METADATA, VERSION
-from sim_compress.artifact.tensors import Tensors
+from sim_compress.artifact.packing import Bytes
+from sim_compress.artifact.spec import (
+    DICTIONARY,
+    DIGEST_BYTES,
+    DTYPE,
+    KEY,
+    SIZE_BYTES,
+    TENSOR,
+    VERSION,
+)
 from sim_compress.errors import ArtifactError, InputError
+
+# A bare stream: the digest is its check, and the format says which dictionary it needs.
+RAW = -zlib.MAX_WBITS
+MEMORY_LEVEL = 9
 
 
 class ForeignFileError(ArtifactError):
     """The file is whole, but of another program or version; the text says what to do."""
 
 
-def packed(metadata: Mapping[str, JSON], tensors: Mapping[str, NDArray[Any]]) -> bytes:
+def packed(metadata: Mapping[str, JSON], arrays: Iterable[NDArray[Any]]) -> bytes:
     """The bytes of a file.
 
     Raises:
@@ -31,47 +44,67 @@ def packed(metadata: Mapping[str, JSON], tensors: Mapping[str, NDArray[Any]]) ->
         text = json.dumps(metadata, sort_keys=True, separators=(",", ":"), allow_nan=False)
     except (TypeError, ValueError) as error:
         raise InputError(f"the model's metadata cannot be stored as JSON: {error}") from error
-    stored = {**tensors, METADATA: np.frombuffer(zlib.compress(text.encode(), 9), np.uint8)}
-    names = {np.dtype(code): name for name, code in DTYPES.items()}
-    seal = digest((name, names[a.dtype], a.shape, a.tobytes()) for name, a in stored.items())
-    # safetensors keeps its metadata in a hash map: with one key the order cannot vary.
-    return save(stored, {KEY: json.dumps({"sha256": seal, "version": VERSION}, separators=(",", ":"))})
+    return sealed(deflated(text.encode()), b"".join(a.tobytes() for a in arrays))
 
 
-def digest(tensors: Iterable[tuple[str, str, Sequence[int], bytes]]) -> str:
-    """SHA-256 over name, dtype, shape and bytes of every tensor, in order of the names."""
-    total = hashlib.sha256()
-    for name, dtype, shape, data in sorted(tensors, key=lambda tensor: tensor[0]):
-        total.update(f"{name} {dtype} [{','.join(map(str, shape))}]\n".encode())
-        total.update(data)
-    return total.hexdigest()
+def deflated(text: bytes) -> bytes:
+    """The text as a deflate stream that begins with the format's dictionary as its window."""
+    packer = zlib.compressobj(
+        zlib.Z_BEST_COMPRESSION, zlib.DEFLATED, RAW, MEMORY_LEVEL, zlib.Z_DEFAULT_STRATEGY, DICTIONARY
+    )
+    return packer.compress(text) + packer.flush()
 
 
-def opened(data: bytes) -> tuple[Field, Tensors]:
-    """The metadata and the other tensors behind the bytes of a file.
+def sealed(stream: bytes, arrays: bytes, version: JSON = VERSION) -> bytes:
+    """A file of these parts with the digest that they have."""
+    body = len(stream).to_bytes(SIZE_BYTES, "little") + stream + arrays
+    model = np.frombuffer(hashlib.sha256(body).digest() + body, np.uint8)
+    return save({TENSOR: model}, {KEY: json.dumps({"version": version}, separators=(",", ":"))})
+
+
+def opened(data: bytes) -> tuple[Field, Bytes]:
+    """The metadata and the bytes of all arrays of a file.
 
     Raises:
         ForeignFileError: it is no artifact, or one of another version.
         ArtifactError: it is damaged, or claims more metadata than its size allows.
     """
-    tensors = Tensors(data)
-    head = _head(data)
-    if digest(tensors.contents()) != head.get("sha256"):
-        raise ArtifactError("the file is damaged: its digest (sha256) is not that of its tensors")
-    return parse(_inflated(tensors.take(METADATA, ("U8",)).tobytes(), len(data)), METADATA), tensors
+    try:
+        views = dict(deserialize(data))
+    except SafetensorError as error:
+        raise ArtifactError(f"expected a whole safetensors file, found: {error}") from error
+    _check_version(_version(data))
+    stored = _model(views)
+    if hashlib.sha256(stored[DIGEST_BYTES:]).digest() != stored[:DIGEST_BYTES].tobytes():
+        raise ArtifactError("the file is damaged: its digest (SHA-256) is not that of its bytes")
+    begin = DIGEST_BYTES + SIZE_BYTES
+    end = begin + int.from_bytes(stored[DIGEST_BYTES:begin], "little")
+    if not begin <= end <= len(stored):
+        raise ArtifactError(f"expected metadata of at most {len(stored) - begin} bytes, found {end - begin}")
+    text = _inflated(stored[begin:end].tobytes(), len(data))
+    return parse(text, "metadata"), np.frombuffer(stored[end:], np.uint8)
 
 
-def _head(data: bytes) -> dict[str, Any]:
-    """The entry of the safetensors metadata, if of the version this code reads."""
+def _model(views: Mapping[str, Mapping[str, Any]]) -> memoryview:
+    """The bytes of the one tensor."""
+    if set(views) != {TENSOR}:
+        raise ArtifactError(f"expected one tensor {TENSOR!r}, found {shown(sorted(views))}")
+    view, least = views[TENSOR], DIGEST_BYTES + SIZE_BYTES
+    if view["dtype"] != DTYPE or len(view["shape"]) != 1 or view["shape"][0] < least:
+        found = f"{view['dtype']} of shape {view['shape']}"
+        raise ArtifactError(f"tensor {TENSOR}: expected {DTYPE} of shape [{least} or more], found {found}")
+    return memoryview(view["data"])
+
+
+def _version(data: bytes) -> object:
+    """What the entry in the safetensors metadata says."""
     length = int.from_bytes(data[:8], "little")
     header = parse(data[8 : 8 + length].decode("utf-8"), "header").value
     strings = header.get("__metadata__") if isinstance(header, dict) else None
     if not isinstance(strings, dict) or KEY not in strings:
         raise ForeignFileError(f"expected a sim-compress artifact, found no metadata {KEY!r}: check the path")
     head = parse(Field(strings[KEY], KEY).text(), KEY).value
-    version = head.get("version") if isinstance(head, dict) else None
-    _check_version(version)
-    return head if isinstance(head, dict) else {}
+    return head.get("version") if isinstance(head, dict) else None
 
 
 def _check_version(version: object) -> None:
@@ -90,19 +123,19 @@ def _check_version(version: object) -> None:
         )
 
 
-def _inflated(compressed: bytes, size: int) -> str:
+def _inflated(stream: bytes, size: int) -> str:
     """The text of the metadata; no more of it is made than a file of this size may hold."""
     most = MAX_TEXT + size
-    stream = zlib.decompressobj()
+    unpacker = zlib.decompressobj(RAW, zdict=DICTIONARY)
     try:
-        text = stream.decompress(compressed, most + 1)
+        text = unpacker.decompress(stream, most + 1)
     except zlib.error as error:
-        raise ArtifactError(f"tensor {METADATA}: expected a zlib stream, found an error: {error}") from error
+        raise ArtifactError(f"metadata: expected a deflate stream, found an error: {error}") from error
     if len(text) > most:
-        raise ArtifactError(f"tensor {METADATA}: expected at most {most} bytes of text, found more")
-    if not stream.eof or stream.unused_data:
-        raise ArtifactError(f"tensor {METADATA}: expected exactly one whole zlib stream")
+        raise ArtifactError(f"metadata: expected at most {most} bytes of text, found more")
+    if not unpacker.eof or unpacker.unused_data:
+        raise ArtifactError("metadata: expected exactly one whole deflate stream")
     try:
         return text.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise ArtifactError(f"tensor {METADATA}: expected UTF-8, found an error: {error}") from error
+        raise ArtifactError(f"metadata: expected UTF-8, found an error: {error}") from error

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from sim_compress.activations import Activation
+from sim_compress.artifact.arrays import Allowance, Arrays
 from sim_compress.artifact.certificates import decode_certificate
 from sim_compress.artifact.chains import decode_phi
 from sim_compress.artifact.container import opened
 from sim_compress.artifact.fields import JSON, Field
-from sim_compress.artifact.limits import check_proof, check_total, state_shape
+from sim_compress.artifact.limits import check_proof, check_total, refusing, state_shape
 from sim_compress.artifact.rows import (
     AFFINE_KEYS,
     AFFINE_OPTIONS,
@@ -18,15 +19,14 @@ from sim_compress.artifact.rows import (
     Source,
     decode_affine,
     decode_shape,
-    refusing,
 )
 from sim_compress.artifact.spec import DEFAULT_DTYPE, INPUT_DTYPES, block_part, output_part
-from sim_compress.artifact.tensors import Tensors
 from sim_compress.certificate import Certificate, verify
 from sim_compress.errors import ArtifactError, CertificateError, InputError
 from sim_compress.model import ImplicitModel, Input, Output, Shape, StateBlock
 
 TOP_KEYS = ("inputs", "blocks", "outputs", "certificate", "provenance")
+TOP_OPTIONS = ("constants",)
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,28 +60,32 @@ def decode(data: bytes) -> Artifact:
     """The artifact behind the bytes of a file.
 
     Raises:
-        ArtifactError: a rule of docs/format.md is broken; the text names the tensor or field.
+        ArtifactError: a rule of docs/format.md is broken; the text names the array or field.
     """
-    metadata, tensors = opened(data)
-    top = metadata.entries(TOP_KEYS)
+    metadata, stored = opened(data)
+    top = metadata.entries(TOP_KEYS, TOP_OPTIONS)
     provenance = top["provenance"].value
     if not isinstance(provenance, dict):
         raise top["provenance"].wrong("an object")
-    model = _model(top, tensors)
-    certificate = decode_certificate(top["certificate"], model, tensors)
-    tensors.check_empty()
+    end = top["constants"].integer(0, len(stored)) if "constants" in top else len(stored)
+    allowance = Allowance(len(data))
+    rows, constants = Arrays(stored[:end], allowance), Arrays(stored[end:], allowance)
+    model = _model(top, rows, constants)
+    certificate = decode_certificate(top["certificate"], model, constants)
+    rows.check_end("rows")
+    constants.check_end("constants")
     _verify(model, certificate, len(data))
     return Artifact(model, certificate, provenance, len(data))
 
 
-def _model(top: Mapping[str, Field], tensors: Tensors) -> ImplicitModel:
+def _model(top: Mapping[str, Field], rows: Arrays, constants: Arrays) -> ImplicitModel:
     inputs = tuple(_input(item) for item in top["inputs"].items())
-    heads = [_head(item, tensors) for item in top["blocks"].items()]
+    heads = [_head(item, constants) for item in top["blocks"].items()]
     sources = (
         *(Source(i.name, i.shape, is_input=True) for i in inputs),
         *(Source(h.name, h.state, is_input=False) for h in heads),
     )
-    shared = Opened(tensors, sources)
+    shared = Opened(rows, constants, sources)
     blocks = tuple(
         StateBlock(h.name, decode_affine(h.entries, block_part(i), shared), h.phi)
         for i, h in enumerate(heads)
@@ -102,9 +106,9 @@ def _input(item: Field) -> Input:
     return Input(entries["name"].text(), decode_shape(entries["shape"]), dtype)
 
 
-def _head(item: Field, tensors: Tensors) -> _Head:
+def _head(item: Field, constants: Arrays) -> _Head:
     entries = item.entries((*AFFINE_KEYS, "phi"), AFFINE_OPTIONS)
-    phi = decode_phi(entries["phi"], tensors)
+    phi = decode_phi(entries["phi"], constants)
     with refusing(item.place):
         state = state_shape(phi, decode_shape(entries["shape"]))
     return _Head(entries, entries["name"].text(), phi, state)

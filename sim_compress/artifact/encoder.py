@@ -1,4 +1,4 @@
-"""Model to bytes: canonical metadata and the tensors it refers to."""
+"""Model to bytes: canonical metadata and the arrays it refers to."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -21,11 +21,12 @@ from sim_compress.model import Affine, ImplicitModel, Input, Term, chain_shape
 
 @dataclass(frozen=True)
 class _Context:
-    """What every part of the encoding shares: sources by number, and the tensors put aside so far."""
+    """What every part of the encoding shares: sources by number, and the arrays put aside so far."""
 
     model: ImplicitModel
     numbers: Mapping[str, int]
-    tensors: dict[str, NDArray[Any]] = field(default_factory=dict)
+    rows: dict[str, NDArray[Any]] = field(default_factory=dict)
+    constants: dict[str, NDArray[Any]] = field(default_factory=dict)
 
 
 def encode(model: ImplicitModel, certificate: Certificate, provenance: Mapping[str, JSON]) -> bytes:
@@ -35,27 +36,34 @@ def encode(model: ImplicitModel, certificate: Certificate, provenance: Mapping[s
         CertificateError: the certificate does not hold for the model.
         InputError: a weight, map, certificate or provenance value has no place in the format.
     """
+    metadata, arrays = laid_out(model, certificate, provenance)
+    return packed(metadata, arrays.values())
+
+
+def laid_out(
+    model: ImplicitModel, certificate: Certificate, provenance: Mapping[str, JSON]
+) -> tuple[dict[str, JSON], dict[str, NDArray[Any]]]:
+    """The metadata, and the arrays by name in the order of the file; raises as `encode` does."""
     verify(model, certificate)
     # `shapes` lists the inputs first, then the blocks.
     context = _Context(model, {name: number for number, name in enumerate(model.shapes)})
-    metadata = {
+    phis = [encode_phi(b.phi, context.constants) for b in model.blocks]
+    metadata: dict[str, JSON] = {
         "inputs": [_input(i) for i in model.inputs],
         "blocks": [
-            {
-                "name": b.name,
-                "phi": encode_phi(b.phi, context.tensors),
-                **_affine(b.name, b.affine, block_part(i), context),
-            }
-            for i, b in enumerate(model.blocks)
+            {"name": b.name, "phi": phi, **_affine(b.name, b.affine, block_part(i), context)}
+            for i, (b, phi) in enumerate(zip(model.blocks, phis, strict=True))
         ],
         "outputs": [
             {"name": o.name, **_affine(o.name, o.affine, output_part(i), context)}
             for i, o in enumerate(model.outputs)
         ],
-        "certificate": encode_certificate(certificate, model, context.tensors),
+        "certificate": encode_certificate(certificate, model, context.constants),
         "provenance": _plain(provenance, "provenance", 1),
     }
-    return packed(metadata, context.tensors)
+    if context.constants:
+        metadata["constants"] = sum(a.nbytes for a in context.rows.values())
+    return metadata, {**context.rows, **context.constants}
 
 
 def _input(given: Input) -> dict[str, JSON]:
@@ -80,7 +88,7 @@ def _affine(name: str, affine: Affine, part: Part, context: _Context) -> dict[st
 def _bias(values: NDArray[np.float32], part: Part, context: _Context) -> str:
     if values.dtype != np.float32:
         raise InputError(f"expected a float32 bias, found {values.dtype}: cast it")
-    kind, context.tensors[part.bias] = encode_vector(values)
+    kind, context.rows[part.bias] = encode_vector(values)
     return kind
 
 
@@ -88,11 +96,11 @@ def _term(term: Term, index: int, rows: int, part: Part, context: _Context) -> d
     """One term; `weight` is there exactly where a matrix is."""
     entry: dict[str, JSON] = {"source": context.numbers[term.source]}
     if term.maps:
-        entry["maps"] = encode_maps(term.maps, context.tensors)
+        entry["maps"] = encode_maps(term.maps, context.constants)
     if term.weight is not None:
         features = chain_shape(term.maps, context.model.shapes[term.source])
         coded = encode_matrix(term.weight, Size(rows, features[0], term.groups))
-        context.tensors[part.matrix(index, context.model.is_input(term.source))] = coded.data
+        context.rows[part.matrix(index, context.model.is_input(term.source))] = coded.data
         entry["weight"] = coded.fields
     return entry
 

@@ -1,9 +1,11 @@
 """Size limits: what a file may claim before anything of that size is made."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 
 from sim_compress.activations import Activation
+from sim_compress.errors import ArtifactError
 from sim_compress.model import ImplicitModel, LinearMap, Pad, Patches, Shape
 
 MAX_RANK = 8
@@ -15,6 +17,15 @@ MAX_ROWS = 2**20
 # A norm certificate is recomputed on arrays of the claimed shapes: these two keep it near the file's size.
 PROOF_ELEMENTS = 2**24
 PROOF_ELEMENTS_PER_BYTE = 256
+
+
+@contextmanager
+def refusing(place: str) -> Iterator[None]:
+    """Turn the ValueError of a shape that does not fit into an ArtifactError that names the place."""
+    try:
+        yield
+    except ValueError as error:
+        raise ArtifactError(f"{place}: {error}") from error
 
 
 def sane(shape: Shape) -> Shape:

@@ -1,4 +1,4 @@
-"""Tensor of bytes to one array of M; every field and number is checked before it is used."""
+"""Bytes to one array of M; every field and number is checked before it is used."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from sim_compress.artifact.arrays import Arrays
 from sim_compress.artifact.fields import Field
 from sim_compress.artifact.floats import (
     FLOAT32,
@@ -21,12 +22,11 @@ from sim_compress.artifact.floats import (
 from sim_compress.artifact.limits import MAX_ELEMENTS
 from sim_compress.artifact.matrix_encoder import Size
 from sim_compress.artifact.packing import Bytes, Numbers, packed_size, unary_ones, unpack
-from sim_compress.artifact.tensors import Tensors
 from sim_compress.errors import ArtifactError
 
-VALUE_FIELDS = ("values", "exponents")
-SUPPORT_FIELDS = ("count", "rice")
+OPTIONS = ("groups", "count", "rice", "values", "exponents", "unary")
 MAX_RICE = 31
+MAX_BYTES = 2**63 - 1
 
 
 @dataclass(frozen=True)
@@ -38,41 +38,42 @@ class _Claims:
     rice: int | None
     kind: FloatKind
     exponents: tuple[int, ...] | None
+    unary: int
 
 
-def decode_vector(tensors: Tensors, name: str, field: Field, count: int) -> Floats:
+def decode_vector(arrays: Arrays, name: str, field: Field, count: int) -> Floats:
     """The (count,) float32 numbers of a bias; its field is the name of their format.
 
     Raises:
-        ArtifactError: the field or the tensor breaks a rule.
+        ArtifactError: the field or the array breaks a rule.
     """
     kind = KINDS[field.choice(KINDS)]
-    packed = tensors.take(name, ("U8",), (count * kind.bits // 8,))
+    packed = arrays.take(name, count * kind.bits // 8)
     try:
         return values_from(CodedValues(kind, None, unpack(packed, count, kind.bits), np.zeros(0, np.int64)))
     except ArtifactError as error:
-        raise ArtifactError(f"tensor {name}: {error}") from error
+        raise ArtifactError(f"{name}: {error}") from error
 
 
-def decode_matrix(tensors: Tensors, name: str, field: Field, rows: int) -> tuple[sparse.csr_array, int]:
+def decode_matrix(arrays: Arrays, name: str, field: Field, rows: int) -> tuple[sparse.csr_array, int]:
     """The canonical (rows, columns) float32 matrix, and its number of groups.
 
     Raises:
-        ArtifactError: a field or the tensor breaks a rule.
+        ArtifactError: a field or the array breaks a rule.
     """
-    entries = field.entries(("columns",), ("groups", *SUPPORT_FIELDS, *VALUE_FIELDS))
+    entries = field.entries(("columns",), OPTIONS)
     columns = entries["columns"].integer(1, MAX_ELEMENTS)
     groups = entries["groups"].integer(1, rows) if "groups" in entries else 1
     if rows % groups or columns % groups:
         raise entries["groups"].wrong(f"a divisor of {rows} rows and {columns} columns")
-    tensors.claim_rows(rows)
+    arrays.allowance.claim(rows)
     size = Size(rows, columns, groups)
-    positions, values = _stored(tensors, name, _claims(entries, size.entries))
+    positions, values = _stored(arrays, name, _claims(entries, size.entries))
     if positions is None:
         positions = np.flatnonzero(values)
         return _csr(values[positions], positions, size), groups
     if not values.all():
-        raise ArtifactError(f"tensor {name}: expected nonzeros, found 0 at {int(np.argmin(values != 0))}")
+        raise ArtifactError(f"{name}: expected nonzeros, found 0 at {int(np.argmin(values != 0))}")
     return _csr(values, positions, size), groups
 
 
@@ -91,30 +92,26 @@ def _claims(entries: Mapping[str, Field], total: int) -> _Claims:
     elif "rice" in entries:
         raise entries["rice"].wrong("a count beside it")
     count = entries["count"].integer(0, min(total, MAX_ELEMENTS)) if "count" in entries else total
-    return _Claims(total, count, rice, kind, exponents)
+    unary = entries["unary"].integer(0, MAX_BYTES) if "unary" in entries else 0
+    return _Claims(total, count, rice, kind, exponents, unary)
 
 
-def _stored(tensors: Tensors, name: str, claims: _Claims) -> tuple[Numbers | None, Floats]:
+def _stored(arrays: Arrays, name: str, claims: _Claims) -> tuple[Numbers | None, Floats]:
     """Positions of the nonzeros, increasing, None where every entry is stored; and values."""
-    packed = tensors.take(name, ("U8",))
+    apart = claims.exponents is not None
+    # Before anything of the claimed count is made: with these, it is at most the bytes of the file.
+    lows = arrays.take(name, packed_size(claims.count, claims.rice or 0))
+    rests = arrays.take(name, packed_size(claims.count, rest_bits(claims.kind, apart)))
+    unary = arrays.take(name, claims.unary)
     try:
-        return _unpacked(packed, claims)
+        ones = unary_ones(unary, ((claims.rice is not None) + apart) * claims.count)
+        values = _values(rests, ones, claims)
+        if claims.rice is None:
+            return None, values
+        low = unpack(lows, claims.count, claims.rice)
+        return _positions(low, ones[: claims.count], claims.rice, claims.entries), values
     except ArtifactError as error:
-        raise ArtifactError(f"tensor {name}: {error}") from error
-
-
-def _unpacked(packed: Bytes, claims: _Claims) -> tuple[Numbers | None, Floats]:
-    count, rice, apart = claims.count, claims.rice, claims.exponents is not None
-    first = packed_size(count, rice or 0)
-    second = first + packed_size(count, rest_bits(claims.kind, apart))
-    # Before anything of the claimed count is made: with this, it is at most the tensor's bytes.
-    if packed.ndim != 1 or len(packed) < second:
-        raise ArtifactError(f"expected one axis of {second} bytes or more, found {list(packed.shape)}")
-    ones = unary_ones(packed[second:], ((rice is not None) + apart) * count)
-    values = _values(packed[first:second], ones, claims)
-    if rice is None:
-        return None, values
-    return _positions(unpack(packed[:first], count, rice), ones[:count], rice, claims.entries), values
+        raise ArtifactError(f"{name}: {error}") from error
 
 
 def _values(packed: Bytes, ones: Numbers, claims: _Claims) -> Floats:

@@ -1,4 +1,4 @@
-"""One array of M as a tensor of bytes: where its nonzeros are, and what they are (docs/format.md).
+"""One array of M as bytes: where its nonzeros are, and what they are (docs/format.md).
 
 The support of a matrix is the gaps between its nonzeros in row-major order, in a Rice code: a gap g as
 `g >> rice` in unary and its `rice` low bits packed. With rice = 0 that is a bitmap. Indices packed in
@@ -28,7 +28,7 @@ from sim_compress.artifact.packing import Bytes, Numbers, pack, pack_unary
 from sim_compress.errors import InputError
 
 # Bits that the support's fields take in the metadata, about.
-SUPPORT_ENTRY = 128
+SUPPORT_ENTRY = 40
 
 
 class Size(NamedTuple):
@@ -153,4 +153,6 @@ def _coded(fields: Mapping[str, JSON], support: _Support | None, values: CodedVa
         described["exponents"] = list(values.exponents)
     rests = pack(values.rests, rest_bits(values.kind, values.exponents is not None))
     unary = pack_unary(np.concatenate([highs, values.ranks]))
+    if len(unary):
+        described["unary"] = len(unary)
     return Coded(described, np.concatenate([lows, rests, unary]), support.bits if support else 0)

@@ -1,15 +1,14 @@
-"""The rows of M that one block or output owns, from its metadata and tensors."""
+"""The rows of M that one block or output owns, from its metadata and arrays."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+from sim_compress.artifact.arrays import Arrays
 from sim_compress.artifact.chains import decode_maps
 from sim_compress.artifact.fields import Field
-from sim_compress.artifact.limits import MAX_ELEMENTS, chain_shapes, sane
+from sim_compress.artifact.limits import MAX_ELEMENTS, chain_shapes, refusing, sane
 from sim_compress.artifact.matrix_decoder import decode_matrix, decode_vector
 from sim_compress.artifact.spec import Part
-from sim_compress.artifact.tensors import Tensors
 from sim_compress.errors import ArtifactError
 from sim_compress.model import Affine, Shape, Term
 
@@ -30,17 +29,9 @@ class Source:
 class Opened:
     """What every part of the decoding shares; sources stand in the order of their numbers."""
 
-    tensors: Tensors
+    rows: Arrays
+    constants: Arrays
     sources: tuple[Source, ...]
-
-
-@contextmanager
-def refusing(place: str) -> Iterator[None]:
-    """Turn the ValueError of a shape that does not fit into an ArtifactError that names the place."""
-    try:
-        yield
-    except ValueError as error:
-        raise ArtifactError(f"{place}: {error}") from error
 
 
 def decode_shape(field: Field) -> Shape:
@@ -54,13 +45,13 @@ def decode_affine(entries: Mapping[str, Field], part: Part, opened: Opened) -> A
     """Terms and bias of one block or output.
 
     Raises:
-        ArtifactError: an entry or tensor is missing, or does not fit the shapes.
+        ArtifactError: an entry or array is missing, or does not fit the shapes.
     """
     shape = decode_shape(entries["shape"])
     last = max(len(shape) - 1, 0)
     row_axis = entries["row_axis"].integer(0, last) if "row_axis" in entries else 0
     rows = Affine(shape, (), row_axis=row_axis).rows
-    bias = decode_vector(opened.tensors, part.bias, entries["bias"], rows) if "bias" in entries else None
+    bias = decode_vector(opened.rows, part.bias, entries["bias"], rows) if "bias" in entries else None
     terms = (_term(item, i, rows, part, opened) for i, item in enumerate(entries["terms"].items()))
     return Affine(shape, tuple(terms), bias, row_axis)
 
@@ -68,7 +59,7 @@ def decode_affine(entries: Mapping[str, Field], part: Part, opened: Opened) -> A
 def _term(item: Field, index: int, rows: int, part: Part, opened: Opened) -> Term:
     entries = item.entries(("source",), ("maps", "weight"))
     source = opened.sources[entries["source"].integer(0, len(opened.sources) - 1)]
-    maps = decode_maps(entries["maps"], opened.tensors) if "maps" in entries else ()
+    maps = decode_maps(entries["maps"], opened.constants) if "maps" in entries else ()
     with refusing(item.place):
         features = chain_shapes(maps, source.shape)[-1]
     if "weight" not in entries:
@@ -76,5 +67,5 @@ def _term(item: Field, index: int, rows: int, part: Part, opened: Opened) -> Ter
     if not features:
         raise ArtifactError(f"{item.place}: expected features with an axis for the matrix, found a scalar")
     name = part.matrix(index, source.is_input)
-    weight, groups = decode_matrix(opened.tensors, name, entries["weight"], rows)
+    weight, groups = decode_matrix(opened.rows, name, entries["weight"], rows)
     return Term(source.name, maps, weight, groups)

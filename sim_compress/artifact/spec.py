@@ -1,17 +1,32 @@
-"""The fixed words of format version 2: its metadata key, dtypes and tensor names."""
+"""The fixed words of format version 3: key, tensor, names of arrays, the dictionary of the metadata."""
 
 from dataclasses import dataclass
 
 KEY = "sim_compress"
-VERSION = 2
-# The tensor with the compressed JSON.
-METADATA = "metadata"
-# What a tensor may hold, by its name in safetensors.
-DTYPES = {"F32": "<f4", "F64": "<f8", "U8": "u1"}
+VERSION = 3
+# The one tensor of the file: digest, size of the text, text, arrays.
+TENSOR, DTYPE = "model", "U8"
+DIGEST_BYTES, SIZE_BYTES = 32, 4
+# Formats of a constant, as numpy names them.
+CONSTANTS = {"float32": "<f4", "float64": "<f8"}
 DEFAULT_DTYPE = "float32"
 INPUT_DTYPES = frozenset(
     {"bool", "float16", "float32", "float64"}
     | {f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)}
+)
+# What the texts of small networks have in common: deflate refers to it instead of storing it. A change of one
+# character makes every file unreadable.
+DICTIONARY = (
+    b'"kernel":[2,2],"name":"max_pool","pads_begin":[0,0],"pads_end":[0,0],"strides":[2,2]},"maps":[{"after":'
+    b'[1,1],"before":[1,1],"dilations":[1,1],"kernel":[3,3],"map":"patches","strides":[1,1]}],"provenance":{"'
+    b'alpha":[0.0],"calibration":{"data_free":false,"samples":512,"sha256":"","source":"calibration.npz"},"no'
+    b'nzeros":,"rows":{"gap":e-07,"optimal":},"settings":{"allocation":"output","ignore":[],"kappa":0.99,"mat'
+    b'ching":"relaxed","nearest_rounds":2,"objective":"perspective","only":[],"solver":"native","states":"reg'
+    b'enerated","support":"network","target_sparsity":0.5,"targets":{},"values":"float32"},"sparsity":0.,"tea'
+    b'cher":{"file":"model.onnx","parameters":,"sha256":""},"total_sparsity":0.}}{"blocks":[{"bias":"float32"'
+    b',"name":"/Relu","phi":{"name":"relu"},"shape":[1],"terms":[{"source":0,"weight":{"columns":10,"count":,'
+    b'"exponents":[124,125,123,122,126,121],"rice":1,"unary":1}}]}],"certificate":{"bound":0.0,"kind":"acycli'
+    b'c"},"inputs":[{"name":"input","shape":[1]}],"outputs":[{"bias":"float32","name":"'
 )
 
 
@@ -24,12 +39,12 @@ class Part:
     index: int
 
     def matrix(self, term: int, is_input: bool) -> str:
-        """Name of the tensor with a term's matrix."""
+        """Name of a term's matrix."""
         return f"{self.from_input if is_input else self.from_block}.{self.index}.{term}"
 
     @property
     def bias(self) -> str:
-        """Name of the tensor with the column that meets the constant input 1."""
+        """Name of the column that meets the constant input 1."""
         return f"{self.from_input}.{self.index}.bias"
 
 
@@ -44,5 +59,5 @@ def output_part(index: int) -> Part:
 
 
 def scaling_name(index: int) -> str:
-    """Tensor with a norm certificate's scaling of one block."""
+    """A norm certificate's scaling of one block."""
     return f"certificate.{index}"

@@ -7,7 +7,7 @@ from sim_compress.cli import max_drop, plan, sweep
 from sim_compress.cli.asked import Asked, asked, settings_of
 from sim_compress.cli.console import note, warning
 from sim_compress.cli.job import chosen_engine, loaded
-from sim_compress.cli.outcome import Run, evaluated, network_figures, new_notes, report_of, show, traced
+from sim_compress.cli.outcome import Run, evaluated, network_figures, new_notes, report_of, saved, show
 from sim_compress.cli.output import check_output, output_path
 from sim_compress.cli.stages import Stages
 from sim_compress.compression import STAGES, Settings, compress
@@ -62,7 +62,7 @@ def _job(arguments: argparse.Namespace, settings: Settings, output: Path) -> Rep
         stages.begin("evaluate")
         evaluation = evaluated(job, compressed, lambda part: stages.update("evaluate", part))
         stages.begin("save")
-        size = traced(compressed, job).save(output)
+        size = saved(this, compressed, output)
     report = report_of(this, compressed, evaluation, output, size)
     write_report(report_path(output), report)
     return report

@@ -12,7 +12,7 @@ from sim_compress.cli import words
 from sim_compress.cli.console import OUT, note, warning
 from sim_compress.cli.job import Job, chosen_engine, loaded
 from sim_compress.cli.levels import LevelStages, level_name
-from sim_compress.cli.outcome import Run, evaluated, network_figures, report_of, show, traced
+from sim_compress.cli.outcome import Run, evaluated, network_figures, report_of, saved, show
 from sim_compress.cli.stages import Stages
 from sim_compress.compression import STAGES, Compressed, Found, Settings, Tried, sparsest
 from sim_compress.errors import DataError
@@ -53,7 +53,7 @@ def _searched(
         for text in found.compressed.outcomes.warnings:
             warning(text)
         stages.begin("save")
-        size = traced(found.compressed, job).save(output)
+        size = saved(this, found.compressed, output)
     evaluation = measured[found.compressed.settings.target_sparsity]
     told = (*notices, f"tried: {'; '.join(map(_words, found.tried))}")
     report = report_of(this, found.compressed, evaluation, output, size, told)

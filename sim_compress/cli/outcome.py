@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from sim_compress.artifact import sizes
-from sim_compress.cli.console import OUT, plain
+from sim_compress.cli.console import OUT, plain, warning
 from sim_compress.cli.job import Job
 from sim_compress.cli.stages import Stages
 from sim_compress.cli.tables import report_view
@@ -21,6 +21,7 @@ from sim_compress.report import (
     Report,
     RowFigures,
     compressed_blocks,
+    growth,
     gzip_size,
     measure,
     peak_memory,
@@ -74,6 +75,14 @@ def traced(compressed: Compressed, job: Job) -> Compressed:
     return replace(compressed, provenance={**compressed.provenance, "calibration": calibration})
 
 
+def saved(run: Run, compressed: Compressed, output: Path) -> int:
+    """Bytes of the artifact, which is written; a warning where the network's file has fewer."""
+    size = traced(compressed, run.job).save(output)
+    for text in growth(run.network.bytes, size):
+        warning(text)
+    return size
+
+
 def report_of(
     run: Run,
     compressed: Compressed,
@@ -106,6 +115,7 @@ def report_of(
             *job.notes,
             *new_notes(job, compressed),
             *compressed.outcomes.warnings,
+            *growth(run.network.bytes, size),
             *notices,
         ),
     )

@@ -15,7 +15,7 @@ from sim_compress.cli import words
 from sim_compress.cli.console import OUT, note, plain, warning
 from sim_compress.cli.job import Job, chosen_engine, loaded
 from sim_compress.cli.levels import LevelStages, level_name, level_number
-from sim_compress.cli.outcome import Run, evaluated, network_figures, report_of, row_figures, traced
+from sim_compress.cli.outcome import Run, evaluated, network_figures, report_of, row_figures, saved, traced
 from sim_compress.cli.output import SUFFIX, base
 from sim_compress.cli.stages import Stages
 from sim_compress.cli.tables import facts
@@ -96,10 +96,10 @@ def _swept(
 
 def _kept(run: Run, compressed: Compressed, evaluation: Evaluation, path: Path) -> int:
     """Bytes of the level's artifact, which is written with its report if that was asked for."""
-    whole = traced(compressed, run.job)
     if not run.arguments.keep:
+        whole = traced(compressed, run.job)
         return len(encode(whole.model, whole.certificate, whole.provenance))
-    size = whole.save(path)
+    size = saved(run, compressed, path)
     write_report(report_path(path), report_of(run, compressed, evaluation, path, size))
     return size
 

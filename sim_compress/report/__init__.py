@@ -16,7 +16,7 @@ from sim_compress.report.figures import (
     RowFigures,
     Score,
 )
-from sim_compress.report.files import gzip_size, read_report, report_path, sha256, write_report
+from sim_compress.report.files import growth, gzip_size, read_report, report_path, sha256, write_report
 from sim_compress.report.levels import LevelTable, drop_words, level_table
 from sim_compress.report.measure import Predict, measure
 from sim_compress.report.page import page, sweep_facts
@@ -50,6 +50,7 @@ __all__ = [
     "compressed_blocks",
     "drop_words",
     "from_json",
+    "growth",
     "gzip_size",
     "is_scores",
     "level_table",

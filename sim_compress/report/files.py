@@ -62,6 +62,16 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def growth(network: int, artifact: int) -> tuple[str, ...]:
+    """The notice due where an artifact takes more bytes than the network it came from, if any."""
+    if artifact <= network:
+        return ()
+    return (
+        f"the artifact takes {artifact:,} bytes, more than the {network:,} of the network: with so few "
+        "parameters its description outweighs them. Keep the network where size is what counts",
+    )
+
+
 def gzip_size(path: Path) -> int:
     """Bytes of the file after gzip at its usual level."""
     packer = zlib.compressobj(wbits=GZIP)

@@ -58,21 +58,17 @@ def no_field(path: str, key: str) -> Change:
     return change
 
 
-def tensor(name: str, edit: Callable[[np.ndarray], Any]) -> Change:
-    """Put another tensor in the place of one."""
+def array(name: str, edit: Callable[[np.ndarray], Any]) -> Change:
+    """Put another array in the place of one."""
 
     def change(crafted: Crafted) -> None:
-        crafted.tensors[name] = np.ascontiguousarray(edit(crafted.tensors[name]))
+        crafted.arrays[name] = np.ascontiguousarray(edit(crafted.arrays[name]))
 
     return change
 
 
-def new_tensor(name: str, values: np.ndarray) -> Change:
-    return lambda crafted: crafted.tensors.__setitem__(name, values)
-
-
-def no_tensor(name: str) -> Change:
-    return lambda crafted: crafted.tensors.pop(name)
+def no_array(name: str) -> Change:
+    return lambda crafted: crafted.arrays.pop(name)
 
 
 def with_entry(index: int | slice, value: float) -> Callable[[np.ndarray], np.ndarray]:

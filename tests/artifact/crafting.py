@@ -1,16 +1,14 @@
 """A valid artifact taken apart, so that a test can break one rule and put it together again."""
 
 import json
-import zlib
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from safetensors import deserialize
-from safetensors.numpy import load, save
 
 from sim_compress.artifact import encode
-from sim_compress.artifact.container import digest
+from sim_compress.artifact.container import deflated, sealed
+from sim_compress.artifact.encoder import laid_out
 from sim_compress.certificate import certify
 from sim_compress.model import ImplicitModel
 
@@ -32,29 +30,30 @@ def with_header(header: str, body: bytes) -> bytes:
     return len(header.encode()).to_bytes(8, "little") + header.encode() + body
 
 
-def sealed(tensors: dict[str, np.ndarray], version: object = 2) -> bytes:
-    """A file of these tensors with the digest that they have."""
-    views = [(name, v["dtype"], v["shape"], v["data"]) for name, v in deserialize(save(tensors))]
-    return save(tensors, {"sim_compress": json.dumps({"sha256": digest(views), "version": version})})
+CONSTANTS = ("maps.", "certificate.")
 
 
 @dataclass
 class Crafted:
-    """Metadata and tensors of an artifact, open to change; the file they give has the right digest."""
+    """Metadata and arrays of an artifact, open to change; the file they give has the right digest."""
 
     metadata: dict[str, Any]
-    tensors: dict[str, np.ndarray]
+    arrays: dict[str, np.ndarray]
 
     @classmethod
     def of(cls, model: ImplicitModel) -> "Crafted":
-        tensors = dict(load(encoded(model)))
-        metadata = json.loads(zlib.decompress(tensors.pop("metadata").tobytes()))
-        return cls(metadata, tensors)
+        metadata, arrays = laid_out(model, certify(model), PROVENANCE)
+        metadata.pop("constants", None)
+        return cls(json.loads(json.dumps(metadata)), arrays)
 
     def bytes(self) -> bytes:
-        return with_text(json.dumps(self.metadata), self.tensors)
+        """The constants begin where the rows end, unless the metadata says otherwise."""
+        rows = sum(a.nbytes for name, a in self.arrays.items() if not name.startswith(CONSTANTS))
+        found = any(name.startswith(CONSTANTS) for name in self.arrays)
+        moved = {"constants": rows} if found else {}
+        return with_text(json.dumps({**moved, **self.metadata}), *self.arrays.values())
 
 
-def with_text(text: str, tensors: dict[str, np.ndarray]) -> bytes:
+def with_text(text: str, *arrays: np.ndarray) -> bytes:
     """A sealed file with this text as its metadata."""
-    return sealed({**tensors, "metadata": np.frombuffer(zlib.compress(text.encode()), np.uint8)})
+    return sealed(deflated(text.encode()), b"".join(a.tobytes() for a in arrays))

@@ -2,18 +2,19 @@
 
 import json
 import os
-import zlib
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
 import pytest
 from safetensors.numpy import save
 
-from sim_compress.artifact import read
+from sim_compress.artifact import JSON, read
+from sim_compress.artifact.container import deflated, sealed
 from sim_compress.errors import ArtifactError
 
 from .breaking import refusal
-from .crafting import encoded, header_of, sealed, with_header
+from .crafting import encoded, header_of, with_header
 from .models import feedforward_model
 
 
@@ -25,9 +26,9 @@ def test_another_safetensors_file_is_refused(header: str, tmp_path: Path) -> Non
 def test_a_tensor_named_twice_is_refused(tmp_path: Path) -> None:
     data = encoded(feedforward_model())
     header = json.dumps(header_of(data))
-    twice = header[:-1] + ', "B.0.bias": ' + json.dumps(header_of(data)["B.0.bias"]) + "}"
+    twice = header[:-1] + ', "model": ' + json.dumps(header_of(data)["model"]) + "}"
     body = data[8 + int.from_bytes(data[:8], "little") :]
-    assert "found 'B.0.bias' twice" in refusal(with_header(twice, body), tmp_path)
+    assert "found 'model' twice" in refusal(with_header(twice, body), tmp_path)
 
 
 @pytest.mark.parametrize("data", [b"", b"not a model", b"\xff" * 100, encoded(feedforward_model())[:-1]])
@@ -47,22 +48,24 @@ def test_other_metadata_keys_are_ignored(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("version", "message"),
     [
-        (3, "newer than 2, the newest this program reads: run  pip install"),
-        (1, "older than 2, the only one this program reads: compress the network again"),
-        (-1, "older than 2"),
-        ("2", "expected format version 2, found '2'"),
-        (True, "expected format version 2, found True"),
-        (None, "expected format version 2, found None"),
+        (4, "newer than 3, the newest this program reads: run  pip install"),
+        (2, "older than 3, the only one this program reads: compress the network again"),
+        (-1, "older than 3"),
+        ("3", "expected format version 3, found '3'"),
+        (True, "expected format version 3, found True"),
+        (None, "expected format version 3, found None"),
     ],
 )
-def test_another_version_is_refused(version: object, message: str, tmp_path: Path) -> None:
-    assert message in refusal(sealed({}, version), tmp_path)
+def test_another_version_is_refused(version: JSON, message: str, tmp_path: Path) -> None:
+    assert message in refusal(sealed(b"", b"", version), tmp_path)
 
 
-def test_a_file_of_format_1_is_refused_with_what_to_do(tmp_path: Path) -> None:
-    first = {"version": 1, "inputs": [], "blocks": [], "outputs": []}
-    data = save({"A.0.0.dense": np.ones((2, 2), np.float32)}, {"sim_compress": json.dumps(first)})
-    assert "format version 1 is older than 2, the only one" in refusal(data, tmp_path)
+def test_files_of_older_formats_are_refused_with_what_to_do(tmp_path: Path) -> None:
+    for version in (1, 2):
+        head = {"version": version, "sha256": "0" * 64}
+        tensors = {"A.0.0": np.ones(2, np.uint8), "metadata": np.ones(9, np.uint8)}
+        said = refusal(save(tensors, {"sim_compress": json.dumps(head)}), tmp_path)
+        assert f"format version {version} is older than 3, the only one this program reads: compress" in said
 
 
 def test_any_changed_bit_is_found(tmp_path: Path) -> None:
@@ -74,43 +77,43 @@ def test_any_changed_bit_is_found(tmp_path: Path) -> None:
         assert "damaged: its digest" in refusal(bytes(damaged), tmp_path)
 
 
-def test_tensors_that_changed_places_are_found(tmp_path: Path) -> None:
-    data = encoded(feedforward_model())
-    header = header_of(data)
-    header["B.3.bias"], header["D.2.bias"] = header["D.2.bias"], header["B.3.bias"]
-    body = data[8 + int.from_bytes(data[:8], "little") :]
-    assert "damaged: its digest" in refusal(with_header(json.dumps(header), body), tmp_path)
-
-
-@pytest.mark.parametrize("digest", [None, "", "0" * 64, 5])
-def test_another_digest_is_refused(digest: object, tmp_path: Path) -> None:
-    head = json.dumps({"version": 2, "sha256": digest})
-    assert "damaged: its digest" in refusal(save({}, {"sim_compress": head}), tmp_path)
-
-
-def stream(text: bytes) -> np.ndarray:
-    return np.frombuffer(zlib.compress(text), np.uint8)
+HEAD = {"sim_compress": '{"version": 3}'}
 
 
 @pytest.mark.parametrize(
-    ("metadata", "message"),
+    ("tensors", "message"),
     [
-        (np.zeros(9, np.uint8), "expected a zlib stream, found an error"),
-        (np.zeros(9, np.float32), "tensor metadata: expected U8, found F32"),
-        (stream(b"{}")[:-1], "expected exactly one whole zlib stream"),
-        (np.append(stream(b"{}"), np.uint8(0)), "expected exactly one whole zlib stream"),
-        (stream(b"\xff"), "expected UTF-8"),
-        (stream(b" " * 2**24), "of text, found more"),
+        ({}, "expected one tensor 'model', found []"),
+        ({"model": np.zeros(99, np.uint8), "more": np.zeros(1)}, "found ['model', 'more']"),
+        ({"model": np.zeros(99, np.int8)}, "tensor model: expected U8 of shape [36 or more], found I8"),
+        ({"model": np.zeros((9, 11), np.uint8)}, "found U8 of shape [9, 11]"),
+        ({"model": np.zeros(35, np.uint8)}, "found U8 of shape [35]"),
+        ({"model": np.zeros(36, np.uint8)}, "damaged: its digest"),
     ],
 )
-def test_metadata_that_cannot_be_unpacked_is_refused(
-    metadata: np.ndarray, message: str, tmp_path: Path
-) -> None:
-    assert message in refusal(sealed({"metadata": metadata}), tmp_path)
+def test_another_tensor_is_refused(tensors: dict[str, np.ndarray], message: str, tmp_path: Path) -> None:
+    assert message in refusal(save(tensors, HEAD), tmp_path)
 
 
-def test_a_file_without_metadata_is_refused(tmp_path: Path) -> None:
-    assert "tensor 'metadata': expected in the file" in refusal(sealed({}), tmp_path)
+def test_metadata_that_goes_on_behind_the_end_is_refused(tmp_path: Path) -> None:
+    body = (5).to_bytes(4, "little") + b"1234"
+    model = np.frombuffer(sha256(body).digest() + body, np.uint8)
+    assert "metadata of at most 4 bytes, found 5" in refusal(save({"model": model}, HEAD), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("stream", "message"),
+    [
+        (b"\xff" * 9, "expected a deflate stream, found an error"),
+        (b"", "expected exactly one whole deflate stream"),
+        (deflated(b"{}")[:-1], "expected exactly one whole deflate stream"),
+        (deflated(b"{}") + b"\0", "expected exactly one whole deflate stream"),
+        (deflated(b"\xff"), "expected UTF-8"),
+        (deflated(b" " * 2**24), "of text, found more"),
+    ],
+)
+def test_metadata_that_cannot_be_unpacked_is_refused(stream: bytes, message: str, tmp_path: Path) -> None:
+    assert message in refusal(sealed(stream, b""), tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -9,14 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import sparse
 
+from sim_compress.artifact.arrays import Allowance, Arrays
 from sim_compress.artifact.fields import Field
 from sim_compress.artifact.matrix_decoder import decode_matrix, decode_vector
 from sim_compress.artifact.matrix_encoder import Coded, Size, encode_matrix, encode_vector
-from sim_compress.artifact.tensors import Tensors
 from sim_compress.errors import InputError
 from sim_compress.model import VALUES, round_values
 
-from .crafting import sealed
 from .models import column, same, weights
 
 # A Rice code of geometric gaps takes at most 4.2 % more than their entropy.
@@ -25,10 +24,15 @@ ABOVE_ENTROPY = 1.05
 EXPONENT_BITS = 3
 
 
+def stretch(stored: np.ndarray) -> Arrays:
+    """These bytes as the rows of a file."""
+    return Arrays(stored, Allowance(len(stored)))
+
+
 def decoded(coded: Coded, size: Size) -> sparse.csr_array:
     """A matrix stored and read, and its groups checked."""
     field = Field(json.loads(json.dumps(coded.fields)), "weight")
-    weight, groups = decode_matrix(Tensors(sealed({"A": coded.data})), "A", field, size.rows)
+    weight, groups = decode_matrix(stretch(coded.data), "A", field, size.rows)
     assert groups == size.groups
     return weight
 
@@ -66,7 +70,7 @@ def test_matrices_of_any_sparsity_come_back(
 def test_values_come_back_to_the_bit(values: list[float]) -> None:
     wanted = np.array(values, np.float32)
     kind, packed = encode_vector(wanted)
-    found = decode_vector(Tensors(sealed({"b": packed})), "b", Field(kind, "bias"), len(values))
+    found = decode_vector(stretch(packed), "b", Field(kind, "bias"), len(values))
     assert found.tobytes() == wanted.tobytes()
 
 

@@ -1,17 +1,18 @@
 """docs/format.md is enough: a reader written from it alone gives the rows that this package gives."""
 
 import ast
+import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from sim_compress.artifact import encode, read, write
+from sim_compress.artifact import encode, read, spec, write
 from sim_compress.artifact.spec import block_part, output_part
 from sim_compress.certificate import certify
 from sim_compress.model import VALUES, ImplicitModel, rounded
-from tools.read_artifact import main, rows_of
+from tools.read_artifact import DICTIONARY, rows_of
 
 from .breaking import with_entry
 from .crafting import encoded
@@ -63,6 +64,12 @@ def test_the_artifact_that_ships_is_what_this_version_writes() -> None:
     assert encode(found.model, found.certificate, found.provenance) == SHIPPED.read_bytes()
 
 
+def test_it_has_the_dictionary_of_the_page() -> None:
+    page = (ROOT / "docs/format.md").read_text()
+    block = page.split("```")[1]
+    assert block.replace("\n", "").encode() == DICTIONARY == spec.DICTIONARY
+
+
 def test_it_is_short_and_needs_numpy_and_the_standard_library_alone() -> None:
     text = (ROOT / "tools/read_artifact.py").read_text()
     assert text.count("\n") < MOST_LINES
@@ -71,10 +78,11 @@ def test_it_is_short_and_needs_numpy_and_the_standard_library_alone() -> None:
     assert {n.split(".")[0] for n in names} - sys.stdlib_module_names == {"numpy"}
 
 
-def test_it_prints_what_a_file_holds(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_it_prints_what_a_file_holds(tmp_path: Path) -> None:
     (tmp_path / "m.safetensors").write_bytes(encoded(feedforward_model()))
-    main([str(tmp_path / "m.safetensors")])
-    assert "B.0.0: (8, 27), 43 nonzeros\n" in capsys.readouterr().out
+    command = [sys.executable, "tools/read_artifact.py", str(tmp_path / "m.safetensors")]
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert "B.0.0: (8, 27), 43 nonzeros\n" in run.stdout
 
 
 def test_it_refuses_a_damaged_file(tmp_path: Path) -> None:

@@ -84,7 +84,7 @@ def test_a_device_is_not_replaced() -> None:
 @pytest.mark.parametrize(
     ("affine", "message"),
     [
-        (Affine((2,), (Term("u", (Scale(np.array([1, np.inf])),)),)), "maps.0: expected finite"),
+        (Affine((2,), (Term("u", (Scale(np.array([1, np.inf])),)),)), "factor: expected finite"),
         (Affine((2,), (Term("u", (Scale(np.array(np.nan)),)),)), "factor: expected a number"),
         (Affine((2, 0), ()), "whole number in 1.."),
     ],

@@ -2,6 +2,7 @@
 
 import json
 import re
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +11,9 @@ import pytest
 
 from sim_compress import load, open_teacher
 from sim_compress.artifact import read
-from sim_compress.report import sha256
+from sim_compress.report import read_report, sha256
 from tests.cli.networks import images, labels, names, report, two_ends
+from tests.frontend.graphs import graph_of, node, random
 
 STAGES = ["start", "load", "states", "allocation", "rows", "evaluate", "save"]
 BESIDE = ["evaluation.npz", "net.calibration.npz", "net.onnx"]
@@ -238,3 +240,34 @@ def test_a_pattern_that_fixes_the_sparsity_needs_no_target(run):
     assert report().target_sparsity == 0.5
     assert report().settings["pattern"] == "2:4"
     assert "asked 50.00 %, 2:4" in out
+
+
+def layers(*widths: int) -> onnx.ModelProto:
+    """Gemm and Relu in turn, as small as a file of them can be."""
+    nodes, constants, before = [], {}, "u"
+    for i, (columns, rows) in enumerate(pairwise(widths)):
+        constants |= {f"w{i}": random(rows, columns, seed=i), f"b{i}": random(rows, seed=9 + i)}
+        nodes.append(node("Gemm", [before, f"w{i}", f"b{i}"], [f"z{i}"], transB=1))
+        nodes.append(node("Relu", [f"z{i}"], [before := f"x{i}"]))
+    return graph_of(nodes, {"u": (widths[0],)}, constants)
+
+
+@pytest.mark.parametrize("widths", [(8, 16, 2), (10, 20, 20, 3), (3, 4, 4, 4, 4, 1)])
+def test_the_artifact_of_a_small_network_is_smaller_than_its_file(widths, run):
+    onnx.save(layers(*widths), "small.onnx")
+    np.savez("small.npz", u=np.random.default_rng(0).standard_normal((64, widths[0])).astype(np.float32))
+    assert run("small.onnx", "--target-sparsity", 10, "--data", "small.npz").code == 0
+    assert Path("small.sim.safetensors").stat().st_size < Path("small.onnx").stat().st_size
+    assert not any("more than the" in text for text in read_report(Path("small.sim.json")).notices)
+
+
+def test_an_artifact_that_is_larger_than_the_network_says_so(run):
+    onnx.save(layers(2, 2), "tiny.onnx")
+    np.savez("tiny.npz", u=np.random.default_rng(0).standard_normal((64, 2)).astype(np.float32))
+    code, _, err = run("tiny.onnx", "--target-sparsity", 40, "--data", "tiny.npz")
+    network, artifact = Path("tiny.onnx").stat().st_size, Path("tiny.sim.safetensors").stat().st_size
+    said = f"the artifact takes {artifact} bytes, more than the {network} of the network"
+    assert code == 0
+    assert artifact > network
+    assert f"warning: {said}" in err
+    assert any(text.startswith(said) for text in read_report(Path("tiny.sim.json")).notices)

@@ -3,16 +3,17 @@
 import json
 import zlib
 from collections.abc import Callable
+from hashlib import sha256
 from random import Random
 from typing import Any
 
 import numpy as np
 from safetensors.numpy import load, save
 
-from sim_compress.artifact.container import digest
+from sim_compress.artifact.container import deflated, sealed
+from sim_compress.artifact.spec import DICTIONARY
 
 Mutation = Callable[[Random, bytes], bytes]
-TYPES = {"<f4": "F32", "<f8": "F64", "|u1": "U8", "<f2": "F16", "<i8": "I64"}
 # In place of any value of the metadata.
 NASTY: tuple[Any, ...] = (
     *(0, 1, -1, 2, 7, 255, 2**31 - 1, 2**31, 2**63, 2**64, -(2**63), 10**30),
@@ -56,16 +57,6 @@ def _header_value(rng: Random, data: bytes) -> bytes:
     return len(text).to_bytes(8, "little") + text + data[_body(data) :]
 
 
-def _places(rng: Random, data: bytes) -> bytes:
-    """The entries of two tensors in the header change places."""
-    header = json.loads(data[8 : _body(data)])
-    names = [name for name in header if name != "__metadata__"]
-    one, two = rng.choice(names), rng.choice(names)
-    header[one], header[two] = header[two], header[one]
-    text = json.dumps(header).encode()
-    return len(text).to_bytes(8, "little") + text + data[_body(data) :]
-
-
 def _length(rng: Random, data: bytes) -> bytes:
     size = rng.choice((0, 1, 2**20, 2**32, 2**63, 2**64 - 1, _body(data) - 9, _body(data) - 7, len(data)))
     return size.to_bytes(8, "little") + data[8:]
@@ -96,7 +87,6 @@ DAMAGE: dict[str, Mutation] = {
     "header bits": _header_bits,
     "header text": _header_text,
     "header value": _header_value,
-    "tensors swapped": _places,
     "header length": _length,
     "truncated": _truncated,
     "extended": _extended,
@@ -105,18 +95,17 @@ DAMAGE: dict[str, Mutation] = {
 }
 
 
-def opened(data: bytes) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """Metadata and the other tensors of an intact artifact."""
-    tensors = dict(load(data))
-    return json.loads(zlib.decompress(tensors.pop("metadata").tobytes())), tensors
+def opened(data: bytes) -> tuple[dict[str, Any], bytes]:
+    """Metadata and arrays of an intact artifact."""
+    model = load(data)["model"].tobytes()
+    end = 36 + int.from_bytes(model[32:36], "little")
+    text = zlib.decompressobj(-15, zdict=DICTIONARY).decompress(model[36:end])
+    return json.loads(text), model[end:]
 
 
-def sealed(text: str, tensors: dict[str, np.ndarray]) -> bytes:
+def with_text(text: str, arrays: bytes) -> bytes:
     """A file with this text as metadata and the digest that it has."""
-    packed = zlib.compress(text.encode("utf-8", "surrogatepass"))
-    stored = {**tensors, "metadata": np.frombuffer(packed, np.uint8)}
-    seal = digest((name, TYPES[a.dtype.str], a.shape, a.tobytes()) for name, a in stored.items())
-    return save(stored, {"sim_compress": json.dumps({"sha256": seal, "version": 2})})
+    return sealed(deflated(text.encode("utf-8", "surrogatepass")), arrays)
 
 
 def _edit(rng: Random, value: Any) -> None:
@@ -143,82 +132,86 @@ def _edit(rng: Random, value: Any) -> None:
 
 
 def _metadata(rng: Random, data: bytes) -> bytes:
-    metadata, tensors = opened(data)
+    metadata, arrays = opened(data)
     for _ in range(rng.randint(1, 2)):
         _edit(rng, metadata)
-    return sealed(json.dumps(metadata), tensors)
+    return with_text(json.dumps(metadata), arrays)
 
 
 def _metadata_text(rng: Random, data: bytes) -> bytes:
-    metadata, tensors = opened(data)
+    metadata, arrays = opened(data)
     text = bytearray(json.dumps(metadata).encode())
     for _ in range(rng.randint(1, 3)):
         text[rng.randrange(len(text))] = rng.choice(HEADER_BYTES)
-    return sealed(text.decode("latin1"), tensors)
+    return with_text(text.decode("latin1"), arrays)
 
 
 def _bomb(rng: Random, data: bytes) -> bytes:
     """Metadata that unpacks to far more than the file, or is nested without end."""
-    _, tensors = opened(data)
+    _, arrays = opened(data)
     text = rng.choice(("[", " ", '{"a":', "1", '["')) * (rng.choice((10**4, 10**6, 3 * 10**7)))
-    return sealed(text, tensors)
+    return with_text(text, arrays)
 
 
-def _tensor(change: Callable[[Random, np.ndarray], np.ndarray]) -> Mutation:
-    """A change of one tensor's values, of those that the metadata asks for."""
+def _arrays(change: Mutation) -> Mutation:
+    """A change of the arrays alone."""
 
     def mutation(rng: Random, data: bytes) -> bytes:
-        metadata, tensors = opened(data)
-        name = rng.choice(sorted(tensors))
-        tensors[name] = np.ascontiguousarray(change(rng, tensors[name]))
-        return sealed(json.dumps(metadata), tensors)
+        metadata, arrays = opened(data)
+        return with_text(json.dumps(metadata), change(rng, arrays))
 
     return mutation
 
 
-def _other_bits(rng: Random, values: np.ndarray) -> np.ndarray:
-    data = values.tobytes()
-    return np.frombuffer(_flipped(rng, data, 0, len(data)) if data else data, values.dtype).reshape(
-        values.shape
-    )
+def _any_bits(rng: Random, arrays: bytes) -> bytes:
+    return _flipped(rng, arrays, 0, len(arrays))
 
 
-def _other_bytes(rng: Random, values: np.ndarray) -> np.ndarray:
-    spoilt = bytearray(values.tobytes())
-    start = rng.randrange(len(spoilt) or 1)
+def _other_bytes(rng: Random, arrays: bytes) -> bytes:
+    spoilt = bytearray(arrays)
+    start = rng.randrange(len(spoilt))
     end = min(len(spoilt), start + rng.randint(1, 64))
     spoilt[start:end] = bytes([rng.choice((0, 255, rng.randrange(256)))]) * (end - start)
-    return np.frombuffer(bytes(spoilt), values.dtype).reshape(values.shape)
+    return bytes(spoilt)
 
 
-def _other_length(rng: Random, values: np.ndarray) -> np.ndarray:
-    flat = values.ravel()
-    return (
-        flat[: rng.randrange(len(flat) + 1)]
-        if rng.random() < 0.5
-        else np.append(flat, flat[: rng.randint(1, 9)])
-    )
+def _inserted(rng: Random, arrays: bytes) -> bytes:
+    place = rng.randrange(len(arrays) + 1)
+    return arrays[:place] + rng.randbytes(rng.randint(1, 64)) + arrays[place:]
 
 
-def _other_type(rng: Random, values: np.ndarray) -> np.ndarray:
-    with np.errstate(all="ignore"):
-        return values.astype(rng.choice(("<f4", "<f8", "<f2", "<i8", "u1")))
+def _both(rng: Random, data: bytes) -> bytes:
+    """A change of the arrays and one of the metadata."""
+    metadata, arrays = opened(data)
+    _edit(rng, metadata)
+    change = rng.choice((_any_bits, _other_bytes, _inserted, _removed, _truncated, _moved))
+    return with_text(json.dumps(metadata), change(rng, arrays))
 
 
-def _other_place(rng: Random, data: bytes) -> bytes:
-    metadata, tensors = opened(data)
-    one, two = rng.choice(sorted(tensors)), rng.choice(sorted(tensors))
-    tensors[one], tensors[two] = tensors[two], tensors[one]
-    return sealed(json.dumps(metadata), tensors)
+def _size_of_text(rng: Random, data: bytes) -> bytes:
+    """Another size of the metadata, or another stream of them."""
+    model = load(data)["model"].tobytes()
+    body = bytearray(model[32:])
+    if rng.random() < 0.5:
+        body[:4] = rng.choice((0, 1, 2**16, 2**31, 2**32 - 1, len(body) - 4, len(body) - 3)).to_bytes(
+            4, "little"
+        )
+    else:
+        body = bytearray(_flipped(rng, bytes(body), 0, 4 + int.from_bytes(body[:4], "little")))
+    seal = sha256(body).digest()
+    return save({"model": np.frombuffer(seal + body, np.uint8)}, {"sim_compress": '{"version":3}'})
 
 
 HOSTILE: dict[str, Mutation] = {
     "metadata, sealed": _metadata,
     "metadata text, sealed": _metadata_text,
     "metadata bomb, sealed": _bomb,
-    "tensor bits, sealed": _tensor(_other_bits),
-    "tensor bytes, sealed": _tensor(_other_bytes),
-    "tensor length, sealed": _tensor(_other_length),
-    "tensor type, sealed": _tensor(_other_type),
-    "tensors swapped, sealed": _other_place,
+    "metadata stream, sealed": _size_of_text,
+    "array bits, sealed": _arrays(_any_bits),
+    "array bytes, sealed": _arrays(_other_bytes),
+    "arrays longer, sealed": _arrays(_inserted),
+    "arrays shorter, sealed": _arrays(_removed),
+    "arrays cut, sealed": _arrays(_truncated),
+    "arrays moved, sealed": _arrays(_moved),
+    "metadata and arrays, sealed": _both,
 }
