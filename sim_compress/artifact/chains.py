@@ -21,6 +21,8 @@ from sim_compress.errors import ArtifactError, InputError
 from sim_compress.model import MAPS, LinearMap, weight_shape
 
 Floats = NDArray[Any]
+# The fields of every map, by its name.
+FIELDS = {name: tuple(f.name for f in fields(kind)) for name, kind in MAPS.items()}
 INFINITIES = {"inf": math.inf, "-inf": -math.inf}
 
 
@@ -147,8 +149,9 @@ def encode_maps(maps: tuple[LinearMap, ...], arrays: dict[str, Floats]) -> list[
             raise InputError(
                 f"a map of type {type(step).__name__} has no place in the format: {sorted(MAPS)}"
             )
-        values = {f.name: _encoded(getattr(step, f.name), arrays) for f in fields(MAPS[names[type(step)]])}
-        chain.append({"map": names[type(step)], **values})
+        name = names[type(step)]
+        values = {key: _encoded(getattr(step, key), arrays) for key in FIELDS[name]}
+        chain.append({"map": name, **values})
     return chain
 
 
@@ -162,8 +165,8 @@ def decode_maps(field: Field, arrays: Arrays) -> tuple[LinearMap, ...]:
 
 
 def _decode_map(field: Field, arrays: Arrays) -> LinearMap:
-    kind = MAPS[_name(field, "map").choice(MAPS)]
-    names = [f.name for f in fields(kind)]
+    name = _name(field, "map").choice(MAPS)
+    kind, names = MAPS[name], FIELDS[name]
     entries = field.entries(("map", *names))
     return kind(**{name: DECODERS[name](entries[name], arrays) for name in names})
 

@@ -3,9 +3,8 @@
 import json
 import math
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from reprlib import Repr
-from typing import NoReturn, TypeAlias
+from typing import NamedTuple, NoReturn, TypeAlias
 
 from sim_compress.errors import ArtifactError
 
@@ -21,8 +20,7 @@ def shown(value: object) -> str:
     return _SHORT.repr(value)
 
 
-@dataclass(frozen=True, slots=True)
-class Field:
+class Field(NamedTuple):
     """A JSON value and where it stands, for example `blocks[2].terms[0].groups`.
 
     Every method raises ArtifactError where the value is not what it asks for.
@@ -37,14 +35,15 @@ class Field:
 
     def entries(self, required: Collection[str], optional: Collection[str] = ()) -> dict[str, "Field"]:
         """An object with all required keys and no other than the optional ones."""
-        if not isinstance(self.value, dict):
+        value, place = self.value, self.place
+        if not isinstance(value, dict):
             raise self.wrong("an object")
-        if missing := [key for key in required if key not in self.value]:
-            found = shown(sorted(self.value))
-            raise ArtifactError(f"{self.place}: expected the key {min(missing)!r}, found {found}")
-        if unknown := [key for key in self.value if key not in required and key not in optional]:
-            raise ArtifactError(f"{self.place}: unknown key {shown(min(unknown))}")
-        return {key: Field(value, f"{self.place}.{key}") for key, value in self.value.items()}
+        if missing := set(required).difference(value):
+            found = shown(sorted(value))
+            raise ArtifactError(f"{place}: expected the key {min(missing)!r}, found {found}")
+        if unknown := set(value).difference(required, optional):
+            raise ArtifactError(f"{place}: unknown key {shown(min(unknown))}")
+        return {key: Field(entry, f"{place}.{key}") for key, entry in value.items()}
 
     def items(self) -> list["Field"]:
         """The elements of an array."""
@@ -60,8 +59,11 @@ class Field:
 
     def integers(self, low: int, high: int) -> tuple[int, ...]:
         """An array of whole numbers in low..high."""
-        if isinstance(self.value, list) and all(type(v) is int and low <= v <= high for v in self.value):
-            return tuple(self.value)
+        numbers = self.value
+        # At once where all is well; item by item to say what is not.
+        whole = isinstance(numbers, list) and set(map(type, numbers)) <= {int}
+        if whole and (not numbers or (low <= min(numbers) and max(numbers) <= high)):
+            return tuple(numbers)
         return tuple(item.integer(low, high) for item in self.items())
 
     def real(self) -> float:

@@ -117,19 +117,25 @@ def values_from(coded: CodedValues) -> Floats:
     Raises:
         ArtifactError: a rank is beyond the exponents, or a value is not finite.
     """
-    kind, bits = coded.kind, coded.rests
+    kind = coded.kind
     if coded.exponents is not None:
-        if len(coded.ranks) and coded.ranks.max() >= len(coded.exponents):
-            raise ArtifactError(
-                f"expected ranks below {len(coded.exponents)} exponents, found {coded.ranks.max()}"
-            )
-        known = np.array(coded.exponents, np.uint32) << kind.mantissa
-        signs = (bits >> kind.mantissa) << (kind.bits - 1)
-        bits = known[coded.ranks] | signs | (bits & ((1 << kind.mantissa) - 1))
-    values = _from_bits(bits, kind)
+        # No exponent in the list is that of an infinity.
+        return _from_bits(_joined(coded, coded.exponents), kind)
+    values = _from_bits(coded.rests, kind)
     if not np.isfinite(values).all():
         raise ArtifactError(f"expected finite values, found {values[~np.isfinite(values)][0]}")
     return values
+
+
+def _joined(coded: CodedValues, exponents: tuple[int, ...]) -> Bits:
+    """Whole values from ranks and rests."""
+    kind, most = coded.kind, int(coded.ranks.max(initial=0))
+    if len(coded.ranks) and most >= len(exponents):
+        raise ArtifactError(f"expected ranks below {len(exponents)} exponents, found {most}")
+    bits = (np.array(exponents, np.uint32) << kind.mantissa)[coded.ranks]
+    bits |= coded.rests & ((1 << kind.mantissa) - 1)
+    bits |= (coded.rests >> kind.mantissa) << (kind.bits - 1)
+    return bits
 
 
 def _to_bits(values: Floats, kind: FloatKind) -> Bits:

@@ -120,9 +120,11 @@ def _values(packed: Bytes, ones: Numbers, claims: _Claims) -> Floats:
     rests = unpack(packed, claims.count, rest_bits(claims.kind, apart))
     ranks = np.zeros(0, np.int64)
     if apart and claims.count:
-        ranks = ones[-claims.count :].copy()
-        ranks[1:] -= ones[-claims.count : -1] + 1
-        ranks[0] -= ones[-claims.count - 1] + 1 if len(ones) > claims.count else 0
+        before = len(ones) - claims.count
+        ranks = np.empty(claims.count, np.int64)
+        np.subtract(ones[before + 1 :], ones[before:-1], out=ranks[1:])
+        ranks[0] = ones[before] - (ones[before - 1] if before else -1)
+        ranks -= 1
     return values_from(CodedValues(claims.kind, claims.exponents, rests, ranks))
 
 
@@ -156,7 +158,8 @@ def _csr(values: Floats, positions: NDArray[Any], size: Size) -> sparse.csr_arra
         raise ArtifactError(f"expected at most {MAX_ELEMENTS} nonzeros, found {len(values)}")
     starts = np.arange(size.rows + 1, dtype=np.int64) * size.width
     indptr = np.searchsorted(positions, starts)
-    indices = positions - np.repeat(starts[:-1] - size.first_columns(), np.diff(indptr))
+    indices = np.repeat(size.first_columns() - starts[:-1], np.diff(indptr))
+    indices += positions
     matrix = sparse.csr_array(
         (values, indices.astype(np.int32), indptr.astype(np.int32)), shape=(size.rows, size.columns)
     )

@@ -39,6 +39,11 @@ def unpack(packed: Bytes, count: int, bits: int) -> NDArray[np.uint32]:
     mask = np.uint32((1 << bits) - 1)
     if bits % 8 == 0:
         return np.ndarray((count,), "<u4", padded, strides=(bits // 8,)) & mask
+    if bits < 8:
+        # Eight numbers are `bits` bytes; the last eight may need all of the padding.
+        eights = np.ndarray((-(-count // 8), 1), "<u8", padded, strides=(bits, 8))
+        numbers = eights >> np.arange(0, 8 * bits, bits, dtype=np.uint64)
+        return numbers.ravel()[:count].astype(np.uint32) & mask
     # A number of at most 32 bits that starts anywhere in a byte lies within the 8 bytes from there.
     windows = np.ndarray((len(packed) + 1,), "<u8", padded, strides=(1,))
     first = np.arange(0, count * bits, bits, dtype=np.uint64)
