@@ -59,10 +59,10 @@ class Field(NamedTuple):
 
     def integers(self, low: int, high: int) -> tuple[int, ...]:
         """An array of whole numbers in low..high."""
-        numbers = self.value
+        numbers = self.value if isinstance(self.value, list) else [None]
         # At once where all is well; item by item to say what is not.
-        whole = isinstance(numbers, list) and set(map(type, numbers)) <= {int}
-        if whole and (not numbers or (low <= min(numbers) and max(numbers) <= high)):
+        whole = set(map(type, numbers)) <= {int}
+        if whole and min(numbers, default=low) >= low and max(numbers, default=high) <= high:
             return tuple(numbers)
         return tuple(item.integer(low, high) for item in self.items())
 
