@@ -79,10 +79,10 @@ class Session:
 
     def predict(self, inputs: ArrayLike | Mapping[str, ArrayLike]) -> dict[str, Array]:
         """Outputs for a batch, output name -> (samples, ...); raises as a call does."""
-        solution = self.solve(inputs)
-        if solution.convergence is not None:
-            solution.convergence.check(self._tolerance)
-        return solution.outputs
+        outputs, convergence = self._evaluated(inputs)
+        if convergence is not None:
+            convergence.check(self._tolerance)
+        return outputs
 
     def solve(self, inputs: ArrayLike | Mapping[str, ArrayLike]) -> Solution:
         """Outputs with residuals and iteration counts; samples that did not converge are marked, not refused.
@@ -90,12 +90,7 @@ class Session:
         Raises:
             DataError: names, shapes or dtypes do not fit the model's inputs.
         """
-        arrays = check_inputs(self.model.inputs, inputs)
-        for ids in self._ids:
-            ids.check(arrays)
-        values = {i.name: i.values(arrays[i.name]) for i in self.model.inputs}
-        outputs, convergence = self._evaluator().evaluate(values)
-        return Solution(outputs, convergence)
+        return Solution(*self._evaluated(inputs))
 
     def run(self, names: Sequence[str] | None, inputs: Mapping[str, ArrayLike]) -> list[Array]:
         """The call of an onnxruntime session: the named outputs (None: all) in order."""
@@ -127,6 +122,15 @@ class Session:
                 raise
             raise MissingExtraError("torch", "torch", "to_torch()") from error
         return ImplicitModule(self.model, self._tolerance)
+
+    def _evaluated(
+        self, inputs: ArrayLike | Mapping[str, ArrayLike]
+    ) -> tuple[dict[str, Array], Convergence | None]:
+        arrays = check_inputs(self.model.inputs, inputs)
+        for ids in self._ids:
+            ids.check(arrays)
+        values = {i.name: i.values(arrays[i.name]) for i in self.model.inputs}
+        return self._evaluator().evaluate(values)
 
     def _evaluator(self) -> Evaluator:
         """Made at the first call, so that loading a model stays quick."""

@@ -7,7 +7,7 @@ import pytest
 
 from sim_compress.errors import ConvergenceError, DataError, InputError
 from sim_compress.model import Input
-from sim_compress.runtime import Session, Tolerance, schedule
+from sim_compress.runtime import Session, Tolerance, check_inputs, schedule
 from sim_compress.runtime.node_arg import NodeArg
 from sim_compress.runtime.reference import CHUNK
 from tests.networks import loop, residual_network
@@ -124,3 +124,25 @@ def test_states_are_dead_once_and_only_when_nothing_reads_them():
     dead = [name for stage in stages for name in stage.dead]
     assert sorted(dead) == ["block", "stem"]
     assert [s.cyclic for s in schedule(loop())] == [True]
+
+
+def test_arrays_that_fit_are_taken_as_they_are():
+    session, u = Session(residual_network()), inputs(3)
+    expected = session.model.inputs
+    assert check_inputs(expected, {"u": u})["u"] is check_inputs(expected, u)["u"] is u
+    backwards = session({"u": u[::-1]})
+    for name, outputs in session(np.asfortranarray(u)).items():
+        np.testing.assert_array_equal(outputs[::-1], backwards[name])
+
+
+def test_arrays_that_fit_must_also_fit_each_other():
+    expected = (Input("a", (2,)), Input("b", (2,)))
+    a = np.zeros((3, 2), np.float32)
+    with pytest.raises(DataError, match="differ in their number of samples"):
+        check_inputs(expected, {"a": a, "b": a[:2]})
+    with pytest.raises(DataError, match="expected the inputs"):
+        check_inputs(expected, {"a": a})
+    with pytest.raises(DataError, match="expected the inputs"):
+        check_inputs(expected, {"a": a, "b": a, "c": a})
+    with pytest.raises(DataError, match="pass a dict"):
+        check_inputs(expected, a)

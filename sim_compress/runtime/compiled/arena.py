@@ -60,7 +60,8 @@ class Arena:
         if call.team is None:
             return self._evaluate(call)
         began = time.perf_counter()
-        convergence = self._evaluate(call if self._pacing.together() else call._replace(team=None))
+        alone = Call(call.inputs, call.outputs, call.tolerance, None)
+        convergence = self._evaluate(call if self._pacing.together() else alone)
         self._pacing.took(time.perf_counter() - began)
         return convergence
 

@@ -40,9 +40,10 @@ class CompiledEvaluator:
         self._kept: OrderedDict[int, tuple[Program, list[Arena]]] = OrderedDict()
         # A forked child has none of its parent's threads.
         self._process = os.getpid()
+        self._threads = threads
         self._sharing = min(threads, TEAM)
         self._team = Team(self._sharing - 1) if threads > 1 else None
-        self._pool = ThreadPoolExecutor(threads, "sim-compress") if threads > 1 else None
+        self._pool = ThreadPoolExecutor(threads - 1, "sim-compress") if threads > 1 else None
 
     def evaluate(self, inputs: Mapping[str, Array]) -> tuple[dict[str, Array], Convergence | None]:
         """Outputs (samples, ...) of checked inputs (samples, ...), and how the loops converged, if any."""
@@ -62,8 +63,8 @@ class CompiledEvaluator:
         self, inputs: Mapping[str, Array], outputs: Mapping[str, Array], samples: int
     ) -> Convergence | None:
         """One chunk, with the team where nobody else has it."""
-        team = self._team if os.getpid() == self._process else None
-        if team is None or not team.lock.acquire(blocking=False):
+        team = self._team
+        if team is None or os.getpid() != self._process or not team.lock.acquire(blocking=False):
             return self._evaluate(inputs, outputs, samples, None)
         try:
             return self._evaluate(inputs, outputs, samples, team)
@@ -73,16 +74,26 @@ class CompiledEvaluator:
     def _chunks(
         self, inputs: Mapping[str, Array], outputs: Mapping[str, Array], samples: int
     ) -> Convergence | None:
-        """Chunk after chunk, each on one thread."""
+        """Chunk after chunk, each on one thread; whoever is done with one takes the next."""
         begins = range(0, samples, self._chunk)
+        waiting = iter(enumerate(begins))
+        parts: list[Convergence | None] = [None] * len(begins)
 
-        def part(begin: int) -> Convergence | None:
-            end = min(begin + self._chunk, samples)
-            own = [{name: a[begin:end] for name, a in arrays.items()} for arrays in (inputs, outputs)]
-            return self._evaluate(own[0], own[1], end - begin, None)
+        def work() -> None:
+            # The next of an iterator is taken under the interpreter lock: nobody gets it twice.
+            for place, begin in waiting:
+                end = min(begin + self._chunk, samples)
+                own = [{name: a[begin:end] for name, a in arrays.items()} for arrays in (inputs, outputs)]
+                parts[place] = self._evaluate(own[0], own[1], end - begin, None)
 
         pool = self._pool if os.getpid() == self._process else None
-        parts = list(pool.map(part, begins) if pool else map(part, begins))
+        helpers = [pool.submit(work) for _ in range(min(self._threads, len(begins)) - 1)] if pool else []
+        # The caller does not sleep while the others wake up.
+        work()
+        for helper in helpers:
+            # One that other callers have kept from beginning has nothing left to do.
+            if not helper.cancel():
+                helper.result()
         loops = [p for p in parts if p is not None]
         return Convergence.concatenated(loops) if loops else None
 
