@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from reprlib import Repr
 from typing import NamedTuple, NoReturn, TypeAlias
@@ -102,12 +103,11 @@ def parse(text: str, place: str) -> Field:
     """
 
     def unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
-        keys: set[str] = set()
-        for key, _ in pairs:
-            if key in keys:
-                raise ArtifactError(f"{place}: expected unique keys, found {shown(key)} twice")
-            keys.add(key)
-        return dict(pairs)
+        found = dict(pairs)
+        if len(found) < len(pairs):
+            twice = min(key for key, count in Counter(key for key, _ in pairs).items() if count > 1)
+            raise ArtifactError(f"{place}: expected unique keys, found {shown(twice)} twice")
+        return found
 
     def refuse(constant: str) -> NoReturn:
         raise ArtifactError(f"{place}: expected finite numbers, found {shown(constant)}")

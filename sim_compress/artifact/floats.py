@@ -132,9 +132,11 @@ def _joined(coded: CodedValues, exponents: tuple[int, ...]) -> Bits:
     kind, most = coded.kind, int(coded.ranks.max(initial=0))
     if len(coded.ranks) and most >= len(exponents):
         raise ArtifactError(f"expected ranks below {len(exponents)} exponents, found {most}")
-    bits = (np.array(exponents, np.uint32) << kind.mantissa)[coded.ranks]
+    bits = (np.array(exponents, np.uint32) << kind.mantissa).take(coded.ranks, mode="clip")
     bits |= coded.rests & ((1 << kind.mantissa) - 1)
-    bits |= (coded.rests >> kind.mantissa) << (kind.bits - 1)
+    signs = coded.rests >> kind.mantissa
+    signs <<= kind.bits - 1
+    bits |= signs
     return bits
 
 

@@ -108,7 +108,7 @@ def _stored(arrays: Arrays, name: str, claims: _Claims) -> tuple[Numbers | None,
         values = _values(rests, ones, claims)
         if claims.rice is None:
             return None, values
-        low = unpack(lows, claims.count, claims.rice)
+        low = unpack(lows, claims.count, claims.rice) if claims.rice else None
         return _positions(low, ones[: claims.count], claims.rice, claims.entries), values
     except ArtifactError as error:
         raise ArtifactError(f"{name}: {error}") from error
@@ -128,9 +128,9 @@ def _values(packed: Bytes, ones: Numbers, claims: _Claims) -> Floats:
     return values_from(CodedValues(claims.kind, claims.exponents, rests, ranks))
 
 
-def _positions(lows: NDArray[np.uint32], ones: Numbers, rice: int, entries: int) -> Numbers:
+def _positions(lows: NDArray[np.uint32] | None, ones: Numbers, rice: int, entries: int) -> Numbers:
     """Places of the nonzeros among the entries, from the gaps `high << rice | low` before each."""
-    positions = _summed(lows, ones, rice, entries) if rice and len(ones) else ones
+    positions = ones if lows is None or not len(ones) else _summed(lows, ones, rice, entries)
     if len(positions) and positions[-1] >= entries:
         raise _beyond(entries)
     return positions
@@ -158,7 +158,7 @@ def _csr(values: Floats, positions: NDArray[Any], size: Size) -> sparse.csr_arra
         raise ArtifactError(f"expected at most {MAX_ELEMENTS} nonzeros, found {len(values)}")
     starts = np.arange(size.rows + 1, dtype=np.int64) * size.width
     indptr = np.searchsorted(positions, starts)
-    indices = np.repeat(size.first_columns() - starts[:-1], np.diff(indptr))
+    indices = np.repeat(size.first_columns() - starts[:-1], indptr[1:] - indptr[:-1])
     indices += positions
     matrix = sparse.csr_array(
         (values, indices.astype(np.int32), indptr.astype(np.int32)), shape=(size.rows, size.columns)
