@@ -12,6 +12,7 @@ from sim_compress.errors import ArtifactError
 JSON: TypeAlias = "bool | int | float | str | Sequence[JSON] | Mapping[str, JSON] | None"
 
 MAX_DEPTH = 32
+CONTAINERS = (dict, list)
 _SHORT = Repr()
 _SHORT.maxstring = _SHORT.maxother = 80
 
@@ -129,7 +130,7 @@ def parse(text: str, place: str) -> Field:
 def _check_depth(value: object, place: str) -> None:
     level, depth = [value], 0
     while level:
-        containers = [v for v in level if isinstance(v, dict | list)]
+        containers = [v for v in level if isinstance(v, CONTAINERS)]
         level = [child for v in containers for child in (v.values() if isinstance(v, dict) else v)]
         depth += 1
     if depth > MAX_DEPTH:
