@@ -33,8 +33,8 @@ def run(arguments: argparse.Namespace) -> int:
         show(arguments, _job(arguments, settings, output), output)
     else:
         raise InputError(
-            "how far to compress is not said: give --target-sparsity PART, --sweep FROM:TO:STEP or "
-            "--max-drop POINTS (see  sim-compress --help)"
+            "how far to compress is not said: give --target-sparsity PART without a pattern, "
+            "--sweep FROM:TO:STEP or --max-drop POINTS (see  sim-compress --help)"
         )
     return 0
 

@@ -84,6 +84,8 @@ def _check_scores(job: Job) -> None:
 def _notices(job: Job, bound: float) -> tuple[str, ...]:
     """How the sparsity is chosen, which is not fair to judge by."""
     lost = drop_words(job.labels is not None)
+    if job.labels is None and sum(is_scores(o.shape) for o in job.teacher.model.outputs) > 1:
+        lost += ", in the output that loses most"
     what = f"the sparsity is the largest with a drop of at most {100 * bound:g} ({lost})"
     if job.evaluation is job.calibration:
         return (
