@@ -13,9 +13,9 @@ from sim_compress.cli.tables import data_words, facts, planned_blocks
 from sim_compress.compression import (
     GramCosts,
     Settings,
-    check_exact,
     gram_costs,
     parts,
+    prepared,
     weights_to_keep,
 )
 from sim_compress.report import BlockFigures, compressed_blocks, drop_words
@@ -38,9 +38,8 @@ def show(job: Job, settings: Settings, wanted: Asked, files: Sequence[Path], as_
     for part in parts(model, job.teacher.nodes, settings):
         if wanted.levels or part.pattern:
             weights_to_keep([a for n, a in model.affines() if n in part.names], part.target)
-    check_exact(job.teacher, job.inputs)
+    costs = gram_costs(prepared(job.teacher, job.inputs, settings), settings)
     blocks = compressed_blocks(model, model)
-    costs = gram_costs(job.teacher, settings, job.calibration.figures.samples)
     if as_json:
         document = _document(job, settings, wanted, files, blocks, costs)
         plain(json.dumps(document, indent=2, allow_nan=False) + "\n")

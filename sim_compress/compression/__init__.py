@@ -4,6 +4,7 @@ from sim_compress.compression.checks import check_calibration, check_exact, weig
 from sim_compress.compression.costs import GramCosts, gram_costs
 from sim_compress.compression.patterns import CHANNELS, UNSTRUCTURED, pattern_of
 from sim_compress.compression.pipeline import STAGES, Compressed, Progress, compress
+from sim_compress.compression.prepared import Prepared, prepared
 from sim_compress.compression.scope import Part, parts
 from sim_compress.compression.settings import (
     ALLOCATIONS,
@@ -31,6 +32,7 @@ __all__ = [
     "GramCosts",
     "LevelProgress",
     "Part",
+    "Prepared",
     "Progress",
     "Settings",
     "Tried",
@@ -40,6 +42,7 @@ __all__ = [
     "gram_costs",
     "parts",
     "pattern_of",
+    "prepared",
     "sparsest",
     "sweep",
     "weights_to_keep",

@@ -3,12 +3,12 @@
 import math
 from dataclasses import dataclass
 
-from sim_compress.compression.full_support import widened
+from sim_compress.compression.prepared import Prepared
 from sim_compress.compression.scope import parts
 from sim_compress.compression.settings import Settings
 from sim_compress.core.engines import available_cpus
 from sim_compress.core.gram import Gram
-from sim_compress.states import Teacher, row_groups
+from sim_compress.states import row_groups
 
 
 @dataclass(frozen=True)
@@ -30,22 +30,20 @@ class GramCosts:
     passes: int
 
 
-def gram_costs(teacher: Teacher, settings: Settings, samples: int) -> GramCosts:
-    """Costs of a compression of the teacher on so many samples.
+def gram_costs(ready: Prepared, settings: Settings) -> GramCosts:
+    """Costs of a compression of what was prepared for the settings.
 
     Raises:
         InputError: a pattern matches nothing.
-        UnsupportedError: the settings ask for full support, which the network cannot have.
     """
-    full = settings.support == "full"
-    affines = widened(teacher.model) if full else dict(teacher.model.affines())
-    names = [name for part in parts(teacher.model, teacher.nodes, settings) for name in part.names]
+    model, samples = ready.teacher.model, len(next(iter(ready.designs.values())))
+    names = [name for part in parts(model, ready.teacher.nodes, settings) for name in part.names]
     sizes = [
-        (group.width, group.rows.stop - group.rows.start, samples * math.prod(affines[name].positions))
+        (group.width, group.rows.stop - group.rows.start, samples * math.prod(ready.affines[name].positions))
         for name in names
-        for group in row_groups(affines[name])
+        for group in row_groups(ready.affines[name])
     ]
-    anew = settings.states == "regenerated" and not full and settings.matching == "relaxed"
+    anew = settings.states == "regenerated" and settings.support != "full" and settings.matching == "relaxed"
     return GramCosts(
         row_groups=len(sizes),
         bytes=sum(Gram.bytes(features, rows) for features, rows, _ in sizes),
