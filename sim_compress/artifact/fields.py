@@ -5,7 +5,7 @@ import math
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from reprlib import Repr
-from typing import NamedTuple, NoReturn, TypeAlias
+from typing import Any, NamedTuple, NoReturn, TypeAlias
 
 from sim_compress.errors import ArtifactError
 
@@ -61,11 +61,9 @@ class Field(NamedTuple):
 
     def integers(self, low: int, high: int) -> tuple[int, ...]:
         """An array of whole numbers in low..high."""
-        numbers = self.value if isinstance(self.value, list) else [None]
         # At once where all is well; item by item to say what is not.
-        whole = set(map(type, numbers)) <= {int}
-        if whole and min(numbers, default=low) >= low and max(numbers, default=high) <= high:
-            return tuple(numbers)
+        if isinstance(self.value, list) and _within(self.value, low, high):
+            return tuple(self.value)
         return tuple(item.integer(low, high) for item in self.items())
 
     def real(self) -> float:
@@ -94,6 +92,12 @@ class Field(NamedTuple):
         if not isinstance(self.value, str) or self.value not in known:
             raise self.wrong(f"one of {', '.join(sorted(known))}")
         return self.value
+
+
+def _within(numbers: list[Any], low: int, high: int) -> bool:
+    """Whether all are whole numbers in low..high."""
+    whole = set(map(type, numbers)) <= {int}
+    return whole and min(numbers, default=low) >= low and max(numbers, default=high) <= high
 
 
 def parse(text: str, place: str) -> Field:
