@@ -116,6 +116,8 @@ def completed(
         "sparsity": sparsity,
         "total_sparsity": total,
     }
+    if decided.channels:
+        provenance["channels"] = {n: [int(s.sum()), len(s)] for n, s in decided.channels.items()}
     if ready.notes:
         provenance["notes"] = list(ready.notes)
     certificate = certify(model, scaling)

@@ -1,0 +1,188 @@
+"""Whole channels leave: together where states are added, states shrink, the exported graph with them."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import onnxruntime as ort
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import sparse
+
+from sim_compress import Settings, compress, load, open_teacher
+from sim_compress.activations import Activation
+from sim_compress.compression.channels import STAYS, channels
+from sim_compress.core import Convex
+from sim_compress.errors import InputError
+from sim_compress.export import to_onnx
+from sim_compress.model import Affine, ImplicitModel, Input, Output, Reshape, StateBlock, Term, narrowed
+from sim_compress.runtime import Session
+from tests.networks import bias, loop, patches, residual_network, weight
+
+MODELS = Path(__file__).parents[2] / "models"
+RELU = Activation("relu")
+
+
+@pytest.fixture(scope="module")
+def mlp():
+    return open_teacher(MODELS / "fashion_mlp.onnx")
+
+
+@pytest.fixture(scope="module")
+def images() -> np.ndarray:
+    return np.load(MODELS / "fashion_mlp.calibration.npz")["images"]
+
+
+def everything(model: ImplicitModel) -> set[str]:
+    return {name for name, _ in model.affines()}
+
+
+def test_channels_that_are_added_leave_together_and_those_inside_a_block_alone():
+    model = open_teacher(MODELS / "resnet20.onnx").model
+    found = channels(model, everything(model))
+    # Nine inner convolutions, and the residual stream of each of three stages.
+    assert found.count == 3 * (16 + 32 + 64) + 16 + 32 + 64
+    stream = [found.rows[b.name] for b in model.blocks if b.shape[0] == 16][::2]
+    assert all(np.array_equal(s, stream[0]) for s in stream)
+    assert np.all(found.rows["logits"] == STAYS)
+    np.testing.assert_array_equal(found.columns["logits"][0], found.rows[model.blocks[-1].name])
+
+
+def depthwise() -> ImplicitModel:
+    """3x3 depthwise between two pointwise convolutions, then a grouped one and scores."""
+    first = Affine((4, 5, 5), (Term("u", (patches(1),), weight(4, 2, 1.0)),), bias(4))
+    W = np.zeros((4, 4, 9), np.float32)
+    W[np.arange(4), np.arange(4)] = np.random.default_rng(0).standard_normal((4, 9))
+    own = Term("a", (patches(3, 1, 1),), sparse.csr_array(W.reshape(4, 36)), groups=4)
+    grouped = np.kron(np.eye(2), np.ones((3, 2))).astype(np.float32)
+    point = Affine((4, 5, 5), (Term("b", (patches(1),), weight(4, 4, 1.0)),), bias(4))
+    pairs = Affine((6, 5, 5), (Term("c", (patches(1),), sparse.csr_array(grouped), groups=2),), bias(6))
+    scores = Affine((3,), (Term("d", (Reshape((150,)),), weight(3, 150)),), bias(3))
+    return ImplicitModel(
+        (Input("u", (2, 5, 5)),),
+        (
+            StateBlock("a", first, RELU),
+            StateBlock("b", Affine((4, 5, 5), (own,), bias(4)), RELU),
+            StateBlock("c", point, RELU),
+            StateBlock("d", pairs, RELU),
+        ),
+        (Output("scores", scores),),
+    )
+
+
+def test_depthwise_rows_leave_with_the_channel_they_read_and_other_groups_stay():
+    model = depthwise()
+    found = channels(model, everything(model))
+    np.testing.assert_array_equal(found.rows["a"], found.rows["b"])
+    assert found.count == 4
+    assert np.all(found.rows["c"] == STAYS)
+    assert np.all(found.rows["d"] == STAYS)
+
+
+def test_what_blocks_that_are_left_alone_read_and_give_stays():
+    model = depthwise()
+    assert channels(model, everything(model) - {"b"}).count == 0
+    assert channels(model, everything(model) - {"scores"}).count == 4
+
+
+def stay(numbers: np.ndarray, gone: np.ndarray) -> np.ndarray:
+    return (numbers == STAYS) | ~gone[np.maximum(numbers, 0)]
+
+
+def without(model: ImplicitModel, gone: np.ndarray) -> ImplicitModel:
+    """Zeros on the columns of the sets that leave."""
+    found = channels(model, everything(model))
+
+    def affine(name: str, own: Affine) -> Affine:
+        columns = iter(found.columns[name])
+        terms = []
+        for term in own.terms:
+            if term.weight is None:
+                terms.append(term)
+                continue
+            reads = term.weight.toarray() * stay(next(columns), gone)
+            terms.append(replace(term, weight=sparse.csr_array(reads.astype(np.float32))))
+        return Affine(own.shape, tuple(terms), own.bias, own.row_axis)
+
+    return ImplicitModel(
+        model.inputs,
+        tuple(StateBlock(b.name, affine(b.name, b.affine), b.phi) for b in model.blocks),
+        tuple(Output(o.name, affine(o.name, o.affine)) for o in model.outputs),
+    )
+
+
+@given(st.data())
+@settings(max_examples=25, deadline=None)
+def test_any_sets_that_nobody_reads_may_leave(data):
+    model = data.draw(st.sampled_from([depthwise(), residual_network(), loop()]))
+    found = channels(model, everything(model))
+    gone = np.array(data.draw(st.lists(st.booleans(), min_size=found.count, max_size=found.count)), bool)
+    # One channel of every state stays.
+    gone[[rows[0] for rows in found.rows.values() if rows[0] >= 0]] = False
+    whole = without(model, gone)
+    small = narrowed(whole, {b.name: stay(found.rows[b.name], gone) for b in model.blocks})
+    rng = np.random.default_rng(0)
+    u = {i.name: rng.standard_normal((3, *i.shape)).astype(np.float32) for i in model.inputs}
+    ours, theirs = Session(small).predict(u), Session(whole).predict(u)
+    for name, y in theirs.items():
+        np.testing.assert_allclose(ours[name], y, rtol=1e-4, atol=1e-4)
+
+
+def test_the_result_has_smaller_states_and_so_has_its_onnx(mlp, images, tmp_path):
+    result = compress(mlp, images, Settings(0.4, pattern="channels"))
+    before, after = ([b.shape[0] for b in m.blocks] for m in (mlp.model, result.model))
+    assert all(0 < a <= b for a, b in zip(after, before, strict=True))
+    assert sum(after) < sum(before)
+    # As near as whole rows of 784 pixels come.
+    assert result.sparsity == pytest.approx(0.4, abs=0.015)
+    result.save(tmp_path / "small.safetensors")
+    graph = to_onnx(result.model).SerializeToString()
+    assert len(graph) < 0.7 * mlp.size
+    (y,) = ort.InferenceSession(graph).run(None, {mlp.model.inputs[0].name: images[:20].astype(np.float32)})
+    np.testing.assert_allclose(
+        np.asarray(y), load(tmp_path / "small.safetensors")(images[:20]), rtol=1e-3, atol=1e-3
+    )
+
+
+def test_channels_that_leave_cost_less_than_the_same_number_by_size(mlp, images):
+    data = np.load(MODELS / "fashion_mnist.evaluation.npz")
+
+    def right(model: ImplicitModel) -> float:
+        return float((Session(model)(data["images"]).argmax(1) == data["labels"]).mean())
+
+    result = compress(mlp, images, Settings(0.3, pattern="channels"))
+    found = channels(mlp.model, everything(mlp.model))
+    gone = np.zeros(found.count, bool)
+    stays = {}
+    for name, affine in mlp.model.affines()[:-1]:
+        leaving = affine.rows - dict(result.model.affines())[name].rows
+        sizes = np.linalg.norm(affine.weights[0].toarray(), axis=1)
+        gone[found.rows[name][np.argsort(sizes)[:leaving]]] = True
+        stays[name] = ~gone[found.rows[name]]
+    by_size = narrowed(without(mlp.model, gone), stays)
+    assert by_size.nnz == pytest.approx(result.model.nnz, rel=0.15)
+    assert right(result.model) > right(by_size)
+
+
+@pytest.mark.parametrize(
+    ("asked", "reason"),
+    [
+        ({"support": "full"}, "no channel can leave"),
+        ({"targets": {"x": 0.3}}, "one target"),
+        ({"matching": "exact"}, "decides the supports itself"),
+    ],
+)
+def test_settings_that_contradict_channels_are_refused(asked, reason):
+    with pytest.raises(InputError, match=reason):
+        Settings(0.5, pattern="channels", **asked)
+
+
+def test_what_cannot_be_done_by_channels_is_refused(mlp, images):
+    with pytest.raises(InputError, match="cannot be reached by whole channels"):
+        compress(mlp, images[:64], Settings(0.99, pattern="channels"))
+    with pytest.raises(InputError, match="no channel of this network can leave"):
+        compress(mlp, images[:64], Settings(0.3, pattern="channels", only=("logits",)))
+    convex = Convex(lambda v: v[0])
+    with pytest.raises(InputError, match="no convex f and C"):
+        compress(mlp, images, Settings(0.3, pattern="channels", solver="clarabel"), convex=convex)
