@@ -19,14 +19,15 @@ INPUT_DTYPES = frozenset(
 DICTIONARY = (
     b'"kernel":[2,2],"name":"max_pool","pads_begin":[0,0],"pads_end":[0,0],"strides":[2,2]},"maps":[{"after":'
     b'[1,1],"before":[1,1],"dilations":[1,1],"kernel":[3,3],"map":"patches","strides":[1,1]}],"provenance":{"'
-    b'alpha":[0.0],"calibration":{"data_free":false,"samples":512,"sha256":"","source":"calibration.npz"},"no'
-    b'nzeros":,"rows":{"gap":e-07,"optimal":},"settings":{"allocation":"output","ignore":[],"kappa":0.99,"mat'
-    b'ching":"relaxed","nearest_rounds":2,"objective":"perspective","only":[],"solver":"native","states":"reg'
-    b'enerated","support":"network","target_sparsity":0.5,"targets":{},"values":"float32"},"sparsity":0.,"tea'
-    b'cher":{"file":"model.onnx","parameters":,"sha256":""},"total_sparsity":0.}}{"blocks":[{"bias":"float32"'
-    b',"name":"/Relu","phi":{"name":"relu"},"shape":[1],"terms":[{"source":0,"weight":{"columns":10,"count":,'
-    b'"exponents":[124,125,123,122,126,121],"rice":1,"unary":1}}]}],"certificate":{"bound":0.0,"kind":"acycli'
-    b'c"},"inputs":[{"name":"input","shape":[1]}],"outputs":[{"bias":"float32","name":"'
+    b'alpha":[0.0],"calibration":{"data_free":false,"mirrored":false,"samples":512,"sha256":"","source":"cali'
+    b'bration.npz"},"nonzeros":,"rows":{"gap":e-07,"optimal":},"settings":{"allocation":"output","augment":"m'
+    b'irror","ignore":[],"kappa":0.99,"matching":"relaxed","nearest_rounds":2,"objective":"perspective","only'
+    b'":[],"pattern":"unstructured","solver":"native","states":"regenerated","support":"network","target_spar'
+    b'sity":0.5,"targets":{},"values":"float32"},"sparsity":0.,"teacher":{"file":"model.onnx","parameters":,"'
+    b'sha256":""},"total_sparsity":0.}}{"blocks":[{"bias":"float32","name":"/Relu","phi":{"name":"relu"},"sha'
+    b'pe":[1],"terms":[{"source":0,"weight":{"columns":10,"count":,"exponents":[124,125,123,122,126,121],"ric'
+    b'e":1,"unary":1}}]}],"certificate":{"bound":0.0,"kind":"acyclic"},"inputs":[{"name":"input","shape":[1]}'
+    b'],"outputs":[{"bias":"float32","name":"'
 )
 
 

@@ -2,8 +2,9 @@
 
 usage: python tools/bench/patterns.py NETWORK.onnx CALIBRATION.npz EVALUATION.npz [--rounds 30]
 
-Magnitude keeps the largest groups of each block's own rows, channels those with the largest rows of each state.
-Times are onnxruntime's on the exported graph over those on the network, turn by turn, one thread, medians.
+Magnitude keeps the largest groups of each block's own rows, channels those with the largest rows of each
+state. Times are onnxruntime's on the exported graph over those on the network, turn by turn, one thread,
+medians.
 """
 
 import argparse
