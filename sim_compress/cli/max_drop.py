@@ -12,7 +12,7 @@ from sim_compress.cli import words
 from sim_compress.cli.console import OUT, note, warning
 from sim_compress.cli.job import Job, chosen_engine, loaded
 from sim_compress.cli.levels import LevelStages, level_name
-from sim_compress.cli.outcome import Run, evaluated, network_figures, report_of, saved, show
+from sim_compress.cli.outcome import Run, evaluated, network_figures, new_notes, report_of, saved, show
 from sim_compress.cli.stages import Stages
 from sim_compress.compression import STAGES, Compressed, Found, Settings, Tried, sparsest
 from sim_compress.errors import DataError
@@ -50,6 +50,8 @@ def _searched(
         stages.begin(STAGES[0])
         with chosen_engine(arguments) as engine:
             found = sparsest(job.teacher, job.inputs, settings, drop, bound, shown.update, engine)
+        for text in new_notes(job, found.compressed):
+            note(text)
         for text in found.compressed.outcomes.warnings:
             warning(text)
         stages.begin("save")

@@ -2,7 +2,7 @@
 
 import argparse
 import time
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -15,7 +15,16 @@ from sim_compress.cli import words
 from sim_compress.cli.console import OUT, note, plain, warning
 from sim_compress.cli.job import Job, chosen_engine, loaded
 from sim_compress.cli.levels import LevelStages, level_name, level_number
-from sim_compress.cli.outcome import Run, evaluated, network_figures, report_of, row_figures, saved, traced
+from sim_compress.cli.outcome import (
+    Run,
+    evaluated,
+    network_figures,
+    new_notes,
+    report_of,
+    row_figures,
+    saved,
+    traced,
+)
 from sim_compress.cli.output import SUFFIX, base
 from sim_compress.cli.stages import Stages
 from sim_compress.cli.tables import facts
@@ -82,16 +91,26 @@ def _swept(
         job = replace(job, predict=remembered(job.predict))
         this, shown = Run(arguments, job, network_figures(job), stages), LevelStages(stages)
         stages.begin(STAGES[0])
-        found: list[SweepLevel] = []
+        found, told = list[SweepLevel](), dict[str, None]()
         with chosen_engine(arguments) as engine:
             for compressed in sweep(job.teacher, job.inputs, settings, levels, shown.update, engine):
                 level = compressed.settings.target_sparsity
-                for text in compressed.outcomes.warnings:
-                    warning(f"{level_name(level)}: {text}")
+                told |= _told(job, compressed, level, told)
                 evaluation = evaluated(job, compressed, partial(shown.evaluated, level))
                 size = _kept(this, compressed, evaluation, artifact_path(output, level))
                 found.append(_level(compressed, evaluation, size))
-    return _report(this, settings, tuple(reversed(found)))
+    return _report(this, settings, tuple(reversed(found)), tuple(told))
+
+
+def _told(job: Job, compressed: Compressed, level: float, before: Container[str]) -> dict[str, None]:
+    """Notes and warnings of one level, shown where no level before it had them."""
+    notes = [text for text in new_notes(job, compressed) if text not in before]
+    warnings = [f"{level_name(level)}: {text}" for text in compressed.outcomes.warnings]
+    for text in notes:
+        note(text)
+    for text in warnings:
+        warning(text)
+    return dict.fromkeys([*notes, *warnings])
 
 
 def _kept(run: Run, compressed: Compressed, evaluation: Evaluation, path: Path) -> int:
@@ -116,7 +135,9 @@ def _level(compressed: Compressed, evaluation: Evaluation, size: int) -> SweepLe
     )
 
 
-def _report(run: Run, settings: Settings, levels: tuple[SweepLevel, ...]) -> SweepReport:
+def _report(
+    run: Run, settings: Settings, levels: tuple[SweepLevel, ...], told: tuple[str, ...]
+) -> SweepReport:
     job: Job = run.job
     asked = {name: value for name, value in asdict(settings).items() if name != "target_sparsity"}
     return SweepReport(
@@ -131,7 +152,7 @@ def _report(run: Run, settings: Settings, levels: tuple[SweepLevel, ...]) -> Swe
         seconds={"start": run.stages.begun - run.arguments.started, **run.stages.seconds},
         total_seconds=time.perf_counter() - run.arguments.started,
         peak_memory=peak_memory(),
-        notices=(*job.warnings, *job.notes),
+        notices=(*job.warnings, *job.notes, *told),
     )
 
 

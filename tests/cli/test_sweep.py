@@ -2,6 +2,7 @@
 
 import json
 import os
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 from sim_compress import load
 from sim_compress.artifact import read
 from sim_compress.cli import outcome, sweep
+from sim_compress.core import Status
 from sim_compress.report import read_report, sha256
 from sim_compress.report.chart import chart, check_drawing
 from tests.cli.networks import images, names, one_number
@@ -200,6 +202,23 @@ def test_without_matplotlib_figures_and_page_are_written_and_the_extra_is_named(
     assert any("sim-compress[plot]" in text for text in page.texts)
 
 
+def test_a_note_of_every_level_is_told_once_and_warnings_name_their_level(run, monkeypatch):
+    several = sweep.sweep
+
+    def noted(*arguments):
+        for compressed in several(*arguments):
+            outcomes = replace(compressed.outcomes, rows={Status.SWEEPS: 3}, gap=0.0)
+            yield replace(compressed, notes=("a choice was made",), outcomes=outcomes)
+
+    monkeypatch.setattr(sweep, "sweep", noted)
+    err = run("net.onnx", "--sweep", "20,80").err
+    assert err.count("note: a choice was made") == 1
+    assert [line for line in err.splitlines() if line.startswith("warning: 80 %: 3 row problems")]
+    notices = document()["notices"]
+    assert notices.count("a choice was made") == 1
+    assert [text[:4] for text in notices if "row problems" in text] == ["80 %", "20 %"]
+
+
 def test_an_interrupted_sweep_leaves_kept_levels_whole_and_nothing_else(run, folder, monkeypatch):
     measured = []
     measure = outcome.measure
@@ -231,12 +250,12 @@ def test_an_interrupted_sweep_leaves_the_older_figures(run, folder, monkeypatch)
 
 
 def test_a_disk_that_fills_up_is_one_message_and_no_partial_file(run, folder, monkeypatch):
-    replace = os.replace
+    rename = os.replace
 
     def full(source: Path, target: Path) -> None:
         if Path(target).suffix == ".html":
             raise OSError(28, "No space left on device", str(target))
-        replace(source, target)
+        rename(source, target)
 
     monkeypatch.setattr(os, "replace", full)
     code, _, err = run(*JOB)
