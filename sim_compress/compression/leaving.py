@@ -4,7 +4,7 @@ Every block's squared error has a price, measured once: what the outputs lose wh
 some of its columns.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,14 +14,19 @@ from sim_compress.compression.channels import STAYS, Channels, channels
 from sim_compress.compression.output_error import Trial, some_inputs
 from sim_compress.compression.rows import with_rows
 from sim_compress.compression.tasks import Planned
-from sim_compress.core import Block, Reader, eliminate, refit
+from sim_compress.core import Block, Reader, eliminate
+from sim_compress.core.refit import RIDGE
 from sim_compress.errors import InputError
 from sim_compress.model import Affine, ImplicitModel
 from sim_compress.model.maps import Array
 from sim_compress.states import Teacher, row_groups
 
-# Part of a block's entries that it gives up to find its price.
-TRIED = 0.25
+# Parts of a block's entries that it gives up to find its price, until its error is this part of its variance.
+TRIED = (0.25, 0.5, 0.75, 1.0)
+SEEN = 1e-3
+# Powers of a set's size by which its cost is divided. Errors of many blocks do not just add: narrow blocks,
+# whose sets are small, cannot repair what those before them lose. The outputs tell which power is best.
+POWERS = (1.0, 1.5, 2.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,10 +36,12 @@ class Leaving:
     Attributes:
         channels: the sets that can leave.
         readers: block or output name -> its row groups, with the price of their error.
+        error: of the outputs when some sets leave and rows are fitted to the teacher's states.
     """
 
     channels: Channels
     readers: Mapping[str, tuple[Reader, ...]]
+    error: Callable[[NDArray[np.bool_]], float]
 
 
 def leaving(
@@ -59,10 +66,14 @@ def leaving(
     trial = Trial(teacher, some_inputs(teacher.model, inputs, len(readers)))
     priced: dict[str, tuple[Reader, ...]] = {}
     for name, own in readers.items():
-        price = _price(name, affines[name], own, found.count, blocks[name], trial)
+        price = _price(name, affines[name], own, found.count, trial)
         priced[name] = tuple(replace(r, price=price) for r in own)
         progress(len(priced) / len(readers))
-    return Leaving(found, priced)
+
+    def error(gone: NDArray[np.bool_]) -> float:
+        return trial.error({n: _fitted(affines[n], own, gone) for n, own in readers.items()})
+
+    return Leaving(found, priced, error)
 
 
 def _readers(name: str, affine: Affine, blocks: tuple[Block, ...], found: Channels) -> tuple[Reader, ...]:
@@ -76,25 +87,29 @@ def _readers(name: str, affine: Affine, blocks: tuple[Block, ...], found: Channe
     )
 
 
-def _price(
-    name: str,
-    affine: Affine,
-    readers: tuple[Reader, ...],
-    sets: int,
-    blocks: tuple[Block, ...],
-    trial: Trial,
-) -> float:
+def _price(name: str, affine: Affine, readers: tuple[Reader, ...], sets: int, trial: Trial) -> float:
     """Error of the outputs for each unit of the block's own, when some of its columns leave."""
     alone = [replace(r, rows=np.full_like(r.rows, STAYS)) for r in readers]
     entries = eliminate(alone, sets, np.iinfo(np.int64).max).entries
-    tried = eliminate(alone, sets, int((1 - TRIED) * entries))
-    if tried.error <= 0:
-        return 0.0
+    variance = sum(float((r.problems.row_scale**2 * r.problems.c).sum()) for r in readers)
+    for part in TRIED:
+        tried = eliminate(alone, sets, round((1 - part) * entries))
+        if tried.error > SEEN * variance:
+            return trial.error({name: _fitted(affine, alone, tried.gone)}) / tried.error
+    # Nothing that can leave says anything here.
+    return 0.0
+
+
+def _fitted(affine: Affine, readers: Sequence[Reader], gone: NDArray[np.bool_]) -> Affine:
+    """The block's rows on the columns that stay, by least squares on the teacher's states."""
     rows = []
-    for reader, block in zip(alone, blocks, strict=True):
-        support = np.broadcast_to(_stays(reader.columns, tried.gone), block.problems.g.shape)
-        rows.append(block.problems.to_network(refit(block.problems, support, block.ball)))
-    return trial.error(name, with_rows(affine, rows)) / tried.error
+    for reader in readers:
+        problems, stays = reader.problems, np.flatnonzero(_stays(reader.columns, gone))
+        V = np.zeros_like(problems.g)
+        H = problems.H[np.ix_(stays, stays)] + RIDGE * np.eye(len(stays))
+        V[:, stays] = np.linalg.solve(H, problems.g[:, stays].T).T
+        rows.append(problems.to_network(V * _stays(reader.rows, gone)[:, None]))
+    return with_rows(affine, rows)
 
 
 def remaining(
@@ -114,7 +129,9 @@ def remaining(
     readers = [r for own in known.readers.values() for r in own]
     present = sum(a.nnz for n, a in model.affines() if n in known.readers)
     states = [known.channels.rows[b.name] for b in model.blocks]
-    found = eliminate(readers, known.channels.count, round((1 - target) * present), states)
+    count = round((1 - target) * present)
+    tried = [eliminate(readers, known.channels.count, count, states, power) for power in POWERS]
+    found = min(tried, key=lambda way: (way.exhausted, known.error(way.gone)))
     if found.exhausted:
         raise InputError(
             f"a sparsity of {100 * target:g} % cannot be reached by whole channels: without all that can "

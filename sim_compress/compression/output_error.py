@@ -63,7 +63,7 @@ def output_curves(
     ]
     trial = Trial(teacher, some_inputs(teacher.model, inputs, len(levels)))
     errors: dict[str, list[tuple[int, float]]] = {name: [] for name in affines}
-    found = in_order(lambda i: trial.error(levels[i].name, levels[i].affine), len(levels))
+    found = in_order(lambda i: trial.error({levels[i].name: levels[i].affine}), len(levels))
     for number, (level, error) in enumerate(zip(levels, found, strict=True)):
         errors[level.name].append((level.count, error))
         progress((number + 1) / len(levels))
@@ -128,7 +128,7 @@ def some_inputs(model: ImplicitModel, inputs: Mapping[str, Array], passes: int) 
 
 
 class Trial:
-    """The teacher's states on a few inputs, and what the outputs become when one block has other rows."""
+    """The teacher's states on a few inputs, and what the outputs become when some blocks have other rows."""
 
     def __init__(self, teacher: Teacher, inputs: Mapping[str, Array]) -> None:
         self._model = teacher.model
@@ -140,30 +140,28 @@ class Trial:
             o.name: preactivation(o.affine, self._values, dense_product) for o in self._model.outputs
         }
 
-    def error(self, name: str, rows: Affine) -> float:
-        """Squared error of all outputs relative to their variance, with one block's or output's new rows."""
+    def error(self, rows: Mapping[str, Affine]) -> float:
+        """Squared error of all outputs relative to their variance, with new rows of some blocks."""
         values, changed = dict(self._values), set[str]()
         for stage in self._stages:
-            fresh = _with(stage, name, rows)
+            fresh = _with(stage, rows)
             if fresh is not stage or changed & _sources(stage):
                 values |= settle(fresh, values)
                 changed |= {b.name for b in stage.blocks}
         total = 0.0
         for output in self._model.outputs:
-            affine = rows if output.name == name else output.affine
-            if output.name == name or changed & {t.source for t in affine.terms}:
+            affine = rows.get(output.name, output.affine)
+            if output.name in rows or changed & {t.source for t in affine.terms}:
                 y, wanted = preactivation(affine, values, dense_product), self._outputs[output.name]
                 total += float(np.mean((y - wanted) ** 2, dtype=np.float64)) / _variance(wanted)
         return total
 
 
-def _with(stage: Stage, name: str, rows: Affine) -> Stage:
-    """The stage with one block's new rows, itself where the block is not in it."""
-    if all(b.name != name for b in stage.blocks):
+def _with(stage: Stage, rows: Mapping[str, Affine]) -> Stage:
+    """The stage with the new rows of its blocks, itself where it has none of them."""
+    if not any(b.name in rows for b in stage.blocks):
         return stage
-    return replace(
-        stage, blocks=tuple(replace(b, affine=rows) if b.name == name else b for b in stage.blocks)
-    )
+    return replace(stage, blocks=tuple(replace(b, affine=rows.get(b.name, b.affine)) for b in stage.blocks))
 
 
 def _sources(stage: Stage) -> set[str]:

@@ -54,7 +54,7 @@ class Elimination:
 
 
 def eliminate(
-    readers: Sequence[Reader], sets: int, count: int, states: Sequence[Numbers] = ()
+    readers: Sequence[Reader], sets: int, count: int, states: Sequence[Numbers] = (), power: float = 1.0
 ) -> Elimination:
     """Take out sets until no more than `count` entries stay, or none of those left is that small.
 
@@ -63,6 +63,7 @@ def eliminate(
         sets: how many there are.
         count: entries and biases of rows to keep.
         states: for each state the sets of its channels; one channel of each state stays.
+        power: of a set's entries, by which its cost is divided: above 1 large sets leave sooner.
     """
     left = [_Left(reader, sets) for reader in readers]
     users = [[r for r in left if r.has[s]] for s in range(sets)]
@@ -79,7 +80,7 @@ def eliminate(
             exhausted = not free.any()
             break
         cost = np.sum([r.cost for r in left], axis=0)
-        number = int(np.argmin(np.where(fits, cost / np.maximum(size, 1), np.inf)))
+        number = int(np.argmin(np.where(fits, cost / np.maximum(size, 1.0) ** power, np.inf)))
         gone[number] = True
         error += float(cost[number])
         room = room - [own[number] for own in channels]

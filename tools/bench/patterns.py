@@ -1,10 +1,10 @@
 """Accuracy under patterns of hardware: this tool, no pattern, and magnitude without refit; time of channels.
 
-usage: python tools/bench/patterns.py NETWORK.onnx CALIBRATION.npz EVALUATION.npz [--rounds 30]
+usage: python tools/bench/patterns.py NETWORK.onnx CALIBRATION.npz EVALUATION.npz [--only PATTERN ...]
 
 Magnitude keeps the largest groups of each block's own rows, channels those with the largest rows of each
 state. Times are onnxruntime's on the exported graph over those on the network, turn by turn, one thread,
-medians.
+medians; batches of 1 and 64.
 """
 
 import argparse
@@ -27,7 +27,7 @@ CASES = (
     ("block:1x4", 0.7),
     *(("channels", level) for level in (0.2, 0.3, 0.5)),
 )
-BATCHES = (1, 64)
+BATCHES, ROUNDS = (1, 64), 30
 
 
 def session(graph) -> ort.InferenceSession:
@@ -42,9 +42,9 @@ def accuracy(run: ort.InferenceSession, images: np.ndarray, labels: np.ndarray) 
     return 100 * float(np.mean(np.concatenate(scores).argmax(1) == labels))
 
 
-def ratio(ours: ort.InferenceSession, theirs: ort.InferenceSession, batch: np.ndarray, rounds: int) -> float:
+def ratio(ours: ort.InferenceSession, theirs: ort.InferenceSession, batch: np.ndarray) -> float:
     spent: list[list[float]] = [[], []]
-    for _ in range(rounds):
+    for _ in range(ROUNDS):
         for run, times in zip((ours, theirs), spent, strict=True):
             begun = time.perf_counter()
             run.run(None, {run.get_inputs()[0].name: batch})
@@ -61,7 +61,7 @@ def with_affines(model: ImplicitModel, change) -> ImplicitModel:
 
 def masked(affine: Affine, mask) -> Affine:
     """The teacher's rows where mask(group, W) is true; biases stay."""
-    bias = np.zeros(affine.rows) if affine.bias is None else affine.bias
+    bias = np.zeros(affine.rows) if affine.bias is None else affine.bias.astype(np.float64)
     rows = [(g, teacher_rows(affine, g)) for g in row_groups(affine)]
     return with_rows(affine, [(W * mask(g, W), bias[g.rows]) for g, W in rows])
 
@@ -110,20 +110,20 @@ def main() -> None:
     parser.add_argument("network")
     parser.add_argument("calibration")
     parser.add_argument("evaluation")
-    parser.add_argument("--rounds", type=int, default=30)
+    parser.add_argument("--only", nargs="+", default=[pattern for pattern, _ in CASES])
     args = parser.parse_args()
     calibration, evaluation = dict(np.load(args.calibration)), np.load(args.evaluation)
     teacher, dense = open_teacher(args.network), session(args.network)
     images, labels = evaluation[teacher.model.inputs[0].name].astype(np.float32), evaluation["labels"]
     print(f"dense: {accuracy(dense, images, labels):.2f}")
-    for pattern, level in CASES:
+    for pattern, level in (case for case in CASES if case[0] in args.only):
         begun = time.perf_counter()
         result = compress(teacher, calibration, Settings(level, pattern=pattern))
         spent = time.perf_counter() - begun
         run = session(to_onnx(result.model).SerializeToString())
         plain = session(to_onnx(magnitude(teacher.model, pattern, level)).SerializeToString())
         found, without = (accuracy(r, images, labels) for r in (run, plain))
-        times = [ratio(run, dense, images[:size], args.rounds) for size in BATCHES]
+        times = [ratio(run, dense, images[:size]) for size in BATCHES]
         print(
             f"{pattern:13} {100 * level:.0f} %: sparsity {100 * result.sparsity:.2f}, accuracy {found:.2f}, "
             f"magnitude {without:.2f}; time x {times[0]:.2f} {times[1]:.2f}; {spent:.0f} s",
