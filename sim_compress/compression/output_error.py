@@ -27,13 +27,17 @@ FEWEST, MOST = 4, 32
 TINY = 1e-6
 
 
+# A block, a step of its paths and how many inputs it was tried on -> error of the outputs.
+Trials = Mapping[tuple[str, int, int], float]
+
+
 @dataclass(frozen=True)
 class _Level:
-    """One block's rows at one level."""
+    """One block's rows at one step of its paths."""
 
     name: str
     count: int
-    affine: Affine
+    step: int
 
 
 def output_curves(
@@ -44,8 +48,9 @@ def output_curves(
     paths: Mapping[str, tuple[Path, ...]],
     projections: Mapping[str, tuple[Projection, ...]],
     progress: Callable[[float], None],
-) -> dict[str, Curve]:
-    """Block or output name -> error of the outputs against the entries the block keeps.
+    known: Trials,
+) -> tuple[dict[str, Curve], Trials]:
+    """Block or output name -> error of the outputs against the entries the block keeps; and every trial.
 
     Args:
         teacher: the network.
@@ -55,20 +60,28 @@ def output_curves(
         paths: of every row group.
         projections: onto the supports that they may have.
         progress: called with the finished part in [0, 1].
+        known: trials with shorter paths, which are not made again.
     """
-    levels = [
-        level
-        for name, affine in affines.items()
-        for level in _levels(name, affine, blocks[name], paths[name], projections[name])
-    ]
-    trial = Trial(teacher, some_inputs(teacher.model, inputs, len(levels)))
+    levels = [level for name in affines for level in _levels(name, paths[name])]
+    few = some_inputs(teacher.model, inputs, len(levels))
+    samples = len(next(iter(few.values())))
+    new = [level for level in levels if (level.name, level.step, samples) not in known]
+    trials, trial = dict(known), Trial(teacher, few)
+
+    def rows(level: _Level) -> Affine:
+        name, own = level.name, blocks[level.name]
+        return _rows(affines[name], own, _supports(own, paths[name], projections[name], level.step))
+
+    fresh = [rows(level) for level in new]
+    found = in_order(lambda i: trial.error({new[i].name: fresh[i]}), len(new))
+    for number, (level, error) in enumerate(zip(new, found, strict=True)):
+        trials[level.name, level.step, samples] = error
+        progress((number + 1) / len(new))
     errors: dict[str, list[tuple[int, float]]] = {name: [] for name in affines}
-    found = in_order(lambda i: trial.error({levels[i].name: levels[i].affine}), len(levels))
-    for number, (level, error) in enumerate(zip(levels, found, strict=True)):
-        errors[level.name].append((level.count, error))
-        progress((number + 1) / len(levels))
+    for level in levels:
+        errors[level.name].append((level.count, trials[level.name, level.step, samples]))
     sizes = {name: sum(p.rows.size for p in own) for name, own in paths.items()}
-    return {name: _curve(sizes[name], measured) for name, measured in errors.items()}
+    return {name: _curve(sizes[name], measured) for name, measured in errors.items()}, trials
 
 
 def _curve(size: int, measured: Sequence[tuple[int, float]]) -> Curve:
@@ -76,25 +89,16 @@ def _curve(size: int, measured: Sequence[tuple[int, float]]) -> Curve:
     return Curve(size, counts, errors)
 
 
-def _levels(
-    name: str,
-    affine: Affine,
-    blocks: Sequence[Block],
-    paths: Sequence[Path],
-    projections: Sequence[Projection],
-) -> list[_Level]:
-    """The block's rows where its paths come nearest to each density."""
-    if not blocks:
+def _levels(name: str, paths: Sequence[Path]) -> list[_Level]:
+    """The steps where a block's paths come nearest to each density."""
+    if not paths:
         return []
     counts = np.sum([p.counts for p in paths], axis=0)
     size = sum(p.rows.size for p in paths)
     steps = {int(np.argmin(np.abs(counts - density * size))) for density in DENSITIES}
     # One level for each count; rows of zeros have no logarithm of a count to offer.
     distinct = {int(counts[step]): step for step in sorted(steps) if counts[step]}
-    return [
-        _Level(name, count, _rows(affine, blocks, _supports(blocks, paths, projections, step)))
-        for count, step in distinct.items()
-    ]
+    return [_Level(name, count, step) for count, step in distinct.items()]
 
 
 def _supports(

@@ -13,7 +13,7 @@ from sim_compress.compression.convex import constrained
 from sim_compress.compression.exact import matched
 from sim_compress.compression.leaving import Leaving, leaving, remaining
 from sim_compress.compression.outcomes import Outcomes, outcomes
-from sim_compress.compression.output_error import output_curves
+from sim_compress.compression.output_error import Trials, output_curves
 from sim_compress.compression.patterns import CHANNELS, Pattern, pattern_of
 from sim_compress.compression.rows import Limits, row_limits, row_problems
 from sim_compress.compression.scope import Part, parts
@@ -51,6 +51,7 @@ class Survey:
         fixed: entries that the pattern keeps of every row group; none where the target says how many.
         paths: of every row group, on one grid of alphas; none where rows are matched exactly.
         curves: output error against entries kept; none where the allocation does not ask for it.
+        trials: what the curves are made of, for those of longer paths.
         leaving: the channels that can leave, where the pattern asks for whole ones.
     """
 
@@ -61,6 +62,7 @@ class Survey:
     fixed: Mapping[str, tuple[int, ...]]
     paths: Mapping[str, tuple[Path, ...]]
     curves: Mapping[str, Curve]
+    trials: Trials = field(default_factory=dict)
     leaving: Leaving | None = None
 
 
@@ -124,11 +126,11 @@ def survey(
     paths = _paths(known, count, lambda part: progress("allocation", SURVEYED * part / 2))
     if known.paths and _steps(paths) == _steps(known.paths):
         return known
-    curves: Mapping[str, Curve] = {}
-    if allocation == "output":
-        measured = partial(output_curves, teacher, known.affines, inputs, blocks, paths, known.projections)
-        curves = measured(lambda part: progress("allocation", SURVEYED * (1 + part) / 2))
-    return replace(known, paths=paths, curves=curves)
+    if allocation != "output":
+        return replace(known, paths=paths)
+    measured = partial(output_curves, teacher, known.affines, inputs, blocks, paths, known.projections)
+    curves, trials = measured(lambda part: progress("allocation", SURVEYED * (1 + part) / 2), known.trials)
+    return replace(known, paths=paths, curves=curves, trials=trials)
 
 
 def _moments(

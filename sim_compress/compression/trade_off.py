@@ -61,8 +61,8 @@ def sweep(
 ) -> Iterator[Compressed]:
     """The network compressed to every level, the sparsest first, over one survey.
 
-    Grams are computed once, alpha paths go on from level to level, and output errors are measured again
-    only where they have. Each level is what `compress` gives with that target, to the byte.
+    Grams are computed once, alpha paths go on from level to level, and output errors are measured where the
+    paths are new. Each level is what `compress` gives with that target, to the byte.
 
     Args:
         network, inputs, engine, convex, input_shapes: as for `compress`.

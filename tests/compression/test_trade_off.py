@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sim_compress import Settings, Teacher, compress, open_teacher, sparsest, sweep
-from sim_compress.compression import planning, trade_off
+from sim_compress.compression import output_error, planning, trade_off
 from sim_compress.compression.checks import highest_sparsity, weights_to_keep
 from sim_compress.errors import InputError
 from tests.cli.networks import classifier, images
@@ -83,6 +83,25 @@ def test_paths_that_are_gone_on_with_are_those_traced_at_once(small):
         np.testing.assert_array_equal(fresh.curves[name].errors, further.curves[name].errors)
     # Nothing is done twice where the paths are long enough.
     assert traced(0.85, known := traced(0.9)) is known
+
+
+def test_blocks_are_tried_again_only_where_their_paths_have_grown(small, monkeypatch):
+    tried = []
+    error = output_error.Trial.error
+
+    def counted(trial, rows):
+        tried.extend(rows)
+        return error(trial, rows)
+
+    monkeypatch.setattr(output_error.Trial, "error", counted)
+    assert len(list(sweep(small, images(), Settings(0.5), LEVELS))) == len(LEVELS)
+    together = len(tried)
+    for level in LEVELS:
+        tried.clear()
+        compress(small, images(), Settings(level))
+        together -= len(tried)
+    # At most as many as all levels would make on their own, less those that two of them share.
+    assert together < -len(tried)
 
 
 def test_progress_names_the_level(small):
