@@ -190,11 +190,11 @@ def _compress() -> Parser:
     parser.add_argument(
         "--pattern",
         default=UNSTRUCTURED,
-        metavar="N:M|block:RxC|channels",
+        metavar="N:M|block:RxC|channels[:N]",
         help="what hardware asks of supports: at most N of every M neighbours in a row, as 2:4, or tiles of "
         "R rows times C neighbours kept or dropped together, as block:1x4; neighbours are consecutive "
         "inputs, of a convolution consecutive input channels. With channels whole rows and columns leave, so "
-        "states and the exported graph shrink (default: %(default)s)",
+        "states and the exported graph shrink; channels:8 keeps multiples of 8 (default: %(default)s)",
     )
     parser.add_argument(
         "--values",

@@ -14,7 +14,7 @@ from sim_compress.compression.channels import STAYS, Channels, channels
 from sim_compress.compression.output_error import Trial, some_inputs
 from sim_compress.compression.rows import with_rows
 from sim_compress.compression.tasks import Planned
-from sim_compress.core import Block, Reader, eliminate
+from sim_compress.core import Block, Order, Reader, eliminate
 from sim_compress.core.refit import RIDGE
 from sim_compress.errors import InputError
 from sim_compress.model import Affine, ImplicitModel
@@ -113,7 +113,11 @@ def _fitted(affine: Affine, readers: Sequence[Reader], gone: NDArray[np.bool_]) 
 
 
 def remaining(
-    known: Leaving, model: ImplicitModel, blocks: Mapping[str, tuple[Block, ...]], target: float
+    known: Leaving,
+    model: ImplicitModel,
+    blocks: Mapping[str, tuple[Block, ...]],
+    target: float,
+    multiple: int,
 ) -> tuple[dict[str, tuple[Planned, ...]], dict[str, NDArray[np.bool_]]]:
     """Full rows on the channels that stay, and which channels of every block do.
 
@@ -122,6 +126,7 @@ def remaining(
         model: the teacher's.
         blocks: the row problems of the blocks that are compressed.
         target: part of their parameters that leaves, as near as whole channels come to it from below.
+        multiple: of which the channels of a state are to be, as far as they leave.
 
     Raises:
         InputError: so much cannot leave.
@@ -130,7 +135,9 @@ def remaining(
     present = sum(a.nnz for n, a in model.affines() if n in known.readers)
     states = [known.channels.rows[b.name] for b in model.blocks]
     count = round((1 - target) * present)
-    tried = [eliminate(readers, known.channels.count, count, states, power) for power in POWERS]
+    families = _families(states, known.channels.count)
+    orders = [Order(power, families, multiple) for power in POWERS]
+    tried = [eliminate(readers, known.channels.count, count, states, order) for order in orders]
     found = min(tried, key=lambda way: (way.exhausted, known.error(way.gone)))
     if found.exhausted:
         raise InputError(
@@ -142,6 +149,12 @@ def remaining(
         for n, own in known.readers.items()
     }
     return groups, {b.name: _stays(known.channels.rows[b.name], found.gone) for b in model.blocks}
+
+
+def _families(states: Sequence[NDArray[np.int64]], sets: int) -> NDArray[np.int64]:
+    """Number of the sets that have channels in the same states, for each set."""
+    member = np.array([np.bincount(s[s >= 0], minlength=sets) for s in states])
+    return np.unique(member, axis=1, return_inverse=True)[1].ravel()
 
 
 def _planned(block: Block, reader: Reader, gone: NDArray[np.bool_]) -> Planned:

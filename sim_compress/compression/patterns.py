@@ -20,7 +20,7 @@ from sim_compress.states import RowGroup
 
 UNSTRUCTURED = "unstructured"
 CHANNELS = "channels"
-KNOWN = f"{UNSTRUCTURED}, N:M as 2:4, block:RxC as block:1x4, or {CHANNELS}"
+KNOWN = f"{UNSTRUCTURED}, N:M as 2:4, block:RxC as block:1x4, or {CHANNELS}, or {CHANNELS}:N as {CHANNELS}:8"
 
 
 class Pattern(Protocol):
@@ -86,7 +86,7 @@ def pattern_of(text: str) -> Pattern:
     Raises:
         InputError: it is none, with those there are.
     """
-    if text in (UNSTRUCTURED, CHANNELS):
+    if text == UNSTRUCTURED or channel_multiple(text):
         return Unstructured()
     if found := re.fullmatch(r"(\d+):(\d+)", text):
         n, m = map(int, found.groups())
@@ -99,6 +99,12 @@ def pattern_of(text: str) -> Pattern:
             return Tiles(r, c)
         raise InputError(f"the pattern {text} has blocks without entries: expected block:RxC from 1x1 on")
     raise InputError(f"unknown pattern {text!r}; choose {KNOWN}")
+
+
+def channel_multiple(text: str) -> int:
+    """Of what the channels of a state are to be a multiple where whole ones leave; 0 for other patterns."""
+    found = re.fullmatch(rf"{CHANNELS}(?::(\d+))?", text)
+    return int(found[1] or 1) if found else 0
 
 
 def neighbours(affine: Affine, group: RowGroup, length: int) -> Numbers:

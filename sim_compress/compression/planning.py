@@ -14,7 +14,7 @@ from sim_compress.compression.exact import matched
 from sim_compress.compression.leaving import Leaving, leaving, remaining
 from sim_compress.compression.outcomes import Outcomes, outcomes
 from sim_compress.compression.output_error import Trials, output_curves
-from sim_compress.compression.patterns import CHANNELS, Pattern, pattern_of
+from sim_compress.compression.patterns import Pattern, channel_multiple, pattern_of
 from sim_compress.compression.rows import Limits, row_limits, row_problems
 from sim_compress.compression.scope import Part, parts
 from sim_compress.compression.settings import Settings
@@ -112,10 +112,10 @@ def survey(
         inside = {n for part in scope for n in part.names}
         affines = {n: a for n, a in affines.items() if n in inside}
         known = _moments(teacher, affines, inputs, settings, partial(progress, "states"))
-        if settings.pattern == CHANNELS:
+        if channel_multiple(settings.pattern):
             told = partial(progress, "allocation")
             return replace(known, leaving=leaving(teacher, affines, inputs, known.blocks, told))
-    if settings.matching == "exact" or settings.pattern == CHANNELS:
+    if settings.matching == "exact" or channel_multiple(settings.pattern):
         return known
     blocks = known.blocks
     allocation = _allocation(settings, convex)
@@ -144,7 +144,7 @@ def _moments(
     limits = row_limits(teacher.model, settings.kappa)
     grams = baseline_grams(teacher, affines, inputs, progress)
     blocks = {n: row_blocks(Visit(n, a, grams[n]), settings, limits) for n, a in affines.items()}
-    if settings.pattern == CHANNELS:
+    if channel_multiple(settings.pattern):
         return Survey(affines, limits, blocks, {}, {}, {}, {})
     pattern = pattern_of(settings.pattern)
     projections = {n: tuple(pattern.projection(a, g) for g in row_groups(a)) for n, a in affines.items()}
@@ -183,7 +183,13 @@ def plan(
         SolverError: rows that no row matches exactly, or that C leaves no room.
     """
     if known.leaving is not None:
-        stays, channels = remaining(known.leaving, teacher.model, known.blocks, settings.target_sparsity)
+        stays, channels = remaining(
+            known.leaving,
+            teacher.model,
+            known.blocks,
+            settings.target_sparsity,
+            channel_multiple(settings.pattern),
+        )
         progress("allocation", 1.0)
         return Plan(settings, known, (), stays, outcomes(()), channels)
     scope = parts(teacher.model, teacher.nodes, settings)

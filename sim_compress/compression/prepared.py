@@ -7,7 +7,7 @@ from sim_compress.compression.calibration import Calibration, opened
 from sim_compress.compression.checks import check_calibration, check_exact
 from sim_compress.compression.full_support import widened
 from sim_compress.compression.mirroring import MIRRORED, mirrored
-from sim_compress.compression.patterns import CHANNELS
+from sim_compress.compression.patterns import channel_multiple
 from sim_compress.compression.planning import Progress, Survey, survey
 from sim_compress.compression.settings import Settings
 from sim_compress.core import Convex
@@ -54,7 +54,7 @@ def prepared(
     chosen = solver(settings.solver)
     if convex is not None and chosen.name == NATIVE:
         raise InputError("a convex f and C of your own need a conic solver: Settings(..., solver='clarabel')")
-    if convex is not None and settings.pattern == CHANNELS:
+    if convex is not None and channel_multiple(settings.pattern):
         raise InputError("rows of whole channels are least squares: they have no convex f and C of your own")
     teacher, arrays, notes = opened(network, inputs, input_shapes)
     calibration = check_calibration(teacher, arrays)

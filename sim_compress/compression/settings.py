@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from sim_compress.compression.patterns import CHANNELS, UNSTRUCTURED, pattern_of
+from sim_compress.compression.patterns import UNSTRUCTURED, channel_multiple, pattern_of
 from sim_compress.errors import InputError
 from sim_compress.model import VALUES
 
@@ -60,7 +60,8 @@ class Settings:
             several that match a block the last one counts.
         pattern: what supports must look like: `unstructured`; `N:M`, at most N of every M neighbours in a
             row, which fixes the sparsity; `block:RxC`, tiles of R rows times C neighbours kept or dropped
-            together; `channels`, whole rows and columns, so that states shrink. Neighbours are consecutive
+            together; `channels`, whole rows and columns, so that states
+            shrink, and `channels:N`, which keeps multiples of N of them. Neighbours are consecutive
             inputs, of a convolution consecutive input channels.
         values: format that every weight and bias is rounded to: `float32`, `float16` or `bfloat16`.
 
@@ -107,11 +108,12 @@ def _check_structure(settings: Settings) -> None:
         raise InputError(
             f"exact matching decides the supports itself: no pattern {settings.pattern}; use relaxed matching"
         )
-    if settings.pattern == CHANNELS and settings.support == "full":
+    whole = bool(channel_multiple(settings.pattern))
+    if whole and settings.support == "full":
         raise InputError(
             "full support reads every state: no channel can leave; use the support of the network"
         )
-    if settings.pattern == CHANNELS and settings.targets:
+    if whole and settings.targets:
         raise InputError("channels leave across blocks: they have one target, and none by name")
     if (removed := pattern.sparsity) is None:
         return

@@ -1,7 +1,7 @@
 """The numerical core: row problems from second moments, their solvers, supports and refits."""
 
 from sim_compress.core.allocation import Allocation, Block, allocate, trace
-from sim_compress.core.elimination import Elimination, Reader, eliminate
+from sim_compress.core.elimination import Elimination, Order, Reader, eliminate
 from sim_compress.core.gram import Gram
 from sim_compress.core.path import Path, path
 from sim_compress.core.patterns import Projection, Quota, Tied, largest
@@ -26,6 +26,7 @@ __all__ = [
     "Curve",
     "Elimination",
     "Gram",
+    "Order",
     "Path",
     "Penalty",
     "Projection",

@@ -53,8 +53,27 @@ class Elimination:
     exhausted: bool
 
 
+@dataclass(frozen=True, eq=False)
+class Order:
+    """In which order sets leave.
+
+    Attributes:
+        power: of a set's entries, by which its cost is divided: above 1 large sets leave sooner.
+        families: (sets,) number of each set's family; a family each if not given.
+        multiple: of which families keep their size: so many sets of one leave at once.
+    """
+
+    power: float = 1.0
+    families: Numbers | None = None
+    multiple: int = 1
+
+
 def eliminate(
-    readers: Sequence[Reader], sets: int, count: int, states: Sequence[Numbers] = (), power: float = 1.0
+    readers: Sequence[Reader],
+    sets: int,
+    count: int,
+    states: Sequence[Numbers] = (),
+    order: Order = Order(),
 ) -> Elimination:
     """Take out sets until no more than `count` entries stay, or none of those left is that small.
 
@@ -63,31 +82,41 @@ def eliminate(
         sets: how many there are.
         count: entries and biases of rows to keep.
         states: for each state the sets of its channels; one channel of each state stays.
-        power: of a set's entries, by which its cost is divided: above 1 large sets leave sooner.
+        order: which set leaves next.
     """
     left = [_Left(reader, sets) for reader in readers]
     users = [[r for r in left if r.has[s]] for s in range(sets)]
-    channels = [np.bincount(s[s >= 0], minlength=sets) for s in states]
+    channels = np.array([np.bincount(s[s >= 0], minlength=sets) for s in states]).reshape(-1, sets)
     room = np.array([len(s) for s in states])
+    families = np.arange(sets) if order.families is None else order.families
     gone, error, exhausted = np.zeros(sets, bool), 0.0, False
     entries = sum(r.entries for r in left)
     while entries > count:
-        last = [own >= size for own, size in zip(channels, room, strict=True)]
-        free = ~np.any([gone, *last], axis=0)
-        size = np.sum([r.size for r in left], axis=0)
-        fits = free & (size <= entries - count) & (size > 0)
-        if not fits.any():
-            exhausted = not free.any()
+        size, cost = (np.sum([getattr(r, what) for r in left], axis=0) for what in ("size", "cost"))
+        score = cost / np.maximum(size, 1.0) ** order.power
+        ways = _ways(families, ~gone & (size > 0), score, order.multiple)
+        ways = [w for w in ways if np.all(channels[:, w].sum(axis=1) < room)]
+        fitting = [w for w in ways if size[w].sum() <= entries - count]
+        if not fitting:
+            exhausted = not ways
             break
-        cost = np.sum([r.cost for r in left], axis=0)
-        number = int(np.argmin(np.where(fits, cost / np.maximum(size, 1.0) ** power, np.inf)))
-        gone[number] = True
-        error += float(cost[number])
-        room = room - [own[number] for own in channels]
-        for reader in users[number]:
-            reader.take(number)
+        best = min(fitting, key=lambda w: cost[w].sum() / size[w].sum() ** order.power)
+        for number in best:
+            error += sum(float(r.cost[number]) for r in users[number])
+            for reader in users[number]:
+                reader.take(number)
+        gone[best] = True
+        room = room - channels[:, best].sum(axis=1)
         entries = sum(r.entries for r in left)
     return Elimination(gone, error, entries, exhausted)
+
+
+def _ways(families: Numbers, free: NDArray[np.bool_], score: Matrix, multiple: int) -> list[Numbers]:
+    """What could leave next: of each family the sets of least score, so that a multiple of them stays."""
+    candidates = np.flatnonzero(free)
+    ranked = candidates[np.lexsort((score[candidates], families[candidates]))]
+    own = np.split(ranked, np.flatnonzero(np.diff(families[ranked])) + 1)
+    return [w[: len(w) % multiple or multiple] for w in own if len(w)]
 
 
 class _Left:

@@ -186,3 +186,9 @@ def test_what_cannot_be_done_by_channels_is_refused(mlp, images):
     convex = Convex(lambda v: v[0])
     with pytest.raises(InputError, match="no convex f and C"):
         compress(mlp, images, Settings(0.3, pattern="channels", solver="clarabel"), convex=convex)
+
+
+def test_states_keep_multiples_of_channels_where_asked(mlp, images):
+    result = compress(mlp, images[:128], Settings(0.4, pattern="channels:8"))
+    assert all(b.shape[0] % 8 == 0 for b in result.model.blocks)
+    assert sum(b.shape[0] for b in result.model.blocks) < 112

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sim_compress.core import Reader, eliminate, refit
+from sim_compress.core import Order, Reader, eliminate, refit
 from sim_compress.core.elimination import NONE
 from tests.core.problems import row_problems
 
@@ -88,3 +88,12 @@ def test_constant_features_count_as_no_entries():
     found = eliminate([replace(r, problems=problems)], 6, 5 * 21)
     assert not found.gone.any()
     assert found.entries == 5 * 21
+
+
+def test_families_keep_multiples_of_their_sets():
+    families = np.array([0, 0, 0, 0, 1, 1])
+    found = eliminate([reader()], 6, 5 * 9, order=Order(families=families, multiple=2))
+    assert np.all(np.bincount(families[~found.gone], minlength=2) % 2 == 0)
+    assert found.entries == 5 * 9
+    uneven = eliminate([reader()], 6, 5 * 21, order=Order(families=np.array([0, 0, 0, 1, 1, 1]), multiple=2))
+    assert uneven.gone.sum() == 1
