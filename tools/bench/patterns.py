@@ -26,6 +26,7 @@ CASES = (
     *((pattern, 0.5) for pattern in ("2:4", "4:8", "block:1x4")),
     ("block:1x4", 0.7),
     *(("channels", level) for level in (0.2, 0.3, 0.5)),
+    *((pattern, 0.5) for pattern in ("channels:8", "channels:16")),
 )
 BATCHES, ROUNDS = (1, 64), 30
 
@@ -67,7 +68,7 @@ def masked(affine: Affine, mask) -> Affine:
 
 
 def magnitude(model: ImplicitModel, pattern: str, level: float) -> ImplicitModel:
-    if pattern == "channels":
+    if pattern.startswith("channels"):
         return next(
             m
             for part in np.linspace(level / 3, 1, 200)
