@@ -12,10 +12,11 @@ from sim_compress.certificate import Certificate, Scaling, certify
 from sim_compress.compression.calibration import Calibration
 from sim_compress.compression.full_support import without_empty_terms
 from sim_compress.compression.outcomes import Outcomes
-from sim_compress.compression.planning import Plan, Progress, Survey, plan, row_blocks
+from sim_compress.compression.planning import Plan, plan
 from sim_compress.compression.prepared import Prepared, prepared, surveyed
 from sim_compress.compression.rows import with_rows
 from sim_compress.compression.settings import Settings
+from sim_compress.compression.surveys import Progress, Survey, row_blocks
 from sim_compress.compression.tasks import Planned, regressed, regressed_by
 from sim_compress.core import Convex, refit
 from sim_compress.core.engines import Engine, one_blas_thread

@@ -1,69 +1,28 @@
-"""What the baseline states decide: how many entries each row group keeps, and a support to start from."""
+"""What one target takes from a survey: how many entries each row group keeps, and a support to start from."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from functools import partial
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sim_compress.compression.checks import weights_to_keep
 from sim_compress.compression.convex import constrained
 from sim_compress.compression.exact import matched
-from sim_compress.compression.leaving import Leaving, leaving, remaining
+from sim_compress.compression.leaving import remaining
 from sim_compress.compression.outcomes import Outcomes, outcomes
-from sim_compress.compression.output_error import Trials, output_curves
-from sim_compress.compression.patterns import Pattern, channel_multiple, pattern_of
-from sim_compress.compression.rows import Limits, row_limits, row_problems
-from sim_compress.compression.scope import Part, parts
+from sim_compress.compression.patterns import channel_multiple
+from sim_compress.compression.scope import parts
 from sim_compress.compression.settings import Settings
+from sim_compress.compression.surveys import Progress, Survey, allocation_of, counts_to_keep
 from sim_compress.compression.tasks import Planned
-from sim_compress.core import Block, Convex, Curve, Path, Projection, Solution, allocate, share, trace
+from sim_compress.core import Convex, Path, Solution, allocate, share
 from sim_compress.core.allocation import rounded
 from sim_compress.core.solvers import Solver
-from sim_compress.errors import InputError
-from sim_compress.model import Affine
-from sim_compress.model.maps import Array
-from sim_compress.states import RowGroup, Teacher, Visit, baseline_grams, row_groups
+from sim_compress.states import Teacher
 
-# progress(stage, finished part in [0, 1])
-Progress = Callable[[str, float], None]
 # alpha and entries to keep of one row group
 Share = tuple[float, int]
-# Where blocks have alphas of their own, paths go on to this density of the whole network even when less is
-# asked: some blocks keep more than others.
-TRACED = 0.5
-# Part of the allocation that is over with the survey; the convex rows are the rest.
-SURVEYED = 0.9
-
-
-@dataclass(frozen=True)
-class Survey:
-    """What the baseline states say of the blocks, whatever sparsity is asked of them.
-
-    Attributes:
-        affines: block or output name -> the design its rows may use; those that keep the teacher's rows have
-            no entry here nor below.
-        limits: the kappa constraint.
-        blocks: their row problems.
-        projections: of every row group onto the supports it may have.
-        fixed: entries that the pattern keeps of every row group; none where the target says how many.
-        paths: of every row group, on one grid of alphas; none where rows are matched exactly.
-        curves: output error against entries kept; none where the allocation does not ask for it.
-        trials: what the curves are made of, for those of longer paths.
-        leaving: the channels that can leave, where the pattern asks for whole ones.
-    """
-
-    affines: Mapping[str, Affine]
-    limits: Limits
-    blocks: Mapping[str, tuple[Block, ...]]
-    projections: Mapping[str, tuple[Projection, ...]]
-    fixed: Mapping[str, tuple[int, ...]]
-    paths: Mapping[str, tuple[Path, ...]]
-    curves: Mapping[str, Curve]
-    trials: Trials = field(default_factory=dict)
-    leaving: Leaving | None = None
 
 
 @dataclass(frozen=True)
@@ -79,85 +38,6 @@ class Plan:
     groups: Mapping[str, tuple[Planned, ...]]
     outcomes: Outcomes
     channels: Mapping[str, NDArray[np.bool_]] = field(default_factory=dict)
-
-
-def survey(
-    teacher: Teacher,
-    affines: Mapping[str, Affine],
-    inputs: Mapping[str, Array],
-    settings: Settings,
-    convex: Convex | None,
-    progress: Progress,
-    known: Survey | None = None,
-) -> Survey:
-    """Grams, alpha paths and output errors of every block that is compressed.
-
-    Args:
-        teacher: the network.
-        affines: block or output name -> the design its rows may use.
-        inputs: calibration inputs, name -> (samples, ...).
-        settings: targets, objective, kappa, matching and allocation.
-        convex: f and C in place of the objective.
-        progress: called with a stage and its finished part.
-        known: a survey under the same settings but for the targets, which were sparser. Its Grams serve
-            again and its paths are gone on with where these targets ask for more; the survey is the same
-            as without it.
-
-    Raises:
-        InputError: the biases alone exceed a target, or a pattern matches nothing.
-    """
-    scope = parts(teacher.model, teacher.nodes, settings)
-    count = sum(_counts(teacher, scope))
-    if known is None:
-        inside = {n for part in scope for n in part.names}
-        affines = {n: a for n, a in affines.items() if n in inside}
-        known = _moments(teacher, affines, inputs, settings, partial(progress, "states"))
-        if channel_multiple(settings.pattern):
-            told = partial(progress, "allocation")
-            return replace(known, leaving=leaving(teacher, affines, inputs, known.blocks, told))
-    if settings.matching == "exact" or channel_multiple(settings.pattern):
-        return known
-    blocks = known.blocks
-    allocation = _allocation(settings, convex)
-    if allocation != "alpha":
-        fixed = sum(chain.from_iterable(known.fixed.values()))
-        half = int(TRACED * sum(b.problems.g.size for own in blocks.values() for b in own))
-        count = max(count, fixed, half)
-    paths = _paths(known, count, lambda part: progress("allocation", SURVEYED * part / 2))
-    if known.paths and _steps(paths) == _steps(known.paths):
-        return known
-    if allocation != "output":
-        return replace(known, paths=paths)
-    measured = partial(output_curves, teacher, known.affines, inputs, blocks, paths, known.projections)
-    curves, trials = measured(lambda part: progress("allocation", SURVEYED * (1 + part) / 2), known.trials)
-    return replace(known, paths=paths, curves=curves, trials=trials)
-
-
-def _moments(
-    teacher: Teacher,
-    affines: Mapping[str, Affine],
-    inputs: Mapping[str, Array],
-    settings: Settings,
-    progress: Callable[[float], None],
-) -> Survey:
-    """The row problems alone, and the supports that they may have."""
-    limits = row_limits(teacher.model, settings.kappa)
-    grams = baseline_grams(teacher, affines, inputs, progress)
-    blocks = {n: row_blocks(Visit(n, a, grams[n]), settings, limits) for n, a in affines.items()}
-    if channel_multiple(settings.pattern):
-        return Survey(affines, limits, blocks, {}, {}, {}, {})
-    pattern = pattern_of(settings.pattern)
-    projections = {n: tuple(pattern.projection(a, g) for g in row_groups(a)) for n, a in affines.items()}
-    fixed = _fixed(affines, pattern) if settings.matching == "relaxed" else {}
-    return Survey(affines, limits, blocks, projections, fixed, {}, {})
-
-
-def row_blocks(visit: Visit, settings: Settings, limits: Limits) -> tuple[Block, ...]:
-    """The row problems of every row group of one block."""
-    return tuple(
-        row_problems(visit.name, visit.affine, group, gram, settings, limits)
-        for group, gram in zip(row_groups(visit.affine), visit.grams, strict=True)
-    )
 
 
 def plan(
@@ -196,11 +76,11 @@ def plan(
     alphas: set[float] = set()
     groups: dict[str, tuple[Planned, ...]] = {}
     solutions: list[Solution] = []
-    for part, count in zip(scope, _counts(teacher, scope), strict=True):
+    for part, count in zip(scope, counts_to_keep(teacher, scope), strict=True):
         if settings.matching == "exact":
             planned, found = matched({n: known.blocks[n] for n in part.names}, count, chosen, convex)
         else:
-            shares = _allocated(known, part.names, count, _allocation(settings, convex))
+            shares = _allocated(known, part.names, count, allocation_of(settings, convex))
             planned, found = _started(known, shares, chosen)
             own = {alpha for share in shares.values() for alpha, _ in share}
             if convex is not None:
@@ -210,59 +90,6 @@ def plan(
         solutions += found
     progress("allocation", 1.0)
     return Plan(settings, known, tuple(sorted(alphas)), groups, outcomes(solutions))
-
-
-def _counts(teacher: Teacher, scope: Sequence[Part]) -> list[int]:
-    """Weights that each part of the network keeps."""
-    own = dict(teacher.model.affines())
-    return [weights_to_keep([own[n] for n in part.names], part.target) for part in scope]
-
-
-def _fixed(affines: Mapping[str, Affine], pattern: Pattern) -> dict[str, tuple[int, ...]]:
-    """What a pattern keeps of every row group; nothing where the target says how many.
-
-    Raises:
-        InputError: it keeps no fewer entries than the rows have.
-    """
-    if pattern.sparsity is None:
-        return {}
-    fixed = {n: tuple(_kept(pattern, a, g) for g in row_groups(a)) for n, a in affines.items()}
-    total, present = sum(map(sum, fixed.values())), sum(w.nnz for a in affines.values() for w in a.weights)
-    if total >= present:
-        raise InputError(
-            f"the pattern keeps {total:,} entries, and the network has {present:,} nonzero weights: choose a "
-            "pattern that keeps fewer"
-        )
-    return fixed
-
-
-def _kept(pattern: Pattern, affine: Affine, group: RowGroup) -> int:
-    every = np.ones((group.rows.stop - group.rows.start, group.width))
-    return int(pattern.projection(affine, group)(every, every.size).sum())
-
-
-def _allocation(settings: Settings, convex: Convex | None) -> str:
-    """The allocation that is used.
-
-    Some patterns say themselves what every row keeps; full support and a convex f of the user's have one
-    alpha for all.
-    """
-    if pattern_of(settings.pattern).sparsity is not None:
-        return "pattern"
-    return "alpha" if settings.support == "full" or convex is not None else settings.allocation
-
-
-def _paths(known: Survey, count: int, progress: Callable[[float], None]) -> dict[str, tuple[Path, ...]]:
-    """Paths of every row group, down to where all hold the count together."""
-    blocks = list(chain.from_iterable(known.blocks.values()))
-    before = list(chain.from_iterable(known.paths.values()))
-    traced = iter(trace(blocks, count, known=before, progress=progress))
-    return {name: tuple(next(traced) for _ in own) for name, own in known.blocks.items()}
-
-
-def _steps(paths: Mapping[str, Sequence[Path]]) -> int:
-    """Alphas of the grid that all paths share."""
-    return max((len(p.alphas) for own in paths.values() for p in own), default=0)
 
 
 def _started(

@@ -8,8 +8,8 @@ from sim_compress.compression.checks import check_calibration, check_exact
 from sim_compress.compression.full_support import widened
 from sim_compress.compression.mirroring import MIRRORED, mirrored
 from sim_compress.compression.patterns import channel_multiple
-from sim_compress.compression.planning import Progress, Survey, survey
 from sim_compress.compression.settings import Settings
+from sim_compress.compression.surveys import Progress, Survey, survey
 from sim_compress.core import Convex
 from sim_compress.core.engines import one_blas_thread
 from sim_compress.core.solvers import NATIVE, Solver, solver

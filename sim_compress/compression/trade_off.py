@@ -7,10 +7,10 @@ from functools import partial
 from sim_compress.compression.calibration import Calibration
 from sim_compress.compression.checks import highest_sparsity
 from sim_compress.compression.pipeline import Compressed, completed
-from sim_compress.compression.planning import Survey
 from sim_compress.compression.prepared import Prepared, prepared, surveyed
 from sim_compress.compression.scope import REST, parts
 from sim_compress.compression.settings import Settings
+from sim_compress.compression.surveys import Survey
 from sim_compress.core import Convex
 from sim_compress.core.engines import Engine
 from sim_compress.errors import InputError

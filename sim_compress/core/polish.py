@@ -16,10 +16,10 @@ from sim_compress.core.patterns import Projection, largest
 from sim_compress.core.problems import RowProblems
 
 FIRST_RHO = 0.03
-GROWTH = 1.1
-ROUNDS = 100
+GROWTH = 1.03
+ROUNDS = 400
 # The support counts as settled when it has not changed for so many rounds.
-SETTLED = 5
+SETTLED = 15
 
 
 def polish(

@@ -7,7 +7,7 @@ import pytest
 
 from sim_compress import Settings, compress, open_teacher
 from sim_compress.compression.checks import check_calibration
-from sim_compress.compression.planning import survey
+from sim_compress.compression.surveys import survey
 from sim_compress.model import ImplicitModel
 from sim_compress.runtime import Session
 
