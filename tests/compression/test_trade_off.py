@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sim_compress import Settings, Teacher, compress, open_teacher, sparsest, sweep
-from sim_compress.compression import output_error, planning, trade_off
+from sim_compress.compression import output_error, surveys, trade_off
 from sim_compress.compression.checks import highest_sparsity, weights_to_keep
 from sim_compress.errors import InputError
 from tests.cli.networks import classifier, images
@@ -62,8 +62,8 @@ def test_so_it_is_at_every_level_and_with_other_settings(small, tmp_path, option
 
 def test_grams_of_baseline_states_are_computed_once_for_all_levels(small, monkeypatch):
     calls = []
-    grams = planning.baseline_grams
-    monkeypatch.setattr(planning, "baseline_grams", lambda *a: calls.append(a) or grams(*a))
+    grams = surveys.baseline_grams
+    monkeypatch.setattr(surveys, "baseline_grams", lambda *a: calls.append(a) or grams(*a))
     assert len(list(sweep(small, images(), Settings(0.5), LEVELS))) == len(LEVELS)
     assert len(calls) == 1
 
@@ -73,7 +73,7 @@ def test_paths_that_are_gone_on_with_are_those_traced_at_once(small):
     affines, quiet = dict(small.model.affines()), lambda *_: None
 
     def traced(target: float, known=None):
-        return planning.survey(small, affines, inputs, Settings(target), None, quiet, known)
+        return surveys.survey(small, affines, inputs, Settings(target), None, quiet, known)
 
     further, fresh = traced(0.2, traced(0.9)), traced(0.2)
     for name, paths in fresh.paths.items():
