@@ -1,21 +1,17 @@
 """Least squares of many wide rows on their supports: conjugate gradients, one product with H for all."""
 
-from concurrent.futures import ThreadPoolExecutor
-
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from sim_compress.core.gram import Matrix
 from sim_compress.core.problems import RowProblems
+from sim_compress.core.row_threads import in_pieces
 
 # Added to a support's diagonal: below the float32 rounding of the Gram, above its negative eigenvalues.
 RIDGE = 1e-7
 # A row is done when its residual is this part of its right-hand side.
 TOLERANCE = 1e-7
 STEPS = 300
-# Rows of one product: a number of their own, so that the result does not depend on the number of cores.
-TOGETHER = 64
 
 
 def conjugate(problems: RowProblems, support: NDArray[np.bool_]) -> tuple[Matrix, NDArray[np.intp]]:
@@ -28,11 +24,9 @@ def conjugate(problems: RowProblems, support: NDArray[np.bool_]) -> tuple[Matrix
     Returns:
         v, (rows, features), zero outside the support, and the rows that are not done after STEPS.
     """
-    parts = [slice(i, i + TOGETHER) for i in range(0, problems.rows, TOGETHER)]
-    with ThreadPoolExecutor(numba.get_num_threads()) as pool:
-        found = list(
-            pool.map(lambda p: _rows(problems.H, problems.g[p], problems.prior[p], support[p]), parts)
-        )
+    found = in_pieces(
+        lambda p: _rows(problems.H, problems.g[p], problems.prior[p], support[p]), problems.rows
+    )
     V, done = (np.concatenate(part) for part in zip(*found, strict=True))
     return V, np.flatnonzero(~done)
 

@@ -14,6 +14,7 @@ from scipy import linalg
 from sim_compress.core.gram import Matrix
 from sim_compress.core.patterns import Projection, largest
 from sim_compress.core.problems import RowProblems
+from sim_compress.core.row_threads import in_pieces
 
 FIRST_RHO = 0.03
 GROWTH = 1.03
@@ -50,7 +51,7 @@ def polish(
     Z, U, rho = start, np.zeros_like(start), FIRST_RHO
     support, rest = project(start, count), 0
     for _ in range(ROUNDS):
-        V = ((gQ + rho * ((Z - U) @ Q)) / (np.maximum(eigenvalues, 0.0) + rho)) @ Q.T
+        V = _ridge(eigenvalues, Q, gQ, Z - U, rho)
         moved = project(V + U if allowed is None else (V + U) * allowed, count)
         Z = np.where(moved, V + U, 0.0)
         U = (U + V - Z) / GROWTH
@@ -60,3 +61,13 @@ def polish(
         if rest == SETTLED:
             break
     return support
+
+
+def _ridge(eigenvalues: Matrix, Q: Matrix, gQ: Matrix, target: Matrix, rho: float) -> Matrix:
+    """argmin of the datafit + rho/2 |V - target|^2, from the eigendecomposition of H."""
+    shrunk = np.maximum(eigenvalues, 0.0) + rho
+
+    def rows(piece: slice) -> Matrix:
+        return ((gQ[piece] + rho * (target[piece] @ Q)) / shrunk) @ Q.T
+
+    return np.concatenate(in_pieces(rows, len(gQ)))
