@@ -182,6 +182,14 @@ def _compress() -> Parser:
         "nothing (default: %(default)s)",
     )
     parser.add_argument(
+        "--tune",
+        type=int,
+        default=0,
+        metavar="EPOCHS",
+        help="passes of gradient descent over all values together once the rows are solved, 8 for instance: "
+        "better at high sparsities; needs the extra 'torch' (default: %(default)s)",
+    )
+    parser.add_argument(
         "--solver",
         choices=SOLVERS,
         default=SOLVERS[0],

@@ -75,5 +75,6 @@ def settings_of(arguments: argparse.Namespace, wanted: Asked) -> Settings:
         targets=wanted.targets,
         pattern=arguments.pattern,
         augment=arguments.augment,
+        tune=arguments.tune,
         values=arguments.values,
     )

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from sim_compress.cli import words
@@ -38,25 +38,32 @@ def show(job: Job, settings: Settings, wanted: Asked, files: Sequence[Path], as_
     for part in parts(model, job.teacher.nodes, settings):
         if wanted.levels or part.pattern:
             weights_to_keep([a for n, a in model.affines() if n in part.names], part.target)
-    costs = gram_costs(prepared(job.teacher, job.inputs, settings), settings)
-    blocks = compressed_blocks(model, model)
+    # Whether mirror images serve takes runs of the network, many on large images: none is made for a plan.
+    ready = prepared(job.teacher, job.inputs, replace(settings, augment="none"))
+    costs = gram_costs(ready, settings)
+    found = _Found(job, settings, wanted, files, compressed_blocks(model, model), costs)
     if as_json:
-        document = _document(job, settings, wanted, files, blocks, costs)
-        plain(json.dumps(document, indent=2, allow_nan=False) + "\n")
+        plain(json.dumps(_document(found), indent=2, allow_nan=False) + "\n")
     else:
-        OUT.print(planned_blocks(blocks))
-        OUT.print(facts(_facts(job, settings, wanted, files, blocks, costs)))
+        OUT.print(planned_blocks(found.blocks))
+        OUT.print(facts(_facts(found)))
 
 
-def _facts(
-    job: Job,
-    settings: Settings,
-    wanted: Asked,
-    files: Sequence[Path],
-    blocks: tuple[BlockFigures, ...],
-    costs: GramCosts,
-) -> dict[str, str]:
-    model, rows = job.teacher.model, sum(b.rows for b in blocks)
+@dataclass(frozen=True)
+class _Found:
+    """What a plan tells, in words or as a document."""
+
+    job: Job
+    settings: Settings
+    wanted: Asked
+    files: Sequence[Path]
+    blocks: tuple[BlockFigures, ...]
+    costs: GramCosts
+
+
+def _facts(found: _Found) -> dict[str, str]:
+    job, settings, wanted, costs = found.job, found.settings, found.wanted, found.costs
+    model, rows = job.teacher.model, sum(b.rows for b in found.blocks)
     outputs = ", ".join(o.name for o in model.outputs)
     measured = (
         "the calibration data" if job.evaluation is job.calibration else data_words(job.evaluation.figures)
@@ -72,7 +79,7 @@ def _facts(
         f"{_passes(wanted, costs)}",
         "calibration": data_words(job.calibration.figures),
         "measured on": measured if job.labels is None else f"{measured}, with labels",
-        "would write": words.listed([str(path) for path in files]),
+        "would write": words.listed([str(path) for path in found.files]),
     }
 
 
@@ -99,14 +106,8 @@ def _passes(wanted: Asked, costs: GramCosts) -> str:
     return f"{1 + max(len(wanted.levels), 1)} passes"
 
 
-def _document(
-    job: Job,
-    settings: Settings,
-    wanted: Asked,
-    files: Sequence[Path],
-    blocks: tuple[BlockFigures, ...],
-    costs: GramCosts,
-) -> dict[str, object]:
+def _document(found: _Found) -> dict[str, object]:
+    job, settings, wanted = found.job, found.settings, found.wanted
     network = {
         "file": job.teacher.path.name,
         "sha256": job.teacher.sha256,
@@ -121,12 +122,12 @@ def _document(
         "settings": {name: value for name, value in asdict(settings).items() if name != "target_sparsity"},
         "levels": levels,
         "max_drop": wanted.bound,
-        "rows": sum(b.rows for b in blocks),
-        "grams": asdict(costs),
+        "rows": sum(b.rows for b in found.blocks),
+        "grams": asdict(found.costs),
         "calibration": asdict(job.calibration.figures),
         "evaluation": asdict(job.evaluation.figures),
-        "files": [str(path) for path in files],
-        "blocks": [{k: v for k, v in asdict(b).items() if k != "nonzeros"} for b in blocks],
+        "files": [str(path) for path in found.files],
+        "blocks": [{k: v for k, v in asdict(b).items() if k != "nonzeros"} for b in found.blocks],
         "notices": [*job.warnings, *job.notes],
     }
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 from scipy.sparse import csgraph
 
-from sim_compress.model import Affine, ImplicitModel, Term
+from sim_compress.model import Affine, ImplicitModel, Term, weight_shape
 from sim_compress.model.channels import Numbered, numbered
 from sim_compress.model.narrowing import channelwise, state_channels
 
@@ -102,7 +102,7 @@ class _Links:
     def _read(self, name: str, affine: Affine, term: Term, end: Numbered | None) -> Numbers:
         """The node that each column of a weighted term reads; the last number is that of no node."""
         assert term.weight is not None
-        width = term.weight.toarray().shape[1]
+        _, width = weight_shape(term.weight)
         if term.source not in self._blocks:
             if term.groups > 1:
                 self._keep(name)

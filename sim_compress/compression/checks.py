@@ -5,10 +5,20 @@ from collections.abc import Collection, Mapping
 import numpy as np
 from numpy.typing import ArrayLike
 
+from sim_compress.certificate import order_of_evaluation
 from sim_compress.errors import DataError, InputError, UnsupportedError
-from sim_compress.model import Affine
+from sim_compress.model import Affine, ImplicitModel
 from sim_compress.model.maps import Array
-from sim_compress.runtime import Session, check_inputs, check_samples, id_ranges, named, parts
+from sim_compress.runtime import (
+    Session,
+    Tolerance,
+    check_inputs,
+    check_samples,
+    id_ranges,
+    named,
+    parts,
+    torch_module,
+)
 from sim_compress.states import Teacher
 
 # Outputs of the exact model and of onnxruntime differ by float32 rounding, far below this.
@@ -52,6 +62,21 @@ def check_exact(teacher: Teacher, inputs: Mapping[str, Array]) -> None:
                 f"output {name!r} of the state model differs from the network's by {difference:.2g} of its "
                 f"size (rounding stays below {EXACTNESS:g}): please report this network"
             )
+
+
+def check_tuning(model: ImplicitModel) -> None:
+    """Before any work: whether the values of a network's rows can be tuned.
+
+    Raises:
+        InputError: it has loops.
+        MissingExtraError: torch is not installed.
+        UnsupportedError: a phi or map has no torch function.
+    """
+    if order_of_evaluation(model) is None:
+        raise InputError(
+            "the network has loops, whose values kappa bounds, and tuning would move them: leave it out"
+        )
+    torch_module(model, Tolerance(), "tuning")
 
 
 def weights_to_keep(affines: Collection[Affine], target_sparsity: float) -> int:

@@ -3,6 +3,7 @@
 import math
 from dataclasses import dataclass
 
+from sim_compress.compression.mirroring import may_mirror
 from sim_compress.compression.prepared import Prepared
 from sim_compress.compression.scope import parts
 from sim_compress.compression.settings import Settings
@@ -19,7 +20,8 @@ class GramCosts:
         row_groups: each has a Gram of its own.
         bytes: of one set of all Grams.
         in_flight: sets that may wait to be added to it, one a batch of baseline states.
-        operations: multiply-adds of one pass over the calibration inputs.
+        operations: multiply-adds of one pass over the calibration inputs, and their mirror images where
+            these may serve.
         passes: over the calibration inputs for one target sparsity, baseline states included.
     """
 
@@ -31,12 +33,14 @@ class GramCosts:
 
 
 def gram_costs(ready: Prepared, settings: Settings) -> GramCosts:
-    """Costs of a compression of what was prepared for the settings.
+    """Costs of a compression of what was prepared, with or without mirror images, for the settings.
 
     Raises:
         InputError: a pattern matches nothing.
     """
-    model, samples = ready.teacher.model, len(next(iter(ready.designs.values())))
+    model, samples = ready.teacher.model, len(next(iter(ready.calibration.values())))
+    if may_mirror(model, ready.calibration, settings):
+        samples *= 2
     names = [name for part in parts(model, ready.teacher.nodes, settings) for name in part.names]
     sizes = [
         (group.width, group.rows.stop - group.rows.start, samples * math.prod(ready.affines[name].positions))

@@ -4,15 +4,17 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from sim_compress.model import Input
+from sim_compress.compression.settings import Settings
+from sim_compress.model import ImplicitModel, Input
 from sim_compress.model.maps import Array
 from sim_compress.states import Teacher
+from sim_compress.states.batches import batches, converted
 
 MIRRORED = "mirror images of the calibration inputs serve too: the network gives them the same classes"
 # Part of the mirror images that must get the class of their originals, for them to be inputs like others.
 ALIKE = 0.85
 # Images tried for that, spread over all of them.
-TRIED = 256
+TRIED = 64
 # With more samples than this, designs are not what limits accuracy, and twice as many cost twice the time.
 ENOUGH = 2048
 # Axes shorter than this are no picture's.
@@ -21,26 +23,38 @@ SHORTEST = 8
 CHANNELS = (1, 3, 4)
 
 
-def mirrored(teacher: Teacher, inputs: Mapping[str, Array]) -> Mapping[str, Array]:
-    """The inputs followed by their mirror images; as they were where that would not serve.
+def may_mirror(model: ImplicitModel, inputs: Mapping[str, Array], settings: Settings) -> bool:
+    """Whether mirror images are asked for, and the inputs are few images of a network with one input.
 
-    It does for few images of a network with one input whose own classes, seen on its outputs alone, are the
-    same for mirror images: those of a photograph mostly are, those of a digit are not.
+    Args:
+        model: the teacher's.
+        inputs: calibration inputs, name -> (samples, ...).
+        settings: as asked.
+    """
+    asked = settings.augment == "mirror" and settings.matching == "relaxed"
+    if not asked or len(model.inputs) != 1:
+        return False
+    (image,) = model.inputs
+    return _width(image) is not None and len(inputs[image.name]) <= ENOUGH
+
+
+def mirrored(teacher: Teacher, inputs: Mapping[str, Array]) -> Mapping[str, Array]:
+    """Inputs that may be mirrored, followed by their mirror images; as they were where that would not serve.
+
+    It does where the network's own classes, seen on its outputs alone, are the same for mirror images: those
+    of a photograph mostly are, those of a digit are not.
 
     Args:
         teacher: the network.
         inputs: calibration inputs, name -> (samples, ...).
     """
-    if len(teacher.model.inputs) != 1:
-        return inputs
     (image,) = teacher.model.inputs
     axis, u = _width(image), inputs[image.name]
-    if axis is None or len(u) > ENOUGH:
-        return inputs
+    assert axis is not None
     tried = u[np.linspace(0, len(u) - 1, min(TRIED, len(u))).round().astype(int)]
-    if _alike(teacher, image.name, tried, np.flip(tried, axis)) < ALIKE:
-        return inputs
-    return {image.name: np.concatenate([u, np.flip(u, axis)])}
+    before, after = (_classes(teacher, {image.name: x}) for x in (tried, np.flip(tried, axis)))
+    alike = min((float(np.mean(before[o] == after[o])) for o in before), default=0.0)
+    return {image.name: np.concatenate([u, np.flip(u, axis)])} if alike >= ALIKE else inputs
 
 
 def _width(image: Input) -> int | None:
@@ -53,9 +67,11 @@ def _width(image: Input) -> int | None:
     return 2 if min(image.shape[:2]) >= SHORTEST and image.shape[2] in CHANNELS else None
 
 
-def _alike(teacher: Teacher, name: str, u: Array, flipped: Array) -> float:
-    """Smallest part of the samples with the same class over the outputs with classes; 0 without any."""
-    scored = [o.name for o in teacher.model.outputs if len(o.shape) == 1 and o.shape[0] > 1]
-    before, after = (teacher.outputs({name: np.moveaxis(x, 0, -1)}) for x in (u, flipped))
-    same = (float(np.mean(before[o].argmax(0) == after[o].argmax(0))) for o in scored)
-    return min(same, default=0.0)
+def _classes(teacher: Teacher, inputs: Mapping[str, Array]) -> dict[str, Array]:
+    """Output with classes -> the class of every sample."""
+    model = teacher.model
+    scored = [o.name for o in model.outputs if len(o.shape) == 1 and o.shape[0] > 1]
+    if not scored:
+        return {}
+    found = [teacher.outputs(converted(model, batch)) for batch in batches(model, inputs)]
+    return {name: np.concatenate([scores[name].argmax(0) for scores in found]) for name in scored}

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +26,8 @@ from sim_compress.runtime import digest
 from sim_compress.states import Store, Teacher, Visit, regenerate
 
 STAGES = ("states", "allocation", "rows")
+# Part of the rows' stage after which they are solved, where they are tuned then.
+SOLVED = 0.5
 
 
 @dataclass(frozen=True)
@@ -100,13 +101,20 @@ def completed(
     teacher, convex = ready.teacher, ready.convex
     with one_blas_thread():
         decided = plan(teacher, known, settings, ready.chosen, convex, progress)
-        rows_done = partial(progress, "rows")
+        solved = SOLVED if settings.tune else 1.0
+
+        def rows_done(part: float) -> None:
+            progress("rows", solved * part)
+
         if settings.matching == "exact" or convex is not None:
             model = _from_baseline(teacher.model, decided, None, rows_done)
         elif settings.support == "full" or settings.states == "baseline":
             model = _from_baseline(teacher.model, decided, engine, rows_done)
         else:
             model = _in_order(teacher, ready.designs, decided, rows_done)
+        tuning: Mapping[str, JSON] = {}
+        if settings.tune:
+            model, tuning = _tuned(ready, model, decided, lambda part: rows_done(1 + (1 / solved - 1) * part))
     model, scaling = _without(model, decided)
     # Rows that were left alone are stored in the same format.
     model = rounded(model, settings.values)
@@ -114,6 +122,7 @@ def completed(
     total = 1 - model.parameters / teacher.model.parameters
     provenance = {
         **_provenance(ready, model, decided),
+        **tuning,
         "sparsity": sparsity,
         "total_sparsity": total,
     }
@@ -194,6 +203,18 @@ def _from_baseline(
         tuple(replace(b, affine=rows.get(b.name, b.affine)) for b in model.blocks),
         tuple(replace(o, affine=rows.get(o.name, o.affine)) for o in model.outputs),
     )
+
+
+def _tuned(
+    ready: Prepared, model: ImplicitModel, plan: Plan, progress: Callable[[float], None]
+) -> tuple[ImplicitModel, Mapping[str, JSON]]:
+    """The model with all values tuned together, and how much that brought."""
+    # Loads torch.
+    from sim_compress.compression.tuning import tuned
+
+    epochs = plan.settings.tune
+    found = tuned(ready.teacher.model, model, ready.designs, list(plan.groups), epochs, progress)
+    return found.model, {"tuning": {"before": found.before, "after": found.after}}
 
 
 def _assembled(affine: Affine, groups: Sequence[Planned], solved: Sequence[Matrix]) -> Affine:

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sim_compress.compression.calibration import Calibration, opened
-from sim_compress.compression.checks import check_calibration, check_exact
+from sim_compress.compression.checks import check_calibration, check_exact, check_tuning
 from sim_compress.compression.full_support import widened
-from sim_compress.compression.mirroring import MIRRORED, mirrored
+from sim_compress.compression.mirroring import MIRRORED, may_mirror, mirrored
 from sim_compress.compression.patterns import channel_multiple
 from sim_compress.compression.settings import Settings
 from sim_compress.compression.surveys import Progress, Survey, survey
@@ -56,10 +56,14 @@ def prepared(
         raise InputError("a convex f and C of your own need a conic solver: Settings(..., solver='clarabel')")
     if convex is not None and channel_multiple(settings.pattern):
         raise InputError("rows of whole channels are least squares: they have no convex f and C of your own")
+    if convex is not None and settings.tune:
+        raise InputError("tuning moves the values of rows out of a C of your own: leave it out")
     teacher, arrays, notes = opened(network, inputs, input_shapes)
+    if settings.tune:
+        check_tuning(teacher.model)
     calibration = check_calibration(teacher, arrays)
     check_exact(teacher, calibration)
-    mirror = settings.augment == "mirror" and settings.matching == "relaxed"
+    mirror = may_mirror(teacher.model, calibration, settings)
     designs = mirrored(teacher, calibration) if mirror else calibration
     full = settings.support == "full"
     affines = widened(teacher.model) if full else dict(teacher.model.affines())

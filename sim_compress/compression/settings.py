@@ -52,6 +52,8 @@ class Settings:
         augment: what is added to the calibration inputs: `mirror`, the mirror images of few images, where
             the network gives mirror images the classes of their originals; `none`. Exact matching takes
             the inputs as they are.
+        tune: epochs of gradient descent over the values of all blocks together, after the rows are solved;
+            needs the extra `torch`. Not for loops, whose values kappa bounds.
         solver: of the convex problem at a block's alpha: `native`, or a conic one through cvxpy.
         ignore: patterns of blocks that keep the teacher's rows. A pattern is a regular expression that
             matches a whole name of a block, node or module.
@@ -77,6 +79,7 @@ class Settings:
     allocation: str = "output"
     nearest_rounds: int = 2
     augment: str = "mirror"
+    tune: int = 0
     solver: str = "native"
     matching: str = "relaxed"
     ignore: tuple[str, ...] = ()
@@ -97,6 +100,13 @@ class Settings:
                 raise InputError(f"unknown {name} {getattr(self, name)!r}; choose one of {', '.join(known)}")
         if self.nearest_rounds < 0:
             raise InputError(f"nearest rounds must not be negative, got {self.nearest_rounds}")
+        if self.tune < 0:
+            raise InputError(f"epochs of tuning must not be negative, got {self.tune}")
+        if self.tune and (self.matching == "exact" or self.support == "full"):
+            raise InputError(
+                "tuning moves the values of rows: exact matching and the loops of full support do not allow "
+                "that; leave it out"
+            )
         if not 0 < self.kappa < 1:
             raise InputError(f"kappa must lie strictly between 0 and 1, got {self.kappa}")
 

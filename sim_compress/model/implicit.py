@@ -8,6 +8,7 @@ M = [A B; C D] is kept as tied rows: a convolution has one row per output channe
 
 from collections import Counter
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import cast
 
 import numpy as np
@@ -86,7 +87,7 @@ class Affine:
         """The learned tables that its terms look ids up in."""
         return tuple(m.table for t in self.terms for m in t.maps if isinstance(m, Lookup))
 
-    @property
+    @cached_property
     def nnz(self) -> int:
         """Nonzero parameters: weights and bias, tied rows counted once."""
         bias = 0 if self.bias is None else int(np.count_nonzero(self.bias))

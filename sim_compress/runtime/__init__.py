@@ -6,6 +6,7 @@ from sim_compress.runtime.reference import equilibrium
 from sim_compress.runtime.samples import check_inputs, check_samples, digest, id_ranges, named, parts
 from sim_compress.runtime.schedule import Stage, schedule
 from sim_compress.runtime.session import Session, Solution
+from sim_compress.runtime.torch_module import torch_module
 
 __all__ = [
     "Convergence",
@@ -23,4 +24,5 @@ __all__ = [
     "preactivation",
     "schedule",
     "term_value",
+    "torch_module",
 ]

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from numpy.typing import ArrayLike
 
-from sim_compress.errors import DataError, MissingExtraError
+from sim_compress.errors import DataError
 from sim_compress.model import ImplicitModel
 from sim_compress.model.maps import Array
 from sim_compress.runtime.fixed_point import Convergence, Tolerance
 from sim_compress.runtime.kernel import Evaluator, chosen_kernel, chosen_threads, make_evaluator
 from sim_compress.runtime.node_arg import NodeArg, node_arg
 from sim_compress.runtime.samples import check_inputs, id_ranges
+from sim_compress.runtime.torch_module import torch_module
 
 if TYPE_CHECKING:
     from sim_compress.runtime.autograd.module import ImplicitModule
@@ -115,13 +116,7 @@ class Session:
             MissingExtraError: torch is not installed.
             UnsupportedError: a phi or map has no torch function.
         """
-        try:
-            from sim_compress.runtime.autograd.module import ImplicitModule
-        except ModuleNotFoundError as error:
-            if error.name != "torch":
-                raise
-            raise MissingExtraError("torch", "torch", "to_torch()") from error
-        return ImplicitModule(self.model, self._tolerance)
+        return torch_module(self.model, self._tolerance, "to_torch()")
 
     def _evaluated(
         self, inputs: ArrayLike | Mapping[str, ArrayLike]

@@ -57,6 +57,7 @@ def test_the_report_holds_the_numbers_of_the_run(run):
         "allocation": "output",
         "nearest_rounds": 2,
         "augment": "mirror",
+        "tune": 0,
         "solver": "native",
         "matching": "relaxed",
         "ignore": (),

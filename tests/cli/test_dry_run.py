@@ -6,8 +6,9 @@ import numpy as np
 import onnx
 
 from sim_compress import open_teacher
+from sim_compress.compression import prepared
 from sim_compress.states.designs import empty_grams
-from tests.cli.networks import SAMPLES, names, two_ends
+from tests.cli.networks import SAMPLES, classifier, names, two_ends
 
 BESIDE = ["evaluation.npz", "net.calibration.npz", "net.onnx"]
 
@@ -93,3 +94,19 @@ def test_full_support_has_larger_grams(run):
     rng = np.random.default_rng(0)
     np.savez("two.calibration.npz", left=rng.random((40, 6)), right=rng.random((40, 6)))
     assert grams("--support", "full") > grams()
+
+
+def test_the_network_does_not_see_mirror_images_for_a_plan(run, monkeypatch):
+    """On large images that takes longer than all else of a plan; their cost counts all the same."""
+
+    def seen(*_):
+        raise AssertionError("the network saw mirror images")
+
+    monkeypatch.setitem(prepared.__globals__, "mirrored", seen)
+    onnx.save(classifier((1, 10, 10)), "image.onnx")
+    np.savez("image.calibration.npz", images=np.random.default_rng(0).random((6, 1, 10, 10), np.float32))
+
+    def operations(*options: str) -> int:
+        return json.loads(run("image.onnx", "--dry-run", "--json", *options).out)["grams"]["operations"]
+
+    assert operations() == 2 * operations("--augment", "none")

@@ -1,6 +1,7 @@
 """An implicit model as an nn.Module: any device, any floating dtype, gradients to inputs and parameters."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from sim_compress.runtime.autograd.fixed_point import fixed_point
 from sim_compress.runtime.autograd.phis import apply_phi, check_phi
 from sim_compress.runtime.autograd.rows import Rows
 from sim_compress.runtime.fixed_point import Tolerance
-from sim_compress.runtime.schedule import schedule
+from sim_compress.runtime.schedule import Stage, schedule
 
 Values = dict[str, Tensor]
 
@@ -40,7 +41,8 @@ class ImplicitModule(nn.Module):
         self.names = [name for name, _ in model.affines()]
         for block in model.blocks:
             check_phi(block.phi)
-        self.rows = nn.ModuleList(Rows(name, affine) for name, affine in model.affines())
+        self._every_rows = [Rows(name, affine) for name, affine in model.affines()]
+        self.rows = nn.ModuleList(self._every_rows)
         self._stages = schedule(model)
         self.register_buffer("unit", torch.ones(()), persistent=False)
 
@@ -57,22 +59,45 @@ class ImplicitModule(nn.Module):
         """
         values = self._checked(inputs)
         for stage in self._stages:
-            if stage.cyclic:
-                values |= self._equilibrium(stage.blocks, values)
-            else:
-                values |= {b.name: apply_phi(b.phi, self._z(b.name, values)) for b in stage.blocks}
+            values |= self._states(stage, values)
             for name in stage.dead:
                 del values[name]
-        outputs = {o.name: self._z(o.name, values) for o in self.model.outputs}
+        outputs = self._outputs(values)
         return next(iter(outputs.values())) if len(outputs) == 1 else outputs
 
-    def _rows_of(self, name: str) -> Rows:
-        rows = self.rows[self.names.index(name)]
-        assert isinstance(rows, Rows)
-        return rows
+    def everything(self, inputs: Tensor | Mapping[str, Tensor]) -> Values:
+        """Every state and every output by name, (samples, *shape); arguments and errors as for a call."""
+        values = self._checked(inputs)
+        found: Values = {}
+        for stage in self._stages:
+            found |= self._states(stage, {**values, **found})
+        return found | self._outputs({**values, **found})
+
+    def to_model(self) -> ImplicitModel:
+        """The model with the parameters as they are now, in float32; values that became zero leave."""
+        affines = {
+            name: rows.affine(a)
+            for (name, a), rows in zip(self.model.affines(), self._every_rows, strict=True)
+        }
+        blocks = tuple(replace(b, affine=affines[b.name]) for b in self.model.blocks)
+        outputs = tuple(replace(o, affine=affines[o.name]) for o in self.model.outputs)
+        return ImplicitModel(self.model.inputs, blocks, outputs)
+
+    def _states(self, stage: Stage, values: Mapping[str, Tensor]) -> Values:
+        """States of one stage from the values of its sources."""
+        if stage.cyclic:
+            return self._equilibrium(stage.blocks, values)
+        return {b.name: apply_phi(b.phi, self._z(b.name, values)) for b in stage.blocks}
+
+    def _outputs(self, values: Mapping[str, Tensor]) -> Values:
+        return {o.name: self._z(o.name, values) for o in self.model.outputs}
+
+    def rows_of(self, name: str) -> Rows:
+        """The rows of a block or output."""
+        return self._every_rows[self.names.index(name)]
 
     def _z(self, name: str, values: Mapping[str, Tensor]) -> Tensor:
-        rows = self._rows_of(name)
+        rows = self.rows_of(name)
         return rows(values, rows.dense_weights(self.unit))
 
     def _equilibrium(self, blocks: Sequence[StateBlock], values: Mapping[str, Tensor]) -> Values:
@@ -81,7 +106,7 @@ class ImplicitModule(nn.Module):
         # The backward pass comes when `values` have moved on.
         sources = {t.source: values[t.source] for b in blocks for t in b.affine.terms if t.source in values}
         sizes = [int(np.prod(b.shape)) for b in blocks]
-        ready = [(b, rows, rows.dense_weights(self.unit)) for b in blocks for rows in [self._rows_of(b.name)]]
+        ready = [(b, rows, rows.dense_weights(self.unit)) for b in blocks for rows in [self.rows_of(b.name)]]
 
         def split(x: Tensor) -> Values:
             parts = x.split(sizes, 1)

@@ -1,11 +1,13 @@
 """Tied rows in torch: the nonzero values are parameters, where they stand are buffers."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import reduce
 from operator import add
 
 import numpy as np
 import torch
+from scipy import sparse
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -40,6 +42,17 @@ class Weight(nn.Module):
         """The dense array, zero where there is no value."""
         zeros = self.values.new_zeros(self.shape[0] * self.shape[1])
         return zeros.index_put((self.places,), self.values).view(self.shape)
+
+    def sparse(self) -> sparse.csr_array:
+        """The values as they are now, (rows, features) in float32."""
+        rows, own = self.shape
+        row, column = np.divmod(self.places.cpu().numpy(), own)
+        # Rows of a group read their own part of the features.
+        column += row // (rows // self.groups) * own
+        values = self.values.detach().to("cpu", torch.float32).numpy()
+        found = sparse.csr_array((values, (row, column)), shape=(rows, own * self.groups))
+        found.eliminate_zeros()
+        return found
 
 
 class UnweightedTerm(nn.Module):
@@ -102,6 +115,15 @@ class Rows(nn.Module):
     def dense_weights(self, unit: Tensor) -> list[Tensor]:
         """The weight of every term, `unit` where there is none: made once for all evaluations of a call."""
         return [t.weight.dense() if isinstance(t, WeightedTerm) else unit for t in self._terms]
+
+    def affine(self, model: Affine) -> Affine:
+        """The rows with the parameters as they are now; `model` is what they were made from."""
+        terms = tuple(
+            replace(term, weight=own.weight.sparse()) if isinstance(own, WeightedTerm) else term
+            for term, own in zip(model.terms, self._terms, strict=True)
+        )
+        bias = None if self.bias is None else self.bias.detach().to("cpu", torch.float32).numpy().copy()
+        return replace(model, terms=terms, bias=bias)
 
     def forward(self, values: Mapping[str, Tensor], dense: Sequence[Tensor]) -> Tensor:
         """z (samples, *shape) from the values of the sources (samples, *source shape)."""

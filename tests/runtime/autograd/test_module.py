@@ -156,6 +156,47 @@ def test_gradients_equal_finite_differences(network: str):
     assert_gradients(NETWORKS[network]())
 
 
+@pytest.mark.parametrize("network", NETWORKS)
+def test_parameters_that_moved_go_back_into_a_model(network: str):
+    model = NETWORKS[network]()
+    module = Session(model, Tolerance(residual=1e-6)).to_torch()
+    assert module.to_model().nnz == model.nnz
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter.mul_(0.9)
+    back, fed = module.to_model(), inputs(model, 3)
+    outputs = Session(back, Tolerance(residual=1e-6), kernel="scipy").predict(
+        {name: x.numpy() for name, x in fed.items()}
+    )
+    with torch.no_grad():
+        found = module(fed)
+    for y, z in zip(outputs.values(), tensors(found), strict=True):
+        np.testing.assert_allclose(z.numpy(), y, rtol=0, atol=ROUNDING * np.abs(y).max(initial=1e-3))
+
+
+def test_values_that_became_zero_leave_the_model():
+    model = residual_network()
+    module = Session(model).to_torch()
+    parameter = next(p for n, p in module.named_parameters() if n.endswith("values"))
+    with torch.no_grad():
+        parameter[:2] = 0
+    assert module.to_model().nnz == model.nnz - 2
+
+
+@pytest.mark.parametrize("network", ["residual", "two loops"])
+def test_every_state_and_output_is_there_by_name(network: str):
+    model = NETWORKS[network]()
+    module, fed = double(model), inputs(model, 2, "float64")
+    with torch.no_grad():
+        every = module.everything(fed)
+        expected = module(fed)
+    assert set(every) == {b.name for b in model.blocks} | {o.name for o in model.outputs}
+    for block in model.blocks:
+        assert every[block.name].shape == (2, *block.shape)
+    for output, y in zip(model.outputs, tensors(expected), strict=True):
+        assert torch.equal(every[output.name], y)
+
+
 def test_every_phi_and_map_has_a_function():
     assert set(phis.PHIS) == set(KINDS)
     assert set(maps.FUNCTIONS) == set(MAPS.values())

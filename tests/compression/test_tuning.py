@@ -1,0 +1,201 @@
+"""All values together by gradient descent: closer to the teacher, on the same supports, only where asked."""
+
+import os
+import sys
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy import sparse
+
+from sim_compress import Settings, Teacher, compress, open_teacher
+from sim_compress.artifact import write
+from sim_compress.certificate import certify, verify
+from sim_compress.compression import Compressed
+from sim_compress.errors import InputError, MissingExtraError
+from sim_compress.model import ImplicitModel
+from sim_compress.runtime import Session
+from tests.networks import loop
+
+pytest.importorskip("torch", reason="the extra 'torch' is not installed")
+
+import torch
+
+from sim_compress.compression.tuning import BATCH, tuned
+
+MODELS = Path(__file__).parents[2] / "models"
+CALIBRATION = 96
+
+
+@pytest.fixture(scope="module")
+def teacher() -> Teacher:
+    return open_teacher(MODELS / "fashion_mlp.onnx")
+
+
+@pytest.fixture(scope="module")
+def images() -> np.ndarray:
+    return np.load(MODELS / "fashion_mlp.calibration.npz")["images"]
+
+
+@pytest.fixture(scope="module")
+def solved(teacher, images) -> ImplicitModel:
+    return compress(teacher, images[:CALIBRATION], Settings(0.9)).model
+
+
+def names(model: ImplicitModel) -> list[str]:
+    return [name for name, affine in model.affines() if affine.weighted]
+
+
+def tune(teacher: Teacher, model: ImplicitModel, images: np.ndarray, which: list[str], epochs: int = 4):
+    inputs = {teacher.model.inputs[0].name: images}
+    return tuned(teacher.model, model, inputs, which, epochs, lambda _part: None)
+
+
+def gain(result: Compressed) -> tuple[float, float]:
+    """The error before and after, from the provenance."""
+    found: Any = result.provenance["tuning"]
+    return found["before"], found["after"]
+
+
+def supports(model: ImplicitModel) -> list[np.ndarray]:
+    return [weight.toarray() != 0 for _, affine in model.affines() for weight in affine.weights]
+
+
+def same(before: sparse.csr_array, after: sparse.csr_array) -> bool:
+    return np.array_equal(before.toarray(), after.toarray())
+
+
+def error(teacher: Teacher, model: ImplicitModel, images: np.ndarray) -> float:
+    wanted = Session(teacher.model)(images)
+    return float(np.mean((Session(model)(images) - wanted) ** 2) / wanted.var())
+
+
+def test_outputs_come_closer_also_on_samples_that_were_not_seen(teacher, images, solved):
+    found = tune(teacher, solved, images[:CALIBRATION], names(solved))
+    assert found.after < 0.99 * found.before
+    assert error(teacher, found.model, images[CALIBRATION:]) < error(teacher, solved, images[CALIBRATION:])
+
+
+def test_supports_stay(teacher, images, solved):
+    found = tune(teacher, solved, images[:CALIBRATION], names(solved))
+    for before, after in zip(supports(solved), supports(found.model), strict=True):
+        assert not np.any(after & ~before)
+
+
+def test_only_the_named_rows_change(teacher, images, solved):
+    first, *others = names(solved)
+    after = dict(tune(teacher, solved, images[:CALIBRATION], [first]).model.affines())
+    before = dict(solved.affines())
+    assert not same(before[first].weights[0], after[first].weights[0])
+    for name in others:
+        assert same(before[name].weights[0], after[name].weights[0])
+        np.testing.assert_array_equal(before[name].bias, after[name].bias)
+
+
+def test_a_model_that_matches_stays_as_it_is(teacher, images):
+    found = tune(teacher, teacher.model, images[:CALIBRATION], names(teacher.model))
+    assert found.model is teacher.model
+    assert found.before == found.after == 0
+
+
+def test_values_that_get_worse_are_not_taken(teacher, images, solved, monkeypatch):
+    monkeypatch.setattr("sim_compress.compression.tuning.LARGEST_STEP", 100.0)
+    monkeypatch.setattr("sim_compress.compression.tuning.STEP", 1e4)
+    found = tune(teacher, solved, images[:CALIBRATION], names(solved), epochs=1)
+    assert found.model is solved
+    assert found.before == found.after
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="no processor affinity here")
+def test_the_same_bytes_for_any_number_of_threads(teacher, images, solved, tmp_path):
+    def saved(path: Path) -> bytes:
+        found = tune(teacher, solved, images[: 2 * BATCH - 20], names(solved), epochs=2).model
+        write(path, found, certify(found), {})
+        return path.read_bytes()
+
+    every, threads = os.sched_getaffinity(0), torch.get_num_threads()
+    both = saved(tmp_path / "both")
+    assert torch.get_num_threads() == threads
+    try:
+        os.sched_setaffinity(0, {min(every)})
+        one = saved(tmp_path / "one")
+    finally:
+        os.sched_setaffinity(0, every)
+    assert one == both
+
+
+def test_the_pipeline_tunes_when_asked(teacher, images, solved):
+    result = compress(teacher, images[:CALIBRATION], Settings(0.9, tune=4))
+    verify(result.model, result.certificate)
+    before, after = gain(result)
+    assert after < before
+    assert error(teacher, result.model, images) < error(teacher, solved, images)
+    assert abs(result.sparsity - 0.9) < 1e-3
+    assert "tuning" not in compress(teacher, images[:CALIBRATION], Settings(0.9, tune=0)).provenance
+
+
+def test_progress_goes_on_through_the_tuning(teacher, images):
+    seen: list[float] = []
+
+    def progress(stage: str, part: float) -> None:
+        if stage == "rows":
+            seen.append(part)
+
+    compress(teacher, images[:CALIBRATION], Settings(0.9, tune=1), progress)
+    assert seen == sorted(seen)
+    assert seen[-1] == 1.0
+    assert max(b - a for a, b in pairwise(seen)) < 0.5
+
+
+def test_values_in_half_precision_stay_so(teacher, images):
+    result = compress(teacher, images[:CALIBRATION], Settings(0.9, tune=1, values="float16"))
+    for _, affine in result.model.affines():
+        for weight in affine.weights:
+            np.testing.assert_array_equal(weight.data, weight.data.astype(np.float16))
+
+
+def test_rows_that_are_left_alone_stay(teacher, images):
+    first = names(teacher.model)[0]
+    result = compress(teacher, images[:CALIBRATION], Settings(0.9, tune=1, ignore=(first,)))
+    before, after = (dict(m.affines())[first] for m in (teacher.model, result.model))
+    assert same(before.weights[0], after.weights[0])
+
+
+def test_channels_that_left_stay_away(images):
+    network = MODELS / "fashion_mlp.onnx"
+    result = compress(network, images[:CALIBRATION], Settings(0.6, tune=1, pattern="channels"))
+    plain = compress(network, images[:CALIBRATION], Settings(0.6, pattern="channels"))
+    assert [b.shape for b in result.model.blocks] == [b.shape for b in plain.model.blocks]
+    before, after = gain(result)
+    assert after < before
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ({"matching": "exact"}, "exact matching"),
+        ({"support": "full"}, "full support"),
+        ({"tune": -1}, "negative"),
+    ],
+)
+def test_what_does_not_go_with_tuning_is_refused(asked, message):
+    with pytest.raises(InputError, match=message):
+        Settings(0.5, **{"tune": 8, **asked})
+
+
+def test_loops_are_refused_before_any_work(tmp_path):
+    model = loop()
+    write(tmp_path / "loop.sim.safetensors", model, certify(model), {})
+    inputs = np.random.default_rng(0).standard_normal((8, 3))
+    with pytest.raises(InputError, match="has loops"):
+        compress(tmp_path / "loop.sim.safetensors", inputs, Settings(0.5, tune=1))
+
+
+def test_without_torch_the_message_says_what_to_install(teacher, images, monkeypatch):
+    for name in [n for n in sys.modules if n.startswith("sim_compress.runtime.autograd")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(MissingExtraError, match=r"tuning needs .* pip install 'sim-compress\[torch\]'"):
+        compress(teacher, images[:8], Settings(0.5, tune=1))
