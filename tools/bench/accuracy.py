@@ -36,6 +36,7 @@ OURS: dict[str, dict[str, object]] = {
     "baseline states": {"states": "baseline"},
     "l1 in place of perspective": {"objective": "l1"},
     "float16 values": {"values": "float16"},
+    "tuned, 8 epochs": {"tune": 8},
 }
 
 
