@@ -68,12 +68,12 @@ def output_curves(
     new = [level for level in levels if (level.name, level.step, samples) not in known]
     trials, trial = dict(known), Trial(teacher, few)
 
-    def rows(level: _Level) -> Affine:
-        name, own = level.name, blocks[level.name]
-        return _rows(affines[name], own, _supports(own, paths[name], projections[name], level.step))
+    def tried(number: int) -> float:
+        name, step = new[number].name, new[number].step
+        supports = _supports(blocks[name], paths[name], projections[name], step)
+        return trial.error({name: _rows(affines[name], blocks[name], supports)})
 
-    fresh = [rows(level) for level in new]
-    found = in_order(lambda i: trial.error({new[i].name: fresh[i]}), len(new))
+    found = in_order(tried, len(new))
     for number, (level, error) in enumerate(zip(new, found, strict=True)):
         trials[level.name, level.step, samples] = error
         progress((number + 1) / len(new))
