@@ -33,10 +33,14 @@ def same_shape(shape: Shape, _attributes: Attributes) -> Shape:
     return shape
 
 
+# States that differ by less count as the same where a phi levels off and never ends to fall or grow.
+NEARLY = 1e-3
+
+
 def flat(
     intervals: Callable[[Attributes], tuple[tuple[float, float], ...]],
 ) -> Callable[[Array, Array, Attributes], Array]:
-    """`nearest` of a componentwise phi that is constant on each of the intervals (low, high)."""
+    """`nearest` of a componentwise phi that is constant, or nearly so, on each interval (low, high)."""
 
     def nearest(z: Array, found: Array, attributes: Attributes) -> Array:
         for low, high in intervals(attributes):
@@ -44,6 +48,16 @@ def flat(
         return z
 
     return nearest
+
+
+def flat_below(limit: float) -> Callable[[Array, Array, Attributes], Array]:
+    """`nearest` of a phi that is nearly constant below a limit."""
+    return flat(lambda _: ((-math.inf, limit),))
+
+
+def flat_beyond(limit: float) -> Callable[[Array, Array, Attributes], Array]:
+    """`nearest` of a phi that is nearly constant on both sides of an interval around 0."""
+    return flat(lambda _: ((-math.inf, -limit), (limit, math.inf)))
 
 
 @dataclass(frozen=True)

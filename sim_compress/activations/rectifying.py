@@ -5,10 +5,22 @@ import math
 import numpy as np
 from scipy import special
 
-from sim_compress.activations.kind import Array, Attributes, Kind, Shape, constant, flat, unbounded
+from sim_compress.activations.kind import (
+    NEARLY,
+    Array,
+    Attributes,
+    Kind,
+    Shape,
+    constant,
+    flat,
+    flat_below,
+    unbounded,
+)
 
 # Largest slopes, rounded up: of gelu at sqrt(2), of silu at 2.3994, of mish at 1.4906, of hard_swish at 3.
 GELU_SLOPE, GELU_TANH_SLOPE, SILU_SLOPE, MISH_SLOPE, HARD_SWISH_SLOPE = 1.12905, 1.1291, 1.09985, 1.08851, 1.5
+# Below -3.5 gelu and below -9.3 silu and mish are within NEARLY of 0.
+GELU_TAIL, SWISH_TAIL = -3.5, 9.3
 TANH_SCALE, TANH_CUBE = math.sqrt(2 / math.pi), 0.044715
 
 
@@ -89,6 +101,23 @@ def _shrink_slope(a: Attributes, _: Shape) -> float:
     return 1.0 if 0 <= a["lambda"] == a["bias"] else math.inf
 
 
+def _level_tail(height: float) -> float:
+    """Where height (exp(z) - 1) comes so near to -height that it counts as flat."""
+    return min(math.log(NEARLY / abs(height)), 0.0) if height else 0.0
+
+
+def _celu_tail(a: Attributes) -> tuple[tuple[float, float], ...]:
+    return ((-math.inf, a["alpha"] * _level_tail(a["alpha"])),) if a["alpha"] > 0 else ()
+
+
+def _swish_tail(a: Attributes) -> tuple[tuple[float, float], ...]:
+    """Where z sigmoid(alpha z) is nearly 0; one of |alpha| below 1 takes longer to get there."""
+    if abs(a["alpha"]) < 1:
+        return ()
+    end = SWISH_TAIL / a["alpha"]
+    return ((-math.inf, -end),) if end > 0 else ((-end, math.inf),)
+
+
 KINDS: dict[str, Kind] = {
     "relu": Kind(
         "max(z, 0)",
@@ -126,12 +155,14 @@ KINDS: dict[str, Kind] = {
         "z above 0, alpha (exp(z) - 1) below",
         _elu,
         lipschitz=lambda a, _: max(1.0, abs(a["alpha"])),
+        nearest=flat(lambda a: ((-math.inf, _level_tail(a["alpha"])),)),
         attributes=("alpha",),
     ),
     "selu": Kind(
         "gamma times elu(z)",
         lambda z, a: np.asarray(a["gamma"], z.dtype) * _elu(z, a),
         lipschitz=lambda a, _: abs(a["gamma"]) * max(1.0, abs(a["alpha"])),
+        nearest=flat(lambda a: ((-math.inf, _level_tail(a["gamma"] * a["alpha"])),)),
         attributes=("alpha", "gamma"),
     ),
     "celu": Kind(
@@ -139,14 +170,31 @@ KINDS: dict[str, Kind] = {
         _celu,
         lipschitz=lambda a, _: 1.0 if a["alpha"] > 0 else math.inf,
         state_shape=_celu_shape,
+        nearest=flat(_celu_tail),
         attributes=("alpha",),
     ),
-    "softplus": Kind("log(1 + exp(z))", lambda z, _: softplus(z)),
-    "gelu": Kind("z (1 + erf(z / sqrt(2))) / 2", _gelu, lipschitz=constant(GELU_SLOPE)),
-    "gelu_tanh": Kind(
-        "z (1 + tanh(sqrt(2 / pi) (z + 0.044715 z^3))) / 2", _gelu_tanh, lipschitz=constant(GELU_TANH_SLOPE)
+    "softplus": Kind(
+        "log(1 + exp(z))", lambda z, _: softplus(z), nearest=flat_below(math.log(math.expm1(NEARLY)))
     ),
-    "swish": Kind("z sigmoid(alpha z)", _swish, lipschitz=constant(SILU_SLOPE), attributes=("alpha",)),
+    "gelu": Kind(
+        "z (1 + erf(z / sqrt(2))) / 2",
+        _gelu,
+        lipschitz=constant(GELU_SLOPE),
+        nearest=flat_below(GELU_TAIL),
+    ),
+    "gelu_tanh": Kind(
+        "z (1 + tanh(sqrt(2 / pi) (z + 0.044715 z^3))) / 2",
+        _gelu_tanh,
+        lipschitz=constant(GELU_TANH_SLOPE),
+        nearest=flat_below(GELU_TAIL),
+    ),
+    "swish": Kind(
+        "z sigmoid(alpha z)",
+        _swish,
+        lipschitz=constant(SILU_SLOPE),
+        nearest=flat(_swish_tail),
+        attributes=("alpha",),
+    ),
     "hard_swish": Kind(
         "z min(max(z / 6 + 1/2, 0), 1)",
         _hard_swish,
@@ -154,7 +202,10 @@ KINDS: dict[str, Kind] = {
         nearest=flat(lambda _: ((-math.inf, -3.0),)),
     ),
     "mish": Kind(
-        "z tanh(log(1 + exp(z)))", lambda z, _: z * np.tanh(softplus(z)), lipschitz=constant(MISH_SLOPE)
+        "z tanh(log(1 + exp(z)))",
+        lambda z, _: z * np.tanh(softplus(z)),
+        lipschitz=constant(MISH_SLOPE),
+        nearest=flat_below(-SWISH_TAIL),
     ),
     "shrink": Kind(
         "z + bias below -lambda, z - bias above lambda, else 0",

@@ -5,7 +5,7 @@ import math
 import numpy as np
 from scipy import special
 
-from sim_compress.activations.kind import Array, Attributes, Kind, Shape, constant, flat
+from sim_compress.activations.kind import NEARLY, Array, Attributes, Kind, Shape, constant, flat, flat_beyond
 from sim_compress.activations.rectifying import sigmoid
 
 
@@ -35,8 +35,13 @@ KINDS: dict[str, Kind] = {
         nearest=flat(lambda a: ((-math.inf, a["low"]), (a["high"], math.inf))),
         attributes=("low", "high"),
     ),
-    "sigmoid": Kind("1 / (1 + exp(-z))", lambda z, _: sigmoid(z), lipschitz=constant(0.25)),
-    "tanh": Kind("tanh(z)", lambda z, _: np.tanh(z)),
+    "sigmoid": Kind(
+        "1 / (1 + exp(-z))",
+        lambda z, _: sigmoid(z),
+        lipschitz=constant(0.25),
+        nearest=flat_beyond(math.log(1 / NEARLY - 1)),
+    ),
+    "tanh": Kind("tanh(z)", lambda z, _: np.tanh(z), nearest=flat_beyond(math.atanh(1 - NEARLY))),
     "hard_sigmoid": Kind(
         "min(max(alpha z + beta, 0), 1)",
         _hard_sigmoid,
@@ -45,5 +50,10 @@ KINDS: dict[str, Kind] = {
         attributes=("alpha", "beta"),
     ),
     "softsign": Kind("z / (1 + |z|)", lambda z, _: z / (1 + np.abs(z))),
-    "erf": Kind("erf(z)", lambda z, _: special.erf(z), lipschitz=constant(2 / math.sqrt(math.pi))),
+    "erf": Kind(
+        "erf(z)",
+        lambda z, _: special.erf(z),
+        lipschitz=constant(2 / math.sqrt(math.pi)),
+        nearest=flat_beyond(float(special.erfinv(1 - NEARLY))),
+    ),
 }

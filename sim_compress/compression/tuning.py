@@ -7,7 +7,7 @@ averaged over outputs and over blocks. Rows that were solved one block after the
 them; here they also prepare what comes after. Supports stay, and no label is used.
 """
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -27,13 +27,19 @@ from sim_compress.states.batches import in_order
 # What the states' error counts against that of the outputs: a few hundred samples would be learned by heart
 # from the outputs alone.
 STATES = 10.0
-# Samples of one step, and of them those that one thread takes: the result does not depend on their number.
-BATCH, SHARD = 64, 32
+# Samples of one step: fewer where there are few, for steps to be many.
+SMALLEST_BATCH, BATCH = 8, 64
+STEPS = 16
+# Parts of a step that threads take, and samples that one takes of a mere evaluation: no result depends on the
+# number of threads.
+SHARDS, SHARD = 4, 32
 # First step of a value relative to the mean size of its weight or bias, for an error of 1 of the outputs: the
 # nearer the outputs are, the less is to be moved.
 STEP, LARGEST_STEP = 0.3, 0.05
 # Steps over which the step grows; then it falls along a cosine.
 WARM_UP = 10
+# Parts of that step that are tried in turn until the values match better.
+TRIES = (1.0, 0.2, 0.04)
 BETAS = (0.9, 0.99)
 SEED = 0
 # Variance below this part of the second moment is rounding error.
@@ -81,12 +87,18 @@ def tuned(
     with _one_thread():
         matching = _Matching(teacher, model, inputs, names)
         before = matching.error()
-        _descend(matching, epochs, min(STEP * before.outputs, LARGEST_STEP), progress)
-        after = matching.error()
-    # A NaN is no better.
-    if not after.total < before.total:
-        return Tuned(model, before.total, before.total)
-    return Tuned(matching.module.to_model(), before.total, after.total)
+        start = [p.detach().clone() for p in matching.parameters]
+        step = min(STEP * before.outputs, LARGEST_STEP)
+        for number, part in enumerate(TRIES):
+            _descend(matching, epochs, part * step, lambda done, n=number: progress((n + done) / len(TRIES)))
+            after = matching.error()
+            # A NaN is no better.
+            if after.total < before.total:
+                progress(1.0)
+                return Tuned(matching.module.to_model(), before.total, after.total)
+            matching.set(start)
+    progress(1.0)
+    return Tuned(model, before.total, before.total)
 
 
 def _descend(matching: "_Matching", epochs: int, step: float, progress: Callable[[float], None]) -> None:
@@ -95,8 +107,9 @@ def _descend(matching: "_Matching", epochs: int, step: float, progress: Callable
     groups = [{"params": [p], "lr": lr} for p, lr in zip(matching.parameters, sizes, strict=True)]
     adam = torch.optim.Adam(groups, betas=BETAS)
     batches = _batches(matching.samples, epochs)
+    warm_up = min(WARM_UP, len(batches) // 4 + 1)
     for number, batch in enumerate(batches):
-        growth = min((number + 1) / WARM_UP, 1.0) * (1 + np.cos(np.pi * number / len(batches))) / 2
+        growth = min((number + 1) / warm_up, 1.0) * (1 + np.cos(np.pi * number / len(batches))) / 2
         for group, size in zip(adam.param_groups, sizes, strict=True):
             group["lr"] = growth * size
         for parameter, gradient in zip(matching.parameters, matching.gradient(batch), strict=True):
@@ -109,11 +122,8 @@ def _batches(samples: int, epochs: int) -> list[Numbers]:
     """Numbers of the samples of every step."""
     rng = np.random.default_rng(SEED)
     orders = [rng.permutation(samples) for _ in range(epochs)]
-    return [order[first : first + BATCH] for order in orders for first in range(0, samples, BATCH)]
-
-
-def _shards(numbers: Numbers) -> list[Numbers]:
-    return [numbers[first : first + SHARD] for first in range(0, len(numbers), SHARD)]
+    size = int(np.clip(samples // STEPS, SMALLEST_BATCH, BATCH))
+    return [order[first : first + size] for order in orders for first in range(0, samples, size)]
 
 
 @contextmanager
@@ -166,7 +176,8 @@ class _Matching:
 
     def error(self) -> _Error:
         """Over all inputs."""
-        shards = _shards(np.arange(self.samples))
+        every = np.arange(self.samples)
+        shards = [every[first : first + SHARD] for first in range(0, self.samples, SHARD)]
 
         def sums(number: int) -> dict[str, NDArray[np.float64]]:
             with torch.no_grad():
@@ -182,9 +193,15 @@ class _Matching:
         errors = {n: float(error) for n, (_, _, error) in means.items()}
         return self._relative(errors, lambda parts: float(np.mean(parts)))
 
+    def set(self, values: Sequence[Tensor]) -> None:
+        """Give every parameter a value."""
+        with torch.no_grad():
+            for parameter, value in zip(self.parameters, values, strict=True):
+                parameter.copy_(value)
+
     def gradient(self, batch: Numbers) -> list[Tensor]:
         """Of the total error of some inputs, for every parameter."""
-        shards = _shards(batch)
+        shards = np.array_split(batch, min(SHARDS, len(batch)))
 
         def gradient(number: int) -> list[Tensor]:
             found, wanted = self._values(shards[number])

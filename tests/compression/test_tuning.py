@@ -101,11 +101,17 @@ def test_a_model_that_matches_stays_as_it_is(teacher, images):
 
 
 def test_values_that_get_worse_are_not_taken(teacher, images, solved, monkeypatch):
-    monkeypatch.setattr("sim_compress.compression.tuning.LARGEST_STEP", 100.0)
-    monkeypatch.setattr("sim_compress.compression.tuning.STEP", 1e4)
+    monkeypatch.setattr("sim_compress.compression.tuning.LARGEST_STEP", 1e5)
+    monkeypatch.setattr("sim_compress.compression.tuning.STEP", 1e6)
     found = tune(teacher, solved, images[:CALIBRATION], names(solved), epochs=1)
     assert found.model is solved
     assert found.before == found.after
+
+
+def test_a_step_that_is_too_long_is_made_shorter(teacher, images, solved, monkeypatch):
+    monkeypatch.setattr("sim_compress.compression.tuning.TRIES", (1e5, 1.0))
+    found = tune(teacher, solved, images[:CALIBRATION], names(solved), epochs=1)
+    assert found.after < found.before
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="no processor affinity here")

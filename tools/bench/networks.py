@@ -60,7 +60,7 @@ def row(path: Path, arguments: argparse.Namespace) -> str:
         exact = error(Session(teacher.model).predict(held_out), theirs)
         cells = [path.name, f"{teacher.model.parameters:,}", f"{exact:.1e}"]
         for sparsity in arguments.sparsity:
-            found = compress(teacher, inputs, Settings(sparsity / 100))
+            found = compress(teacher, inputs, Settings(sparsity / 100, tune=arguments.tune))
             ours = Session(found.model).predict(held_out)
             cells += [
                 f"{100 * found.sparsity:.1f} %",
@@ -79,6 +79,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--data", type=Path)
     parser.add_argument("--samples", type=int, default=64)
     parser.add_argument("--sparsity", type=float, nargs="+", default=[50.0, 80.0])
+    parser.add_argument("--tune", type=int, default=0, help="epochs of gradient descent afterwards")
     arguments = parser.parse_args(argv)
     levels = "".join(" sparsity | error | same choice |" for _ in arguments.sparsity)
     print(f"| network | parameters | exact to |{levels} time |")
