@@ -168,6 +168,9 @@ def main() -> None:
     parser.add_argument("--samples", type=int, default=512)
     parser.add_argument("--train", type=int, default=4000, help="labelled posts that the head sees")
     parser.add_argument("--test", type=int, default=2000)
+    parser.add_argument(
+        "--tune", type=int, default=0, help="epochs of gradient descent on all values together"
+    )
     parser.add_argument("--levels", type=float, nargs="+", default=[50.0])
     arguments = parser.parse_args()
     module = encoder(arguments.wheel, arguments.length)
@@ -192,7 +195,9 @@ def main() -> None:
     theirs = dense_vectors(module, held_out)
     print(f"dense: accuracy {accuracy(classifier, theirs, labels):.2f} on {len(labels)} posts", flush=True)
     begun = time.perf_counter()
-    for result in sweep(teacher, calibration, Settings(0.5), [level / 100 for level in arguments.levels]):
+    for result in sweep(
+        teacher, calibration, Settings(0.5, tune=arguments.tune), [level / 100 for level in arguments.levels]
+    ):
         spent = time.perf_counter() - begun
         ours = Session(result.model)(held_out)
         cosines = (_unit(theirs) * _unit(ours)).sum(1)
