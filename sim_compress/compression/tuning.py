@@ -22,7 +22,7 @@ from sim_compress.model import ImplicitModel
 from sim_compress.model.maps import Array
 from sim_compress.runtime import Tolerance
 from sim_compress.runtime.autograd.module import ImplicitModule
-from sim_compress.states.batches import in_order
+from sim_compress.states.batches import batch_size, in_order
 
 # What the states' error counts against that of the outputs: a few hundred samples would be learned by heart
 # from the outputs alone.
@@ -30,9 +30,9 @@ STATES = 10.0
 # Samples of one step: fewer where there are few, for steps to be many.
 SMALLEST_BATCH, BATCH = 8, 64
 STEPS = 16
-# Parts of a step that threads take, and samples that one takes of a mere evaluation: no result depends on the
-# number of threads.
-SHARDS, SHARD = 4, 32
+# Parts of a step that threads take, more where their states would not fit: no result depends on the number of
+# threads.
+SHARDS = 4
 # First step of a value relative to the mean size of its weight or bias, for an error of 1 of the outputs: the
 # nearer the outputs are, the less is to be moved.
 STEP, LARGEST_STEP = 0.3, 0.05
@@ -89,7 +89,7 @@ def tuned(
         before = matching.error()
         start = [p.detach().clone() for p in matching.parameters]
         step = min(STEP * before.outputs, LARGEST_STEP)
-        for number, part in enumerate(TRIES):
+        for number, part in enumerate(TRIES if step > 0 else ()):
             _descend(matching, epochs, part * step, lambda done, n=number: progress((n + done) / len(TRIES)))
             after = matching.error()
             # A NaN is no better.
@@ -171,13 +171,14 @@ class _Matching:
         self._inputs = inputs
         self.samples = len(next(iter(inputs.values())))
         self._outputs = {o.name for o in model.outputs}
+        self._held = batch_size(teacher)
         # Of every state and output that varies.
         self._variances: dict[str, float] = {}
 
     def error(self) -> _Error:
         """Over all inputs."""
         every = np.arange(self.samples)
-        shards = [every[first : first + SHARD] for first in range(0, self.samples, SHARD)]
+        shards = [every[first : first + self._held] for first in range(0, self.samples, self._held)]
 
         def sums(number: int) -> dict[str, NDArray[np.float64]]:
             with torch.no_grad():
@@ -201,7 +202,9 @@ class _Matching:
 
     def gradient(self, batch: Numbers) -> list[Tensor]:
         """Of the total error of some inputs, for every parameter."""
-        shards = np.array_split(batch, min(SHARDS, len(batch)))
+        # States are held twice: the model's and the teacher's.
+        count = max(SHARDS, -(-2 * len(batch) // self._held))
+        shards = np.array_split(batch, min(count, len(batch)))
 
         def gradient(number: int) -> list[Tensor]:
             found, wanted = self._values(shards[number])

@@ -20,11 +20,15 @@ Values = dict[str, Array]
 Result = TypeVar("Result")
 
 
+def batch_size(model: ImplicitModel) -> int:
+    """Samples whose states of the whole network may be held at once."""
+    states = sum(math.prod(b.affine.shape) + math.prod(b.shape) for b in model.blocks)
+    return int(np.clip(BATCH_BYTES // (4 * max(states, 1)), 1, LARGEST_BATCH))
+
+
 def batches(model: ImplicitModel, inputs: Mapping[str, Array]) -> list[Values]:
     """Views of the calibration inputs, small enough to hold all states of one batch."""
-    states = sum(math.prod(b.affine.shape) + math.prod(b.shape) for b in model.blocks)
-    size = int(np.clip(BATCH_BYTES // (4 * max(states, 1)), 1, LARGEST_BATCH))
-    samples = len(next(iter(inputs.values())))
+    size, samples = batch_size(model), len(next(iter(inputs.values())))
     return [{n: u[start : start + size] for n, u in inputs.items()} for start in range(0, samples, size)]
 
 
