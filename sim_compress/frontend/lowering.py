@@ -9,12 +9,11 @@ import onnx
 from onnx import helper, numpy_helper
 
 from sim_compress.activations import IDENTITY, Activation
-from sim_compress.errors import UnsupportedError
 from sim_compress.frontend.expressions import is_weighted, mapped, reference
 from sim_compress.frontend.names import block_names
 from sim_compress.frontend.operators import OPERATORS
 from sim_compress.frontend.recognition import Recognised, recognised
-from sim_compress.frontend.refusals import Refused, reason, refusal_message
+from sim_compress.frontend.refusals import Refused, RefusedNodesError, reason, refusal_message
 from sim_compress.frontend.registry import STANDARD, Activated, Call, RefusalError, Result, qualified_name
 from sim_compress.model import Affine, ImplicitModel, Input, LinearMap, Output, Shape, StateBlock
 from sim_compress.model.maps import Array
@@ -70,7 +69,7 @@ def lower(model: onnx.ModelProto, shapes: Mapping[str, Shape], dtypes: Mapping[s
         walk.visit(node)
     walk.check_outputs(graph)
     if walk.refused:
-        raise UnsupportedError(refusal_message(walk.refused, len(graph.node)))
+        raise RefusedNodesError(refusal_message(walk.refused, len(graph.node)))
     return walk.lowered(graph)
 
 

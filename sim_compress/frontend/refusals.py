@@ -29,6 +29,10 @@ def reason(operator: str) -> str:
     return f"{UNSUPPORTED}: it {REASONS[operator]}" if operator in REASONS else UNSUPPORTED
 
 
+class RefusedNodesError(UnsupportedError):
+    """Nodes without a place in the state model, named in the message."""
+
+
 @dataclass(frozen=True)
 class Refused:
     """One node without a place in the state model."""
@@ -75,7 +79,12 @@ def check_known_operators(model: onnx.ModelProto) -> None:
         if not _is_standard(n)
         or (n.input and qualified_name(n) not in OPERATORS and not _is_integer(n, types))
     ]
-    raise UnsupportedError(refusal_message(refused, len(nodes)))
+    raise RefusedNodesError(refusal_message(refused, len(nodes)))
+
+
+def beyond_help(nodes: Sequence[onnx.NodeProto]) -> list[Refused]:
+    """The nodes that no shape of the inputs makes possible."""
+    return [Refused.of(n, reason(n.op_type)) for n in nodes if _is_standard(n) and n.op_type in REASONS]
 
 
 def _types(model: onnx.ModelProto, foreign: Sequence[onnx.NodeProto]) -> dict[str, int]:

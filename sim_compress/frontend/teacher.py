@@ -17,7 +17,12 @@ from sim_compress.frontend.contractions import decompose
 from sim_compress.frontend.freeing import repeat_joined_constants
 from sim_compress.frontend.lowering import Lowered, StateTensors, lower
 from sim_compress.frontend.network_file import NetworkFile, read_network
-from sim_compress.frontend.refusals import check_known_operators
+from sim_compress.frontend.refusals import (
+    RefusedNodesError,
+    beyond_help,
+    check_known_operators,
+    refusal_message,
+)
 from sim_compress.frontend.registry import STANDARD
 from sim_compress.frontend.sample_axis import with_sample_axis
 from sim_compress.frontend.straightening import straighten
@@ -124,6 +129,11 @@ def teacher_of(file: NetworkFile, input_shapes: Mapping[str, Shape] = MappingPro
             cleaned, lowered = _with_sample_axis(original, dtypes, input_shapes, refusal)
             notes = (WHOLE_SAMPLES,)
     except SimCompressError as error:
+        nodes = file.model.graph.node
+        beyond = [] if isinstance(error, RefusedNodesError) else beyond_help(nodes)
+        if beyond:
+            # What the error asks for would not help.
+            raise UnsupportedError(f"{file.path}: {refusal_message(beyond, len(nodes))}") from error
         raise type(error)(f"{file.path}: {error}") from error
     _annotate(cleaned.graph, lowered.shapes)
     return Teacher(

@@ -110,6 +110,23 @@ def test_inputs_with_open_feature_axes_are_refused(tmp_path: Path, shape: tuple)
         load_teacher(saved(tmp_path, model))
 
 
+def test_open_axes_are_not_asked_for_where_no_size_would_help(tmp_path: Path) -> None:
+    """As in a voice detector with an LSTM, whose input is of any length."""
+    model = graph_of(
+        [
+            node("LSTM", ["x", "w", "r"], ["y"], "lstm", hidden_size=4),
+            node("Relu", ["y"], ["z"], "last"),
+        ],
+        {"x": ("frames", 3)},
+        {"w": random(1, 16, 3), "r": random(1, 16, 4)},
+    )
+    with pytest.raises(UnsupportedError) as caught:
+        load_teacher(saved(tmp_path, model))
+    assert "1 of 2 nodes" in str(caught.value)
+    assert "LSTM 'lstm'" in str(caught.value)
+    assert "--input-shape" not in str(caught.value)
+
+
 def test_an_input_without_a_shape_is_refused(tmp_path: Path) -> None:
     model = graph_of([node("Relu", ["x"], ["y"])], {"x": ()})
     for value in (*model.graph.input, *model.graph.output):
