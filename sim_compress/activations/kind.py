@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 Shape = tuple[int, ...]
 Array = NDArray[Any]
 Attributes = Mapping[str, Any]
+# States that differ by less count as the same where a phi approaches a limit without reaching it.
+NEARLY = 1e-3
 
 
 def non_expansive(_attributes: Attributes, _shape: Shape) -> float:
@@ -33,10 +35,6 @@ def same_shape(shape: Shape, _attributes: Attributes) -> Shape:
     return shape
 
 
-# States that differ by less count as the same where a phi levels off and never ends to fall or grow.
-NEARLY = 1e-3
-
-
 def flat(
     intervals: Callable[[Attributes], tuple[tuple[float, float], ...]],
 ) -> Callable[[Array, Array, Attributes], Array]:
@@ -51,12 +49,12 @@ def flat(
 
 
 def flat_below(limit: float) -> Callable[[Array, Array, Attributes], Array]:
-    """`nearest` of a phi that is nearly constant below a limit."""
+    """`nearest` of a phi that is constant, or nearly so, below a limit."""
     return flat(lambda _: ((-math.inf, limit),))
 
 
 def flat_beyond(limit: float) -> Callable[[Array, Array, Attributes], Array]:
-    """`nearest` of a phi that is nearly constant on both sides of an interval around 0."""
+    """The same on both sides of an interval around 0."""
     return flat(lambda _: ((-math.inf, -limit), (limit, math.inf)))
 
 

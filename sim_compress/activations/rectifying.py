@@ -123,7 +123,7 @@ KINDS: dict[str, Kind] = {
         "max(z, 0)",
         lambda z, _: np.maximum(z, 0),
         homogeneous=True,
-        nearest=flat(lambda _: ((-math.inf, 0.0),)),
+        nearest=flat_below(0.0),
     ),
     "leaky_relu": Kind(
         "z above 0, slope z below",
@@ -199,7 +199,7 @@ KINDS: dict[str, Kind] = {
         "z min(max(z / 6 + 1/2, 0), 1)",
         _hard_swish,
         lipschitz=constant(HARD_SWISH_SLOPE),
-        nearest=flat(lambda _: ((-math.inf, -3.0),)),
+        nearest=flat_below(-3.0),
     ),
     "mish": Kind(
         "z tanh(log(1 + exp(z)))",

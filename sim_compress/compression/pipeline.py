@@ -114,7 +114,9 @@ def completed(
             model = _in_order(teacher, ready.designs, decided, rows_done)
         tuning: Mapping[str, JSON] = {}
         if settings.tune:
-            model, tuning = _tuned(ready, model, decided, lambda part: rows_done(1 + (1 / solved - 1) * part))
+            model, tuning = _tuned(
+                ready, model, decided, lambda part: progress("rows", solved + (1 - solved) * part)
+            )
     model, scaling = _without(model, decided)
     # Rows that were left alone are stored in the same format.
     model = rounded(model, settings.values)

@@ -86,7 +86,7 @@ def tuned(
     """
     with _one_thread():
         matching = _Matching(teacher, model, inputs, names)
-        before = matching.error()
+        before = matching.before
         start = [p.detach().clone() for p in matching.parameters]
         step = min(STEP * before.outputs, LARGEST_STEP)
         for number, part in enumerate(TRIES if step > 0 else ()):
@@ -156,6 +156,7 @@ class _Matching:
         module: the model.
         parameters: those that may change.
         samples: how many inputs there are.
+        before: the error over all of them, with the parameters as they were given.
     """
 
     def __init__(
@@ -172,11 +173,18 @@ class _Matching:
         self.samples = len(next(iter(inputs.values())))
         self._outputs = {o.name for o in model.outputs}
         self._held = batch_size(teacher)
+        means = self._means()
+        varied = {n: second - mean**2 for n, (mean, second, _) in means.items()}
         # Of every state and output that varies.
-        self._variances: dict[str, float] = {}
+        self._variances = {n: v for n, v in varied.items() if SAME * means[n][1] < v < np.inf}
+        self.before = self._mean_error(means)
 
     def error(self) -> _Error:
-        """Over all inputs."""
+        """Over all inputs, with the parameters as they are now."""
+        return self._mean_error(self._means())
+
+    def _means(self) -> dict[str, NDArray[np.float64]]:
+        """Means over all inputs of the teacher's values, of their squares and of the squared error."""
         every = np.arange(self.samples)
         shards = [every[first : first + self._held] for first in range(0, self.samples, self._held)]
 
@@ -188,9 +196,9 @@ class _Matching:
         total: dict[str, NDArray[np.float64]] = {}
         for part in in_order(sums, len(shards)):
             total = {n: total.get(n, np.zeros(4)) + own for n, own in part.items()}
-        means = {n: own[1:] / own[0] for n, own in total.items()}
-        varied = {n: second - mean**2 for n, (mean, second, _) in means.items()}
-        self._variances = {n: v for n, v in varied.items() if SAME * means[n][1] < v < np.inf}
+        return {n: own[1:] / own[0] for n, own in total.items()}
+
+    def _mean_error(self, means: Mapping[str, NDArray[np.float64]]) -> _Error:
         errors = {n: float(error) for n, (_, _, error) in means.items()}
         return self._relative(errors, lambda parts: float(np.mean(parts)))
 

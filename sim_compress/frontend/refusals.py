@@ -82,9 +82,22 @@ def check_known_operators(model: onnx.ModelProto) -> None:
     raise RefusedNodesError(refusal_message(refused, len(nodes)))
 
 
-def beyond_help(nodes: Sequence[onnx.NodeProto]) -> list[Refused]:
-    """The nodes that no shape of the inputs makes possible."""
-    return [Refused.of(n, reason(n.op_type)) for n in nodes if _is_standard(n) and n.op_type in REASONS]
+def beyond_help(graph: onnx.GraphProto) -> list[Refused]:
+    """The nodes that no shape of the inputs makes possible, because they read values that follow from inputs.
+
+    What constants and shapes decide, as the way an If goes, clean-up folds once the shapes are known.
+    """
+    known = {i.name for i in graph.initializer}
+    values = {i.name for i in graph.input} - known
+    found: list[Refused] = []
+    for node in graph.node:
+        inner = any(a.HasField("g") or a.graphs for a in node.attribute)
+        reads = bool(values & set(node.input))
+        if reads and _is_standard(node) and node.op_type in REASONS:
+            found.append(Refused.of(node, reason(node.op_type)))
+        if (reads or inner) and node.op_type not in ("Shape", "Size"):
+            values |= set(node.output)
+    return found
 
 
 def _types(model: onnx.ModelProto, foreign: Sequence[onnx.NodeProto]) -> dict[str, int]:

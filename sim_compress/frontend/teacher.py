@@ -129,11 +129,11 @@ def teacher_of(file: NetworkFile, input_shapes: Mapping[str, Shape] = MappingPro
             cleaned, lowered = _with_sample_axis(original, dtypes, input_shapes, refusal)
             notes = (WHOLE_SAMPLES,)
     except SimCompressError as error:
-        nodes = file.model.graph.node
-        beyond = [] if isinstance(error, RefusedNodesError) else beyond_help(nodes)
+        graph = file.model.graph
+        beyond = [] if isinstance(error, RefusedNodesError) else beyond_help(graph)
         if beyond:
             # What the error asks for would not help.
-            raise UnsupportedError(f"{file.path}: {refusal_message(beyond, len(nodes))}") from error
+            raise UnsupportedError(f"{file.path}: {refusal_message(beyond, len(graph.node))}") from error
         raise type(error)(f"{file.path}: {error}") from error
     _annotate(cleaned.graph, lowered.shapes)
     return Teacher(

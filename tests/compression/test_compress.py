@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sim_compress import Settings, Teacher, compress, load, open_teacher
+from sim_compress import Settings, compress, load
 from sim_compress.certificate import norm_bound, row_scaling, verify
 from sim_compress.compression.rows import HEADROOM
 from sim_compress.errors import DataError, InputError
@@ -14,16 +14,6 @@ from sim_compress.model import rounded
 from sim_compress.runtime import Session
 
 MODELS = Path(__file__).parents[2] / "models"
-
-
-@pytest.fixture(scope="module")
-def teacher() -> Teacher:
-    return open_teacher(MODELS / "fashion_mlp.onnx")
-
-
-@pytest.fixture(scope="module")
-def images() -> np.ndarray:
-    return np.load(MODELS / "fashion_mlp.calibration.npz")["images"]
 
 
 @pytest.mark.parametrize("objective", ["perspective", "l1"])

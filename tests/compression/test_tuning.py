@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from sim_compress import Settings, Teacher, compress, open_teacher
+from sim_compress import Settings, Teacher, compress
 from sim_compress.artifact import write
 from sim_compress.certificate import certify, verify
 from sim_compress.compression import Compressed
@@ -27,16 +27,6 @@ from sim_compress.compression.tuning import BATCH, tuned
 
 MODELS = Path(__file__).parents[2] / "models"
 CALIBRATION = 96
-
-
-@pytest.fixture(scope="module")
-def teacher() -> Teacher:
-    return open_teacher(MODELS / "fashion_mlp.onnx")
-
-
-@pytest.fixture(scope="module")
-def images() -> np.ndarray:
-    return np.load(MODELS / "fashion_mlp.calibration.npz")["images"]
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ import onnx
 import pytest
 from onnx import helper
 
-from sim_compress.errors import ModelFileError, UnsupportedError
+from sim_compress.errors import InputError, ModelFileError, UnsupportedError
 from sim_compress.frontend import load_teacher
 from tests.frontend.graphs import graph_of, node, random, refused, saved
 
@@ -125,6 +125,29 @@ def test_open_axes_are_not_asked_for_where_no_size_would_help(tmp_path: Path) ->
     assert "1 of 2 nodes" in str(caught.value)
     assert "LSTM 'lstm'" in str(caught.value)
     assert "--input-shape" not in str(caught.value)
+
+
+def test_open_axes_are_asked_for_where_they_decide_which_way_an_if_goes(tmp_path: Path) -> None:
+    ways = {
+        name: helper.make_graph(
+            [node(operator, ["y"], [f"{name}_z"])],
+            name,
+            [],
+            [helper.make_tensor_value_info(f"{name}_z", onnx.TensorProto.FLOAT, None)],
+        )
+        for name, operator in (("then_branch", "Relu"), ("else_branch", "Neg"))
+    }
+    nodes = [
+        node("MatMul", ["x", "w"], ["y"], "product"),
+        node("Shape", ["x"], ["sizes"], start=1, end=2),
+        node("Equal", ["sizes", "three"], ["is_three"]),
+        node("If", ["is_three"], ["z"], "way", **ways),
+    ]
+    constants = {"w": random(3, 2), "three": np.array([3], np.int64)}
+    path = saved(tmp_path, graph_of(nodes, {"x": ("open",)}, constants, ["z"]))
+    with pytest.raises(InputError, match="--input-shape"):
+        load_teacher(path)
+    assert [b.phi.name for b in load_teacher(path, {"x": (1, 3)}).model.blocks] == ["relu"]
 
 
 def test_an_input_without_a_shape_is_refused(tmp_path: Path) -> None:

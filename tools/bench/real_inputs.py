@@ -1,9 +1,9 @@
-"""Inputs as networks from PyPI wheels see them in use, made of what lies on any machine.
+"""Inputs as networks from PyPI wheels see them in use, made of what lies on a Debian machine.
 
 usage: python tools/bench/real_inputs.py KIND OUT.npz [--samples 96] [--shape 3x48x192] [--name x]
 
     files   the first and last 1,024 bytes of files below /usr, as magika reads them
-    lines   rendered lines of text, scaled as rapidocr's rec does (needs PIL)
+    lines   rendered lines of text, scaled as rapidocr's rec does (needs PIL and the DejaVu fonts)
     turned  the same, every other one upside down, for rapidocr's cls
     pages   pieces of rendered pages, scaled as rapidocr's det does
     photos  crops of scikit-learn's two photographs, scaled as mtcnn does, channels last
@@ -23,7 +23,6 @@ RATE, AUDIO = 22050, 43844
 FONTS = Path("/usr/share/fonts/truetype/dejavu")
 WORDS = (Path(__file__).parents[2] / "README.md").read_text().split()
 PAGE_MEAN, PAGE_STD = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
-Images = np.ndarray
 
 
 def files(samples: int, rng: np.random.Generator, _shape: tuple[int, ...]) -> np.ndarray:
@@ -64,7 +63,7 @@ def pages(samples: int, rng: np.random.Generator, shape: tuple[int, ...]) -> np.
     return np.moveaxis((drawn / 255 - PAGE_MEAN) / PAGE_STD, 3, 1).astype(np.float32)
 
 
-def _text(height: int, width: int, count: int, rng: np.random.Generator) -> Images:
+def _text(height: int, width: int, count: int, rng: np.random.Generator) -> np.ndarray:
     """Some lines of dark text on light ground, or the other way round, (height, width, 3)."""
     from PIL import Image, ImageDraw, ImageFont
 
