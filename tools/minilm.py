@@ -168,9 +168,7 @@ def main() -> None:
     parser.add_argument("--samples", type=int, default=512)
     parser.add_argument("--train", type=int, default=4000, help="labelled posts that the head sees")
     parser.add_argument("--test", type=int, default=2000)
-    parser.add_argument(
-        "--tune", type=int, default=0, help="epochs of gradient descent on all values together"
-    )
+    parser.add_argument("--tune", type=int, help="epochs of gradient descent on all values together")
     parser.add_argument("--levels", type=float, nargs="+", default=[50.0])
     arguments = parser.parse_args()
     module = encoder(arguments.wheel, arguments.length)

@@ -1,5 +1,7 @@
 """Pooling over windows of the spatial axes."""
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from sim_compress.activations.kind import Array, Attributes, Kind, Shape
@@ -26,8 +28,7 @@ def _nearest_loser(z: Array, found: Array, a: Attributes) -> Array:
     """Entries that are no window's largest may take any value up to the least largest of their windows."""
     best = _max_pool(z, a)
     bound = np.full(tuple(s + b + e for s, b, e in zip(z.shape, *_pads(z, a), strict=True)), np.inf, z.dtype)
-    for offset in np.ndindex(*a["kernel"]):
-        window = (slice(None), *_window(best.shape[1:-1], offset, a))
+    for window in ((slice(None), *own) for own in windows_of(best.shape[1:-1], a)):
         bound[window] = np.minimum(bound[window], best)
     before, _ = _pads(z, a)
     inside = tuple(slice(b, size + b) for size, b in zip(z.shape, before, strict=True))
@@ -40,12 +41,13 @@ def _pads(z: Array, a: Attributes) -> tuple[Shape, Shape]:
     return (0, *a["pads_begin"], 0)[: z.ndim], (0, *a["pads_end"], 0)[: z.ndim]
 
 
-def _window(out: Shape, offset: Shape, a: Attributes) -> tuple[slice, ...]:
-    """The padded entries that stand at one offset of each window."""
-    return tuple(
-        slice(o * d, o * d + (size - 1) * s + 1, s)
-        for size, o, d, s in zip(out, offset, a["dilations"], a["strides"], strict=True)
-    )
+def windows_of(out: Shape, a: Attributes) -> Iterator[tuple[slice, ...]]:
+    """For every offset in a window: the padded entries (*space) that stand there in each of the windows."""
+    for offset in np.ndindex(*a["kernel"]):
+        yield tuple(
+            slice(o * d, o * d + (size - 1) * s + 1, s)
+            for size, o, d, s in zip(out, offset, a["dilations"], a["strides"], strict=True)
+        )
 
 
 def _max_pool_shape(shape: Shape, a: Attributes) -> Shape:

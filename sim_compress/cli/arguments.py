@@ -170,9 +170,9 @@ def _compress() -> Parser:
     parser.add_argument(
         "--nearest-rounds",
         type=int,
-        default=2,
         metavar="N",
-        help="refits to targets moved where phi is flat, as below 0 of a ReLU (default: %(default)s)",
+        help="refits to targets moved where phi is flat, as below 0 of a ReLU (default: 2 where values are "
+        "not tuned afterwards, else none)",
     )
     parser.add_argument(
         "--augment",
@@ -184,10 +184,9 @@ def _compress() -> Parser:
     parser.add_argument(
         "--tune",
         type=int,
-        default=0,
         metavar="EPOCHS",
-        help="passes of gradient descent over all values together once the rows are solved, 8 for instance: "
-        "better at high sparsities; needs the extra 'torch' (default: %(default)s)",
+        help="passes of gradient descent over all values together once the rows are solved, 0 for none "
+        "(default: as many as pay, at most 8 and half a minute)",
     )
     parser.add_argument(
         "--solver",

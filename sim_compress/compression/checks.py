@@ -6,18 +6,17 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from sim_compress.certificate import order_of_evaluation
+from sim_compress.core import Convex
 from sim_compress.errors import DataError, InputError, UnsupportedError
 from sim_compress.model import Affine, ImplicitModel
 from sim_compress.model.maps import Array
 from sim_compress.runtime import (
     Session,
-    Tolerance,
     check_inputs,
     check_samples,
     id_ranges,
     named,
     parts,
-    torch_module,
 )
 from sim_compress.states import Teacher
 
@@ -64,19 +63,18 @@ def check_exact(teacher: Teacher, inputs: Mapping[str, Array]) -> None:
             )
 
 
-def check_tuning(model: ImplicitModel) -> None:
+def check_tuning(model: ImplicitModel, convex: Convex | None) -> None:
     """Before any work: whether the values of a network's rows can be tuned.
 
     Raises:
-        InputError: it has loops.
-        MissingExtraError: torch is not installed.
-        UnsupportedError: a phi or map has no torch function.
+        InputError: it has loops, or the rows a C of their own.
     """
+    if convex is not None:
+        raise InputError("tuning moves the values of rows out of a C of your own: leave it out")
     if order_of_evaluation(model) is None:
         raise InputError(
             "the network has loops, whose values kappa bounds, and tuning would move them: leave it out"
         )
-    torch_module(model, Tolerance(), "tuning")
 
 
 def weights_to_keep(affines: Collection[Affine], target_sparsity: float) -> int:

@@ -1,5 +1,6 @@
 """The pipeline: teacher and calibration inputs in, sparse implicit model out."""
 
+import math
 from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -9,6 +10,7 @@ import numpy as np
 from sim_compress.artifact import JSON, write
 from sim_compress.certificate import Certificate, Scaling, certify
 from sim_compress.compression.calibration import Calibration
+from sim_compress.compression.effort import most_epochs, nearest_rounds
 from sim_compress.compression.full_support import without_empty_terms
 from sim_compress.compression.outcomes import Outcomes
 from sim_compress.compression.planning import Plan, plan
@@ -17,6 +19,7 @@ from sim_compress.compression.rows import with_rows
 from sim_compress.compression.settings import Settings
 from sim_compress.compression.surveys import Progress, Survey, row_blocks
 from sim_compress.compression.tasks import Planned, regressed, regressed_by
+from sim_compress.compression.tuning import EPOCHS_PER_ERROR, tuned
 from sim_compress.core import Convex, refit
 from sim_compress.core.engines import Engine, one_blas_thread
 from sim_compress.core.gram import Matrix
@@ -101,7 +104,8 @@ def completed(
     teacher, convex = ready.teacher, ready.convex
     with one_blas_thread():
         decided = plan(teacher, known, settings, ready.chosen, convex, progress)
-        solved = SOLVED if settings.tune else 1.0
+        epochs = most_epochs(ready, settings)
+        solved = SOLVED if epochs else 1.0
 
         def rows_done(part: float) -> None:
             progress("rows", solved * part)
@@ -111,11 +115,11 @@ def completed(
         elif settings.support == "full" or settings.states == "baseline":
             model = _from_baseline(teacher.model, decided, engine, rows_done)
         else:
-            model = _in_order(teacher, ready.designs, decided, rows_done)
+            model = _in_order(teacher, ready.designs, decided, nearest_rounds(settings, epochs), rows_done)
         tuning: Mapping[str, JSON] = {}
-        if settings.tune:
+        if epochs:
             model, tuning = _tuned(
-                ready, model, decided, lambda part: progress("rows", solved + (1 - solved) * part)
+                ready, model, decided, epochs, lambda part: progress("rows", solved + (1 - solved) * part)
             )
     model, scaling = _without(model, decided)
     # Rows that were left alone are stored in the same format.
@@ -155,14 +159,18 @@ def _sparsity(teacher: ImplicitModel, model: ImplicitModel, names: Container[str
 
 
 def _in_order(
-    teacher: Teacher, inputs: Mapping[str, Array], plan: Plan, progress: Callable[[float], None]
+    teacher: Teacher,
+    inputs: Mapping[str, Array],
+    plan: Plan,
+    rounds: int,
+    progress: Callable[[float], None],
 ) -> ImplicitModel:
     """Blocks in order on regenerated states: later rows repair earlier errors."""
 
     def rows(visit: Visit) -> Affine:
         fresh = row_blocks(visit, plan.settings, plan.survey.limits)
         groups = [replace(g, block=b) for g, b in zip(plan.groups[visit.name], fresh, strict=True)]
-        solved = _nearest(visit, groups, [regressed(g) for g in groups], plan)
+        solved = _nearest(visit, groups, [regressed(g) for g in groups], plan, rounds)
         # Rounded here, so that later rows repair this too.
         return rounded_rows(visit.name, solved, plan.settings.values)
 
@@ -170,7 +178,9 @@ def _in_order(
         return regenerate(teacher, inputs, rows, store, progress, plan.groups)
 
 
-def _nearest(visit: Visit, groups: Sequence[Planned], solved: list[Matrix], plan: Plan) -> Affine:
+def _nearest(
+    visit: Visit, groups: Sequence[Planned], solved: list[Matrix], plan: Plan, rounds: int
+) -> Affine:
     """The block refitted, on the same supports, to targets that move where its phi is flat.
 
     Where the teacher's state is off, any z that keeps it off will do: the target becomes the nearest such z
@@ -179,7 +189,7 @@ def _nearest(visit: Visit, groups: Sequence[Planned], solved: list[Matrix], plan
     rows = _assembled(visit.affine, groups, solved)
     if visit.nearest is None:
         return rows
-    for _ in range(plan.settings.nearest_rounds):
+    for _ in range(rounds):
         moved = row_blocks(replace(visit, grams=visit.nearest(rows)), plan.settings, plan.survey.limits)
         groups = [replace(g, block=b) for g, b in zip(groups, moved, strict=True)]
         solved = [refit(g.block.problems, V != 0, g.block.ball) for g, V in zip(groups, solved, strict=True)]
@@ -208,15 +218,14 @@ def _from_baseline(
 
 
 def _tuned(
-    ready: Prepared, model: ImplicitModel, plan: Plan, progress: Callable[[float], None]
+    ready: Prepared, model: ImplicitModel, plan: Plan, epochs: int, progress: Callable[[float], None]
 ) -> tuple[ImplicitModel, Mapping[str, JSON]]:
     """The model with all values tuned together, and how much that brought."""
-    # Loads torch.
-    from sim_compress.compression.tuning import tuned
-
-    epochs = plan.settings.tune
-    found = tuned(ready.teacher.model, model, ready.designs, list(plan.groups), epochs, progress)
-    return found.model, {"tuning": {"before": found.before, "after": found.after}}
+    per_error = EPOCHS_PER_ERROR if plan.settings.tune is None else math.inf
+    found = tuned(ready.teacher.model, model, ready.designs, list(plan.groups), epochs, progress, per_error)
+    if not found.epochs:
+        return model, {}
+    return found.model, {"tuning": {"epochs": found.epochs, "before": found.before, "after": found.after}}
 
 
 def _assembled(affine: Affine, groups: Sequence[Planned], solved: Sequence[Matrix]) -> Affine:

@@ -56,11 +56,9 @@ def prepared(
         raise InputError("a convex f and C of your own need a conic solver: Settings(..., solver='clarabel')")
     if convex is not None and channel_multiple(settings.pattern):
         raise InputError("rows of whole channels are least squares: they have no convex f and C of your own")
-    if convex is not None and settings.tune:
-        raise InputError("tuning moves the values of rows out of a C of your own: leave it out")
     teacher, arrays, notes = opened(network, inputs, input_shapes)
     if settings.tune:
-        check_tuning(teacher.model)
+        check_tuning(teacher.model, convex)
     calibration = check_calibration(teacher, arrays)
     check_exact(teacher, calibration)
     mirror = may_mirror(teacher.model, calibration, settings)

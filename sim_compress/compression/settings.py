@@ -48,12 +48,13 @@ class Settings:
             everywhere; `uniform`, the same sparsity in each. Full support is always `alpha`: no block of it
             could be tried alone.
         nearest_rounds: refits of each block to targets moved where its phi is flat (ReLU-aware matching), on
-            regenerated states; 0 for none.
+            regenerated states; None for 2 where the values are not tuned afterwards, else none.
         augment: what is added to the calibration inputs: `mirror`, the mirror images of few images, where
             the network gives mirror images the classes of their originals; `none`. Exact matching takes
             the inputs as they are.
-        tune: epochs of gradient descent over the values of all blocks together, after the rows are solved;
-            needs the extra `torch`. Not for loops, whose values kappa bounds.
+        tune: epochs of gradient descent over the values of all blocks together, after the rows are solved,
+            0 for none; None for as many as pay, which is none with baseline states, full support or exact
+            matching, with loops, whose values kappa bounds, and for large networks.
         solver: of the convex problem at a block's alpha: `native`, or a conic one through cvxpy.
         ignore: patterns of blocks that keep the teacher's rows. A pattern is a regular expression that
             matches a whole name of a block, node or module.
@@ -77,9 +78,9 @@ class Settings:
     support: str = "network"
     states: str = "regenerated"
     allocation: str = "output"
-    nearest_rounds: int = 2
+    nearest_rounds: int | None = None
     augment: str = "mirror"
-    tune: int = 0
+    tune: int | None = None
     solver: str = "native"
     matching: str = "relaxed"
     ignore: tuple[str, ...] = ()
@@ -87,6 +88,11 @@ class Settings:
     targets: Mapping[str, float] = field(default_factory=dict)
     pattern: str = UNSTRUCTURED
     values: str = "float32"
+
+    @property
+    def rows_in_order(self) -> bool:
+        """Whether blocks are solved in order on regenerated states."""
+        return self.matching == "relaxed" and self.support == "network" and self.states == "regenerated"
 
     def __post_init__(self) -> None:
         for target in (self.target_sparsity, *self.targets.values()):
@@ -98,9 +104,9 @@ class Settings:
         for name, known in CHOICES.items():
             if getattr(self, name) not in known:
                 raise InputError(f"unknown {name} {getattr(self, name)!r}; choose one of {', '.join(known)}")
-        if self.nearest_rounds < 0:
+        if self.nearest_rounds is not None and self.nearest_rounds < 0:
             raise InputError(f"nearest rounds must not be negative, got {self.nearest_rounds}")
-        if self.tune < 0:
+        if self.tune is not None and self.tune < 0:
             raise InputError(f"epochs of tuning must not be negative, got {self.tune}")
         if self.tune and (self.matching == "exact" or self.support == "full"):
             raise InputError(

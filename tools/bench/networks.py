@@ -79,7 +79,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--data", type=Path)
     parser.add_argument("--samples", type=int, default=64)
     parser.add_argument("--sparsity", type=float, nargs="+", default=[50.0, 80.0])
-    parser.add_argument("--tune", type=int, default=0, help="epochs of gradient descent afterwards")
+    parser.add_argument("--tune", type=int, help="epochs of gradient descent afterwards")
     arguments = parser.parse_args(argv)
     levels = "".join(" sparsity | error | same choice |" for _ in arguments.sparsity)
     print(f"| network | parameters | exact to |{levels} time |")
