@@ -1,6 +1,5 @@
 """One program with its memory: evaluates a batch of one size, one caller at a time."""
 
-import time
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -10,7 +9,6 @@ from numpy.typing import NDArray
 from sim_compress.model.maps import Array
 from sim_compress.runtime.compiled import machine
 from sim_compress.runtime.compiled.gate import new_gate
-from sim_compress.runtime.compiled.pacing import Pacing
 from sim_compress.runtime.compiled.places import Outside, Place
 from sim_compress.runtime.compiled.steps import InPlace, Loop, Program, Reference, Step
 from sim_compress.runtime.compiled.team import Team
@@ -45,7 +43,6 @@ class Arena:
         self._samples = program.lanes.samples
         self._passed = (tables.ops, tables.integers, tables.floats, tables.masks, self._floats)
         self._gate = new_gate(len(tables.ops), threads)
-        self._pacing = Pacing()
         self._stores = {
             name: (place.elements.ravel().astype(np.int32), place.step)
             for name, place in program.outputs.items()
@@ -57,15 +54,6 @@ class Arena:
         Returns:
             How the loops converged; None without loops.
         """
-        if call.team is None:
-            return self._evaluate(call)
-        began = time.perf_counter()
-        alone = Call(call.inputs, call.outputs, call.tolerance, None)
-        convergence = self._evaluate(call if self._pacing.together() else alone)
-        self._pacing.took(time.perf_counter() - began)
-        return convergence
-
-    def _evaluate(self, call: Call) -> Convergence | None:
         for load in self.program.loads:
             machine.load(self._floats, load.targets, load.sources, load.step, call.inputs[load.name])
         convergence = None

@@ -45,6 +45,19 @@ def atomic_get(_: Any, array: Any, _place: Any) -> Any:
 
 
 @_code
+def atomic_set(_: Any, array: Any, _place: Any, _number: Any) -> Any:
+    """Set an entry; who sees it also sees all that was written before."""
+
+    def generate(context: Any, b: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
+        array, place, number = arguments
+        data = context.make_array(signature.args[0])(context, b, array).data
+        b.store_atomic(number, b.gep(data, [place]), "release", 8)
+        return context.get_dummy_value()
+
+    return types.void(array, types.int64, types.int64), generate
+
+
+@_code
 def atomic_swap(_: Any, array: Any, _place: Any, _expected: Any, _number: Any) -> Any:
     """Set an entry that is as expected; gives whether it was."""
 

@@ -9,6 +9,7 @@ from sim_compress.errors import InputError
 from sim_compress.runtime.compiled.borders import Borders
 from sim_compress.runtime.compiled.forms import Form
 from sim_compress.runtime.compiled.lanes import Geometry, Lanes
+from sim_compress.runtime.compiled.neighbours import neighbours
 from sim_compress.runtime.compiled.places import Flat, Load, Outside, Place, Regions, Tiled
 from sim_compress.runtime.compiled.program import Assembly
 from sim_compress.runtime.compiled.rounds import ROWS
@@ -83,6 +84,13 @@ class Context:
         self._temporary.append(base := self._take(kind, vectors))
         return base
 
+    def posts(self, geometry: Geometry, channels: int) -> int:
+        """First vector of what other bands read of the block at hand."""
+        vectors = channels * neighbours(geometry).posts.plane
+        if vectors:
+            self._temporary.append(self._take(("posts", vectors), vectors))
+        return self._temporary[-1] if vectors else 0
+
     def load(self, name: str, targets: NDArray[np.int64], sources: NDArray[np.int64], step: int) -> None:
         """Copy features of an input before anything runs."""
         self.loads.append(Load(name, targets.astype(np.int32), sources.astype(np.int32), step))
@@ -110,7 +118,8 @@ class Context:
         return self._checked(self.regions.take(kind, vectors))
 
     def _checked(self, base: int) -> int:
-        if self.regions.size * self.lanes.width > LARGEST_ARENA:
+        before = (self.lanes.bands - 1) * self.lanes.distance
+        if (before + self.regions.size) * self.lanes.width > LARGEST_ARENA:
             raise InputError(
                 f"the states of {self.lanes.samples} samples need more than {LARGEST_ARENA} numbers: "
                 "use kernel='scipy'"
@@ -125,12 +134,13 @@ class Context:
         """Where a place begins, as the regions count."""
         return place.base if isinstance(place, Tiled) else place.base // self.lanes.width
 
-    def extent(self, place: Place) -> tuple[int, int]:
-        """First float and number of floats of a place, with everything between its entries."""
-        if isinstance(place, Tiled):
-            vectors = rounded_up(place.form.channels, ROWS) * place.geometry.plane
-            return place.base * self.lanes.width, vectors * self.lanes.width
-        return place.base, place.step * self.lanes.samples
+    def extents(self, place: Place) -> list[tuple[int, int]]:
+        """First float and the end of a place in every band, with everything between its entries."""
+        if not isinstance(place, Tiled):
+            return [(place.base, place.base + place.step * self.lanes.samples)]
+        vectors = rounded_up(place.form.channels, ROWS) * place.geometry.plane
+        firsts = place.base + np.arange(self.lanes.bands) * self.lanes.distance
+        return [(first * self.lanes.width, (first + vectors) * self.lanes.width) for first in firsts.tolist()]
 
     def end_block(self) -> None:
         """Give back what was temporary."""

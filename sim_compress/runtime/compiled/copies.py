@@ -112,15 +112,18 @@ def _sums(
 ) -> None:
     assembly = context.assembly
     key = (context.lanes, assembly.length)
+    # About as many products as other items have elements.
+    share = max(1, CHUNK * len(places) // max(1, len(places), L.nnz))
     assembly.add(
         Sums(
-            _items(places),
+            -(-len(places) // share),
             assembly.integers(places),
             assembly.integers(L.indptr),
             assembly.integers(sources),
             assembly.constants.add((*key, "weights"), L.data),
             assembly.constants.add((*key, "constants"), constants),
             len(places),
+            share,
             step,
             source_step,
             context.lanes.samples,

@@ -56,9 +56,10 @@ def _sums(ops: Any, i: int, item: int, integers: Any, floats: Any, arena: Any) -
     """
     targets, pointers = U(ops[i, 2]), U(ops[i, 3])
     sources, weights, constants = U(ops[i, 4]), U(ops[i, 5]), U(ops[i, 6])
-    count, step, source_step, samples = U(ops[i, 7]), U(ops[i, 8]), U(ops[i, 9]), U(ops[i, 10])
-    begin = U(item * CHUNK)
-    for e in range(begin, min(begin + U(CHUNK), count)):
+    count, share, step, source_step = U(ops[i, 7]), U(ops[i, 8]), U(ops[i, 9]), U(ops[i, 10])
+    samples = U(ops[i, 11])
+    begin = U(item) * share
+    for e in range(begin, min(begin + share, count)):
         target, constant = U(integers[targets + e]), np.float64(floats[constants + e])
         first, last = U(integers[pointers + e]), U(integers[pointers + e + ONE])
         n = U(0)

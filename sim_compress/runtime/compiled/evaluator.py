@@ -2,7 +2,8 @@
 
 import os
 import threading
-from collections import OrderedDict
+import time
+from collections import OrderedDict, defaultdict
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 
@@ -13,14 +14,15 @@ from sim_compress.model.maps import Array
 from sim_compress.runtime.compiled.arena import Arena, Call
 from sim_compress.runtime.compiled.forms import forms
 from sim_compress.runtime.compiled.lowering import Lowering
+from sim_compress.runtime.compiled.pacing import Pacing
 from sim_compress.runtime.compiled.preparation import prepare
 from sim_compress.runtime.compiled.steps import Program
 from sim_compress.runtime.compiled.team import Team
 from sim_compress.runtime.compiled.vectors import TILE, WIDTH
 from sim_compress.runtime.fixed_point import Convergence, Tolerance
 
-# Programs kept for different batch sizes, the last ones used.
-PROGRAMS = 8
+# Programs kept for different batch sizes, alone and together, the last ones used.
+PROGRAMS = 16
 # Threads that share one chunk: a block has too few rows and tiles for more.
 TEAM = 8
 
@@ -37,7 +39,8 @@ class CompiledEvaluator:
         # Images: the states of a chunk stay in cache. Rows alone: a whole tile of samples.
         self._chunk = WIDTH // 2 if images else WIDTH * TILE
         self._lock = threading.Lock()
-        self._kept: OrderedDict[int, tuple[Program, list[Arena]]] = OrderedDict()
+        self._kept: OrderedDict[tuple[int, int], tuple[Program, list[Arena]]] = OrderedDict()
+        self._paces: defaultdict[int, Pacing] = defaultdict(Pacing)
         # A forked child has none of its parent's threads.
         self._process = os.getpid()
         self._threads = threads
@@ -67,7 +70,10 @@ class CompiledEvaluator:
         if team is None or os.getpid() != self._process or not team.lock.acquire(blocking=False):
             return self._evaluate(inputs, outputs, samples, None)
         try:
-            return self._evaluate(inputs, outputs, samples, team)
+            pace, began = self._paces[samples], time.perf_counter()
+            convergence = self._evaluate(inputs, outputs, samples, team if pace.together() else None)
+            pace.took(time.perf_counter() - began)
+            return convergence
         finally:
             team.lock.release()
 
@@ -100,26 +106,27 @@ class CompiledEvaluator:
     def _evaluate(
         self, inputs: Mapping[str, Array], outputs: Mapping[str, Array], samples: int, team: Team | None
     ) -> Convergence | None:
-        arena = self._take(samples)
+        kept = self._program(samples, 1 if team is None else self._sharing)
+        arena = self._take(*kept)
         try:
             return arena.evaluate(Call(inputs, outputs, self._tolerance, team))
         finally:
-            self._give_back(arena)
+            kept[1].append(arena)
 
-    def _take(self, samples: int) -> Arena:
-        """An arena that no other thread uses."""
+    def _program(self, samples: int, threads: int) -> tuple[Program, list[Arena]]:
+        """A program for so many threads together, and its arenas that no thread uses."""
         with self._lock:
-            kept = self._kept.get(samples)
+            kept = self._kept.get((samples, threads))
             if kept is None:
-                kept = self._kept[samples] = (self._lowering.program(samples), [])
+                kept = self._kept[samples, threads] = (self._lowering.program(samples, threads), [])
                 while len(self._kept) > PROGRAMS:
                     self._kept.popitem(last=False)
-            self._kept.move_to_end(samples)
-            program, free = kept
-            return free.pop() if free else Arena(program, self._sharing)
+            self._kept.move_to_end((samples, threads))
+            return kept
 
-    def _give_back(self, arena: Arena) -> None:
-        with self._lock:
-            program, free = self._kept.get(arena.program.lanes.samples, (None, []))
-            if program is arena.program:
-                free.append(arena)
+    def _take(self, program: Program, free: list[Arena]) -> Arena:
+        # Lists are changed under the interpreter lock: nobody else gets the same.
+        try:
+            return free.pop()
+        except IndexError:
+            return Arena(program, self._sharing)

@@ -1,4 +1,9 @@
-"""How threads share the items of a program: a gate that helpers come in by, and shares of every operation."""
+"""How threads share the items of a program: a gate that helpers come in by, and shares of every operation.
+
+A cache line that two threads write goes back and forth between them. So each thread counts what it has
+begun and what it has done in lines of its own, says what it has done when its share of an operation is
+done, and looks at what others have begun only when they seem to be held up.
+"""
 
 from typing import Any
 
@@ -6,62 +11,83 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from sim_compress.runtime.compiled.atomics import atomic_add, atomic_get, atomic_swap, wait
+from sim_compress.runtime.compiled.atomics import atomic_add, atomic_get, atomic_set, atomic_swap, wait
 
-# A gate: whether it is open and how many helpers are inside, the operations to run, the number of threads.
-# Then for every thread and operation the next item of its share and the number of items it has done; the
-# numbers of one thread lie together, because a cache line that two threads write goes back and forth.
-LINE = 8
-STATE, BEGIN, END, THREADS, FIRST_COUNTER = 0, LINE, LINE + 1, LINE + 2, 2 * LINE
+# Numbers in a cache line and its neighbour, which processors fetch with it.
+LINE = 16
+# A gate: whether it is open and how many helpers are inside; the operations to run, the number of threads.
+# Then for every thread the number of items it has done, and for each operation the next item of its share.
+STATE, BEGIN, END, THREADS, FIRST_THREAD = 0, LINE, LINE + 1, LINE + 2, 2 * LINE
 OPEN, HELPER = 1, 2
 # Rounds that a helper waits at a closed gate: some hundred microseconds.
 ATTENDANCE = 10000
+# Rounds after which a thread is held up: some microseconds.
+HELD_UP = 300
 # A type checker would take the compiled functions for plain ones.
 _inner: Any = njit(nogil=True, error_model="numpy")
 
 
 def new_gate(operations: int, threads: int) -> NDArray[np.int64]:
     """A closed gate for a program and so many threads, the leader among them."""
-    stride = -(-2 * operations // LINE) * LINE + LINE
-    gate = np.zeros(FIRST_COUNTER + threads * stride, np.int64)
+    stride = LINE + -(-operations // LINE) * LINE
+    size = FIRST_THREAD + threads * stride
+    raw = np.zeros(size + LINE, np.int64)
+    skipped = -raw.ctypes.data // raw.itemsize % LINE
+    gate = raw[skipped : skipped + size]
     gate[THREADS] = threads
     return gate
 
 
 @_inner
-def _counter(gate: Any, thread: int, i: int) -> int:
-    """Where a thread's next item of operation i is; the number of items it has done follows."""
-    stride = (len(gate) - FIRST_COUNTER) // gate[THREADS]
-    return FIRST_COUNTER + thread * stride + 2 * i
+def _done(gate: Any, thread: int) -> int:
+    """Where the number of items is that a thread has done."""
+    return FIRST_THREAD + thread * ((len(gate) - FIRST_THREAD) // gate[THREADS])
 
 
 @_inner
-def claim(gate: Any, thread: int, i: int, items: int) -> int:
-    """An item of operation i that nobody has, of the thread's own share first; -1 when there is none.
+def claim(gate: Any, owner: int, i: int, items: int) -> int:
+    """An item of an owner's share of operation i that nobody has; -1 when there is none.
 
     Every operation is shared out alike: what a thread reads is mostly what it wrote before.
     """
-    threads = gate[THREADS]
-    for other in range(thread, thread + threads):
-        owner = other % threads
-        counter, end = _counter(gate, owner, i), (owner + 1) * items // threads
-        if atomic_get(gate, counter) < end:
-            item = atomic_add(gate, counter, 1)
-            if item < end:
-                return item
+    counter, end = _done(gate, owner) + LINE + i, (owner + 1) * items // gate[THREADS]
+    if atomic_get(gate, counter) < end:
+        item = atomic_add(gate, counter, 1)
+        if item < end:
+            return item
     return -1
 
 
 @_inner
-def wait_for_all(gate: Any, i: int, items: int) -> None:
-    """Wait until every item of operation i is done."""
-    rounds = 0
+def done_before(gate: Any, thread: int) -> int:
+    """Items that a thread has done since the gate was opened: a helper may go out and come in again."""
+    return gate[_done(gate, thread)]
+
+
+@_inner
+def publish(gate: Any, thread: int, done: int) -> None:
+    """Say how many items a thread has done since the gate was opened."""
+    atomic_set(gate, _done(gate, thread), done)
+
+
+@_inner
+def wait_or_claim(gate: Any, thread: int, i: int, items: int, due: int) -> int:
+    """Wait until all threads together have done what is due; gives -1 then.
+
+    An item of operation i instead, where its owner is not here or is held up.
+    """
+    threads, rounds = gate[THREADS], 0
     while True:
         done = 0
-        for thread in range(gate[THREADS]):
-            done += atomic_get(gate, _counter(gate, thread, i) + 1)
-        if done >= items:
-            return
+        for other in range(threads):
+            done += atomic_get(gate, _done(gate, other))
+        if done >= due:
+            return -1
+        if rounds >= HELD_UP or atomic_get(gate, STATE) < OPEN + HELPER * (threads - 1):
+            for other in range(thread + 1, thread + threads):
+                item = claim(gate, other % threads, i, items)
+                if item >= 0:
+                    return item
         wait(rounds)
         rounds += 1
 
@@ -71,9 +97,10 @@ def open_gate(gate: Any, ops: Any, first: int, last: int) -> None:
     """Let helpers in, to operations that nobody has begun."""
     threads = gate[THREADS]
     for thread in range(threads):
+        done = _done(gate, thread)
+        gate[done] = 0
         for i in range(first, last):
-            counter = _counter(gate, thread, i)
-            gate[counter], gate[counter + 1] = thread * ops[i, 1] // threads, 0
+            gate[done + LINE + i] = thread * ops[i, 1] // threads
     gate[BEGIN], gate[END] = first, last
     atomic_add(gate, STATE, OPEN)
 
@@ -103,9 +130,3 @@ def enter(gate: Any) -> bool:
 def leave(gate: Any) -> None:
     """Go out again."""
     atomic_add(gate, STATE, -HELPER)
-
-
-@_inner
-def finish(gate: Any, thread: int, i: int) -> None:
-    """An item of operation i is done."""
-    atomic_add(gate, _counter(gate, thread, i) + 1, 1)

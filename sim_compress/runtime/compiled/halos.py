@@ -5,47 +5,83 @@ from numpy.typing import NDArray
 
 from sim_compress.runtime.compiled.context import Context
 from sim_compress.runtime.compiled.lanes import Geometry
+from sim_compress.runtime.compiled.neighbours import HaloCopies, neighbours
 from sim_compress.runtime.compiled.operations import Halo
 from sim_compress.runtime.compiled.places import Place, Tiled
 
-# Items of a halo: some channels each.
+# Items of a halo: some channels of a band each.
 ITEMS = 8
 # No entries with any tile.
-NO_HALO = (-1, 0, 0)
+NO_COPIES = (-1, 0, 0)
 
 
 def halo_tables(context: Context, geometry: Geometry, tiles: NDArray[np.int64]) -> tuple[int, int, int]:
-    """Places of the first entry of every tile, the entries and their masks."""
-    pairs, lanes, positions = geometry.halo_copies()
+    """Places of the first entry of every tile, the entries and their masks, as far as a band has them."""
+    copies = neighbours(geometry).within
+    return _with_tiles(context, ("halo", geometry), tiles, copies.position, copies.pairs, copies.lanes)
+
+
+def post_tables(context: Context, geometry: Geometry, tiles: NDArray[np.int64]) -> tuple[int, int, int]:
+    """The same for what other bands read."""
+    posts = neighbours(geometry).posts
+    lanes = np.ones((len(posts.pairs), context.lanes.width), bool)
+    return _with_tiles(context, ("posts", geometry), tiles, posts.position, posts.pairs, lanes)
+
+
+def _with_tiles(
+    context: Context,
+    key: tuple[str, Geometry],
+    tiles: NDArray[np.int64],
+    position: NDArray[np.int64],
+    pairs: NDArray[np.int64],
+    lanes: NDArray[np.bool_],
+) -> tuple[int, int, int]:
     if not len(pairs):
-        return NO_HALO
+        return NO_COPIES
     assembly = context.assembly
+    edges = np.searchsorted(position, [*tiles[:, 0], tiles[-1].sum()])
     return (
-        assembly.integers(np.searchsorted(positions, [*tiles[:, 0], tiles[-1].sum()]), ("edges", geometry)),
-        assembly.integers(pairs, ("halo", geometry)),
-        assembly.masks(lanes, ("halo", geometry)),
+        assembly.integers(edges, ("edges", *key)),
+        assembly.integers(pairs, key),
+        assembly.masks(lanes, key),
     )
 
 
 def fill_halo(context: Context, place: Place) -> None:
     """Fill the borders of patches."""
-    if not isinstance(place, Tiled):
+    if isinstance(place, Tiled):
+        geometry = place.geometry
+        _add(context, place, place.base, geometry.plane, neighbours(geometry).copies, "all of halo")
+
+
+def fill_from_posts(context: Context, place: Tiled, posts: int) -> None:
+    """Fill the borders of patches from what other bands have posted, beginning at a vector."""
+    around = neighbours(place.geometry)
+    _add(context, place, posts, around.posts.plane, around.crossing, "halo from posts")
+
+
+def _add(context: Context, place: Tiled, source: int, plane: int, copies: HaloCopies, kind: str) -> None:
+    """Append the operation, band after band."""
+    if not len(copies.pairs):
         return
-    pairs, lanes, _ = place.geometry.halo_copies()
-    if not len(pairs):
-        return
-    assembly, width = context.assembly, context.lanes.width
+    assembly, geometry = context.assembly, place.geometry
+    bands = geometry.lanes.bands
+    copies = copies.chosen(np.argsort(copies.band, kind="stable"))
     channels = place.form.channels
-    share = -(-channels // ITEMS)
+    share = -(-channels // max(1, ITEMS // bands))
+    parts = -(-channels // share)
     assembly.add(
         Halo(
-            -(-channels // share),
-            place.base * width,
-            place.geometry.plane * width,
+            bands * parts,
+            place.base,
+            geometry.plane,
+            source,
+            plane,
             channels,
             share,
-            len(pairs),
-            assembly.integers(pairs, ("halo", place.geometry)),
-            assembly.masks(lanes, ("halo", place.geometry)),
+            parts,
+            assembly.integers(np.searchsorted(copies.band, np.arange(bands + 1)), ("bands", kind, geometry)),
+            assembly.integers(copies.pairs, (kind, geometry)),
+            assembly.masks(copies.lanes, (kind, geometry)),
         )
     )

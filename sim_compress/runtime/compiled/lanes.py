@@ -4,9 +4,11 @@ A position of a patch is one vector. With as many samples as lanes every lane is
 image is cut into a grid of patches and each patch gets a lane. A shift by a pixel is then a shift by a
 whole vector, aligned, for any batch size, and a stride only skips vectors. Each patch has a halo: copies
 of its neighbours' borders, or the zero padding of the image.
+
+For threads that share one image it is cut into bands first, and every band into patches of its own: what a
+band works on are its own vectors, because a cache line that goes from one processor to another is dear.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -16,18 +18,22 @@ from numpy.typing import NDArray
 Pair = tuple[int, int]
 # Rows before, columns before, rows after, columns after.
 Halo = tuple[int, int, int, int]
-# What an entry of a halo costs beside a vector of the patch, when a grid is chosen.
-HALO_COST = 0.1
-# How much dearer a geometry may be that strided readers need no copy of.
-FITTED_COST = 1.4
 
 
 @dataclass(frozen=True)
 class Lanes:
-    """How `samples` share vectors of `width` lanes."""
+    """How `samples` share vectors of `width` lanes.
+
+    Attributes:
+        bands: parts of every image that threads work on side by side, each in vectors of its own.
+        distance: vectors from one band to the next. Processors fetch lines beside those that they are
+            asked for: bands that lay channel by channel side by side would be torn from each other.
+    """
 
     width: int
     samples: int
+    bands: int = 1
+    distance: int = 0
 
     @property
     def slots(self) -> int:
@@ -36,8 +42,13 @@ class Lanes:
 
     @property
     def parts(self) -> int:
-        """Patches of one sample: the distance between two samples, in floats."""
+        """Patches of one sample in a vector: the distance between two samples, in floats."""
         return self.width // self.slots
+
+    @property
+    def patches(self) -> int:
+        """Patches of one sample: those in lanes, in every band."""
+        return self.bands * self.parts
 
     @property
     def groups(self) -> int:
@@ -45,9 +56,21 @@ class Lanes:
         return -(-max(self.samples, 1) // self.width)
 
 
+@dataclass(frozen=True, eq=False)
+class Positions:
+    """Positions of a patch in every band where a lane holds a pixel, band after band."""
+
+    band: NDArray[np.int64]
+    row: NDArray[np.int64]
+    column: NDArray[np.int64]
+
+
 @dataclass(frozen=True)
 class Geometry:
-    """One channel of an image of `size`, cut into a `grid` of patches with a halo."""
+    """One channel of an image of `size`, cut into a `grid` of patches with a halo.
+
+    Patches are numbered row by row; so many as go into one vector are a band.
+    """
 
     lanes: Lanes
     size: Pair
@@ -62,7 +85,7 @@ class Geometry:
 
     @property
     def plane(self) -> int:
-        """Vectors of a channel."""
+        """Vectors of a channel in one band."""
         return (self.patch[0] + self.halo[0] + self.halo[2]) * self.pitch * self.lanes.groups
 
     def vector(self, row: NDArray[np.int64], column: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -75,88 +98,50 @@ class Geometry:
         return (self.halo[0] * self.pitch + self.halo[1]) * self.lanes.groups
 
     @cached_property
-    def positions(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Rows and columns of all positions of a patch."""
-        rows, columns = np.indices(self.patch)
-        return rows.ravel(), columns.ravel()
+    def positions(self) -> Positions:
+        """All positions that hold pixels."""
+        rows, columns = np.indices(self.patch).reshape(2, -1)
+        band, place = np.nonzero(self.inside(rows, columns).any(axis=2))
+        return Positions(band, rows[place], columns[place])
+
+    @property
+    def numbers(self) -> NDArray[np.int64]:
+        """Number of every position that holds pixels, (bands, *patch)."""
+        numbers = np.zeros((self.lanes.bands, *self.patch), np.int64)
+        positions = self.positions
+        numbers[positions.band, positions.row, positions.column] = np.arange(len(positions.band))
+        return numbers
 
     @cached_property
     def elements(self) -> NDArray[np.int64]:
         """Place of every pixel in its channel, in floats, for the first sample: shape `size`."""
         rows, columns = np.arange(self.size[0])[:, None], np.arange(self.size[1])
-        lane = rows // self.patch[0] * self.grid[1] + columns // self.patch[1]
-        return self.vector(rows % self.patch[0], columns % self.patch[1]) * self.lanes.width + lane
+        band, lane = np.divmod(
+            rows // self.patch[0] * self.grid[1] + columns // self.patch[1], self.lanes.parts
+        )
+        vectors = band * self.lanes.distance + self.vector(rows % self.patch[0], columns % self.patch[1])
+        return vectors * self.lanes.width + lane
 
     def inside(self, rows: NDArray[np.int64], columns: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Per position, or entry of the halo, and lane: whether the image has a pixel there."""
-        down, right = np.divmod(np.arange(self.lanes.parts), self.grid[1])
+        """Per band, position or entry of the halo, and lane: whether the image has a pixel there."""
+        lanes = self.lanes
+        down, right = np.divmod(np.arange(lanes.patches).reshape(lanes.bands, 1, lanes.parts), self.grid[1])
         y, x = rows[:, None] + down * self.patch[0], columns[:, None] + right * self.patch[1]
         valid = (y >= 0) & (y < self.size[0]) & (x >= 0) & (x < self.size[1]) & (down < self.grid[0])
-        return np.tile(valid, self.lanes.slots)
+        return np.tile(valid, lanes.slots)
 
     def box(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Rows and columns of all vectors of a channel, halo included."""
+        """Rows and columns of all vectors of a patch, halo included."""
         top, left, bottom, right = self.halo
         rows, columns = np.mgrid[-top : self.patch[0] + bottom, -left : self.patch[1] + right].reshape(2, -1)
         return rows, columns
-
-    def halo_copies(self) -> tuple[NDArray[np.int64], NDArray[np.bool_], NDArray[np.int64]]:
-        """Entries of the halo that hold pixels, in the order of their sources.
-
-        Returns:
-            (target, source) in floats; which lanes hold a pixel; the position that the source is.
-        """
-        rows, columns = self.box()
-        down, across = rows // self.patch[0], columns // self.patch[1]
-        kept = ((down != 0) | (across != 0)) & self.inside(rows, columns).any(axis=1)
-        rows, columns, down, across = rows[kept], columns[kept], down[kept], across[kept]
-        row, column = rows - down * self.patch[0], columns - across * self.patch[1]
-        order = np.argsort(row * self.patch[1] + column, kind="stable")
-        shift = down * self.grid[1] + across
-        width = self.lanes.width
-        pairs = np.stack(
-            [self.vector(rows, columns) * width, self.vector(row, column) * width + shift], axis=1
-        )
-        position = row * self.patch[1] + column
-        return pairs[order], self.inside(rows, columns)[order], position[order]
 
     def filled(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
         """Every place of a channel that holds a pixel, halo included: (place in floats, row, column)."""
         rows, columns = self.box()
         parts = self.lanes.parts
-        entry, lane = np.nonzero(self.inside(rows, columns)[:, :parts])
-        down, right = np.divmod(lane, self.grid[1])
-        places = self.vector(rows[entry], columns[entry]) * self.lanes.width + lane
+        band, entry, lane = np.nonzero(self.inside(rows, columns)[:, :, :parts])
+        down, right = np.divmod(band * parts + lane, self.grid[1])
+        vectors = band * self.lanes.distance + self.vector(rows, columns)[entry]
+        places = vectors * self.lanes.width + lane
         return places, rows[entry] + down * self.patch[0], columns[entry] + right * self.patch[1]
-
-
-def grids(lanes: Lanes) -> list[Pair]:
-    """Grids that use all parts of a sample."""
-    return [(1 << k, lanes.parts >> k) for k in range(lanes.parts.bit_length())]
-
-
-def best_geometry(
-    lanes: Lanes, size: Pair, halo: Halo, readers: Sequence[tuple["Geometry", Pair]] = ()
-) -> Geometry:
-    """The grid with the fewest vectors, halo included at its price.
-
-    Args:
-        readers: geometries that read this one with strides; their own patches, times the strides, are
-            taken where that is not much dearer, because otherwise the image is copied for them.
-    """
-
-    def cost(geometry: Geometry) -> float:
-        vectors = geometry.patch[0] * geometry.patch[1]
-        return vectors + HALO_COST * (geometry.plane // lanes.groups - vectors)
-
-    def with_grid(grid: Pair) -> Geometry:
-        return Geometry(lanes, size, grid, (-(-size[0] // grid[0]), -(-size[1] // grid[1])), halo)
-
-    best = min(map(with_grid, grids(lanes)), key=cost)
-    for reader, (down, right) in readers:
-        patch = down * reader.patch[0], right * reader.patch[1]
-        fitted = Geometry(lanes, size, reader.grid, patch, halo)
-        covers = all(g * p >= s for g, p, s in zip(reader.grid, patch, size, strict=True))
-        if covers and cost(fitted) <= FITTED_COST * cost(best):
-            return fitted
-    return best

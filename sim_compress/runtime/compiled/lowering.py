@@ -1,9 +1,11 @@
 """A model as a program for one batch size: stage after stage, block after block."""
 
+from dataclasses import replace
+
 from sim_compress.model import Affine, ImplicitModel, StateBlock
 from sim_compress.model.maps import Array
-from sim_compress.runtime.compiled.borders import borders
-from sim_compress.runtime.compiled.context import Context
+from sim_compress.runtime.compiled.borders import Borders, borders
+from sim_compress.runtime.compiled.context import LARGEST_ARENA, Context, rounded_up
 from sim_compress.runtime.compiled.dense import lower_dense
 from sim_compress.runtime.compiled.factors import without_factors
 from sim_compress.runtime.compiled.forms import Form, form_of, forms
@@ -13,6 +15,7 @@ from sim_compress.runtime.compiled.phis import LINEAR_PHI, Parameters, apply_phi
 from sim_compress.runtime.compiled.places import Flat, Outside, Place
 from sim_compress.runtime.compiled.products import lower_product
 from sim_compress.runtime.compiled.program import Assembly, Constants
+from sim_compress.runtime.compiled.rounds import ROWS
 from sim_compress.runtime.compiled.steps import Loop, Program, Reference, Step
 from sim_compress.runtime.compiled.tiled import lower_tiled
 from sim_compress.runtime.kernels import preactivation
@@ -28,10 +31,38 @@ class Lowering:
         self._constants = Constants()
         self._forms = forms(model)
 
-    def program(self, samples: int) -> Program:
-        """The program for a batch of so many samples."""
-        lanes = Lanes(self._width, samples)
-        context = Context(lanes, self._tile, borders(self._model, lanes), Assembly(self._constants))
+    def program(self, samples: int, threads: int = 1) -> Program:
+        """The program for a batch of so many samples that so many threads work on together."""
+        found = self._borders(samples, threads)
+        while True:
+            program, size = self._assembled(found)
+            if size <= found.lanes.distance or found.lanes.bands == 1:
+                return program
+            found = borders(self._model, replace(found.lanes, distance=size))
+
+    def _borders(self, samples: int, threads: int) -> Borders:
+        """Geometries in bands for the threads, unless the same terms could not be read in place then.
+
+        A sum has the same order for any number of threads only where the terms have the same segments.
+        """
+        whole = borders(self._model, Lanes(self._width, samples))
+        bands = 1 << threads.bit_length() - 1
+        if bands == 1 or 2 * samples > self._width:
+            return whole
+        cut = borders(self._model, Lanes(self._width, samples, bands))
+        if cut.fitting != whole.fitting:
+            return whole
+        # More than enough where the memory of values is used again.
+        rows = [(rounded_up(f.channels, ROWS), cut.geometries[f.size]) for f in self._forms.values()]
+        distance = sum(channels * geometry.plane for channels, geometry in rows)
+        if bands * distance * self._width > LARGEST_ARENA:
+            return whole
+        return borders(self._model, replace(cut.lanes, distance=distance))
+
+    def _assembled(self, found: Borders) -> tuple[Program, int]:
+        """A program, and the vectors that a band of it takes."""
+        lanes = found.lanes
+        context = Context(lanes, self._tile, found, Assembly(self._constants))
         context.values |= {
             i.name: Outside(i.name, Form(i.shape), i.dtype == "float32") for i in self._model.inputs
         }
@@ -48,8 +79,10 @@ class Lowering:
         outputs = {o.name: self._affine(context, o.name, o.affine) for o in self._model.outputs}
         done += context.steps.finish()
         # One vector beyond the end: a halo is read shifted by lanes.
-        floats = (context.regions.size + 1) * self._width
-        return Program(lanes, context.assembly.tables(), tuple(done), tuple(context.loads), outputs, floats)
+        size = context.regions.size + 1
+        floats = ((lanes.bands - 1) * lanes.distance + size) * self._width
+        tables = context.assembly.tables()
+        return Program(lanes, tables, tuple(done), tuple(context.loads), outputs, floats), size
 
     def _loop(self, context: Context, stage: Stage) -> Loop:
         states = {b.name: context.place(self._forms[b.name]) for b in stage.blocks}

@@ -21,11 +21,12 @@ from sim_compress.runtime.compiled.gate import (
     END,
     claim,
     close_gate,
+    done_before,
     enter,
-    finish,
     leave,
     open_gate,
-    wait_for_all,
+    publish,
+    wait_or_claim,
 )
 from sim_compress.runtime.compiled.halo_code import halo_item
 from sim_compress.runtime.compiled.operations import DenseRows, Halo, TiedSum
@@ -96,21 +97,24 @@ def _share(
 ) -> None:
     """Run operations, alone or together with the others at the gate."""
     alone = thread == ALONE
+    done = np.int64(0) if alone else done_before(gate, thread)
+    due = np.int64(0)
     for i in range(first, last):
         items = ops[i, 1]
+        due += items
         item = np.int64(-1)
         while True:
             item = item + 1 if alone else claim(gate, thread, i, items)
+            if not alone and item < 0:
+                publish(gate, thread, done)
+                item = wait_or_claim(gate, thread, i, items, due)
             if item < 0 or item >= items:
                 break
             if ops[i, 0] < FIRST_ELEMENT_CODE:
                 _vector_item(arena, integers, floats, masks, ops, i, item)
             else:
                 element_item(ops, i, item, integers, floats, arena)
-            if not alone:
-                finish(gate, thread, i)
-        if not alone:
-            wait_for_all(gate, i, items)
+            done += 1
 
 
 def _keyed_run(sources: str) -> Any:

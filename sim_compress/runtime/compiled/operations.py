@@ -9,7 +9,7 @@ from dataclasses import astuple, dataclass, fields
 from typing import ClassVar
 
 # Numbers of a row: the code, then the fields.
-FIELDS = 22
+FIELDS = 25
 # Elements of one item of the operations that go element by element.
 CHUNK = 512
 
@@ -49,6 +49,8 @@ class TiedSum(Operation):
         edges: first entry of the halo of each tile; -1 without a halo.
         halo: (target, source) in floats of every entry.
         halo_target: vector where the first row's plane begins.
+        post_edges, posts, post_masks: the same for copies that other bands read.
+        post_target, post_plane: vector where those of the first row begin, vectors from one row to the next.
     """
 
     CODE = 0
@@ -70,6 +72,11 @@ class TiedSum(Operation):
     halo: int
     halo_masks: int
     halo_target: int
+    post_edges: int
+    posts: int
+    post_masks: int
+    post_target: int
+    post_plane: int
 
 
 @dataclass(frozen=True)
@@ -93,19 +100,26 @@ class DenseRows(Operation):
 
 @dataclass(frozen=True)
 class Halo(Operation):
-    """Borders of the patches of a value: an item is some channels.
+    """Borders of the patches of a value: an item is some channels of a band, band after band.
 
     Attributes:
-        plane: floats from one channel to the next.
+        target, source: vectors where the first channels begin.
+        plane, source_plane: vectors from one channel to the next.
         share: channels of an item.
+        parts: items of a band.
+        edges: first entry of every band, and the end.
+        halo: (target, source) in floats of every entry.
     """
 
     CODE = 2
     target: int
     plane: int
+    source: int
+    source_plane: int
     channels: int
     share: int
-    entries: int
+    parts: int
+    edges: int
     halo: int
     halo_masks: int
 
@@ -125,7 +139,11 @@ class Gather(Operation):
 
 @dataclass(frozen=True)
 class Sums(Operation):
-    """Elements that are weighted sums of others (from pointers[e] to pointers[e + 1]), plus a constant."""
+    """Elements that are weighted sums of others (from pointers[e] to pointers[e + 1]), plus a constant.
+
+    Attributes:
+        share: elements of an item.
+    """
 
     CODE = 4
     targets: int
@@ -134,6 +152,7 @@ class Sums(Operation):
     weights: int
     constants: int
     count: int
+    share: int
     step: int
     source_step: int
     samples: int

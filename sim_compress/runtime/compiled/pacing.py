@@ -8,8 +8,10 @@ import statistics
 
 # Calls of a trial of one way; in the first ones threads wake up and caches change hands.
 TRIAL, WARM_UP = 8, 4
-# Calls that follow the outcome of two trials.
-SETTLED = 1000
+# Trials of each way, in turn: a rest of the caller, after which helpers sleep, spoils one or two of them.
+TRIALS = 5
+# Calls of all trials, and those that follow their outcome.
+TRIED, SETTLED = 2 * TRIALS * TRIAL, 1000
 
 
 class Pacing:
@@ -25,15 +27,14 @@ class Pacing:
 
     def together(self) -> bool:
         """Whether the next call is for all threads."""
-        trial = self._call // TRIAL
-        return (trial == 0) if trial < 2 else self._faster
+        return self._call // TRIAL % 2 == 0 if self._call < TRIED else self._faster
 
     def took(self, seconds: float) -> None:
         """The time of that call."""
-        if self._call < 2 * TRIAL and self._call % TRIAL >= WARM_UP:
-            self._seconds[self._call < TRIAL].append(seconds)
+        if self._call < TRIED and self._call % TRIAL >= WARM_UP:
+            self._seconds[self._call // TRIAL % 2 == 0].append(seconds)
         self._call += 1
-        if self._call == 2 * TRIAL:
+        if self._call == TRIED:
             self._faster = statistics.median(self._seconds[True]) < statistics.median(self._seconds[False])
-        elif self._call == 2 * TRIAL + SETTLED:
+        elif self._call == TRIED + SETTLED:
             self._restart()

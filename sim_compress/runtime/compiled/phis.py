@@ -62,7 +62,8 @@ def _is_uniform(phi: Activation) -> bool:
 def apply_phi(context: Context, phi: Activation, z: Place, form: Form) -> Place:
     """The state where phi is not fused: in place where it is one function, else of the given form."""
     if _is_uniform(phi):
-        context.steps.add(_in_place(context, phi, z))
+        for first, last in context.extents(z):
+            context.steps.add(_in_place(context, phi, z, first, last))
         return z
     context.end_with_block(z)
     x = context.place(form)
@@ -73,15 +74,15 @@ def apply_phi(context: Context, phi: Activation, z: Place, form: Form) -> Place:
     return x
 
 
-def _in_place(context: Context, phi: Activation, place: Place) -> InPlace:
-    first, size = context.extent(place)
+def _in_place(context: Context, phi: Activation, place: Place, first: int, last: int) -> InPlace:
+    """phi on a part of a place, from one float to another."""
     kept_zero = float(phi(np.zeros((1, 1), np.float32))[0, 0]) == 0
     if kept_zero or not isinstance(place, Tiled) or not any(place.geometry.halo):
-        return InPlace(phi, first, first + size, np.zeros(0, np.int64))
-    outside = np.ones(size, bool)
-    samples = place.step * np.arange(context.lanes.samples)
-    outside[place.destinations[0][:, None] + samples - first] = False
-    return InPlace(phi, first, first + size, first + np.flatnonzero(outside))
+        return InPlace(phi, first, last, np.zeros(0, np.int64))
+    outside = np.ones(last - first, bool)
+    entries = (place.destinations[0][:, None] + place.step * np.arange(context.lanes.samples)).ravel()
+    outside[entries[(entries >= first) & (entries < last)] - first] = False
+    return InPlace(phi, first, last, first + np.flatnonzero(outside))
 
 
 def _maximum(context: Context, phi: Activation, z: Place, x: Place) -> None:

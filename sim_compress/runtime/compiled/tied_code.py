@@ -9,7 +9,7 @@ from typing import Any
 
 from llvmlite import ir
 
-from sim_compress.runtime.compiled.halo_code import copy_halo
+from sim_compress.runtime.compiled.halo_code import channels_of, copy_vectors
 from sim_compress.runtime.compiled.operations import TiedSum
 from sim_compress.runtime.compiled.rounds import COUNTS, ONES, ROWS, SEVERAL, TWOS, Round
 from sim_compress.runtime.compiled.vectors import (
@@ -55,21 +55,28 @@ def tied_sum_item(module: ir.Module) -> Any:
         b.call(_tile(module, positions), [*tables.arguments, first, begin, blocks])
         b.branch(end)
     b.position_at_end(end)
-    edges = tables.field("edges")
-    haloed = Choice(b, b.icmp_signed(">=", edges, INT64(0)), [])
-    _tile_halo(tables, b.add(edges, tile), begin, blocks)
-    haloed.leave([])
+    value, posts = ("halo_target", "plane"), ("post_target", "post_plane")
+    rows = b.mul(begin, INT64(ROWS)), b.mul(blocks, INT64(ROWS))
+    _copies(tables, tile, ("edges", "halo", "halo_masks"), (value, value), rows)
+    _copies(tables, tile, ("post_edges", "posts", "post_masks"), (posts, value), rows)
     b.ret_void()
     return made
 
 
-def _tile_halo(tables: Tables, edge: Any, begin: Any, blocks: Any) -> None:
-    b, plane = tables.b, tables.field("plane")
-    entry = tables.integer(edge)
-    count = b.sub(tables.integer(b.add(edge, INT64(1))), entry)
-    row = b.mul(begin, INT64(ROWS))
-    first = tables.vector(b.add(tables.field("halo_target"), b.mul(row, plane)))
-    copy_halo(tables, first, entry, count, b.mul(plane, INT64(WIDTH)), b.mul(blocks, INT64(ROWS)))
+def _copies(
+    tables: Tables,
+    tile: Any,
+    fields: tuple[str, str, str],
+    ends: tuple[tuple[str, str], tuple[str, str]],
+    rows: tuple[Any, Any],
+) -> None:
+    """What neighbours need of a tile, in (first row, number of rows)."""
+    b, (edges, *entries) = tables.b, fields
+    first = tables.field(edges)
+    wanted = Choice(b, b.icmp_signed(">=", first, INT64(0)), [])
+    pointers = [channels_of(tables, end, rows[0]) for end in ends]
+    copy_vectors(tables, b.add(first, tile), (entries[0], entries[1]), pointers, rows[1])
+    wanted.leave([])
 
 
 def _tile(module: ir.Module, positions: int) -> Any:

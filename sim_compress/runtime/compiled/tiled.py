@@ -6,8 +6,9 @@ from scipy import sparse
 
 from sim_compress.model import Affine
 from sim_compress.runtime.compiled.context import Context
-from sim_compress.runtime.compiled.halos import NO_HALO, halo_tables
+from sim_compress.runtime.compiled.halos import NO_COPIES, fill_from_posts, halo_tables, post_tables
 from sim_compress.runtime.compiled.lanes import Geometry
+from sim_compress.runtime.compiled.neighbours import neighbours
 from sim_compress.runtime.compiled.operations import TiedSum
 from sim_compress.runtime.compiled.phis import Parameters
 from sim_compress.runtime.compiled.places import Tiled
@@ -31,14 +32,14 @@ def lower_tiled(
     segments = [[r for r in reads if r.kind == kind] for kind in kinds]
     stream = tied_stream([sparse.csr_array(sparse.hstack([r.weight for r in s])) for s in segments])
     assembly, geometry = context.assembly, target.geometry
-    positions = geometry.patch[0] * geometry.patch[1] * context.lanes.groups
-    tiles = _tiles(positions, context.tile)
+    tiles = _tiles(geometry, context.tile)
     item_blocks = _item_blocks(len(tiles), stream)
     parts = -(-len(stream.starts) // item_blocks)
+    posts = context.posts(geometry, len(stream.starts) * ROWS)
     assembly.add(
         TiedSum(
             len(tiles) * parts,
-            assembly.integers(tiles, ("tiles", positions)),
+            assembly.integers(tiles, ("tiles", geometry)),
             parts,
             len(stream.starts),
             item_blocks,
@@ -52,10 +53,15 @@ def lower_tiled(
             _masks(context, geometry),
             assembly.constants.add((name, "bias"), _bias(affine, len(stream.starts) * ROWS)),
             assembly.constants.add(phi, np.array(phi)),
-            *(halo_tables(context, geometry, tiles) if halo else NO_HALO),
+            *(halo_tables(context, geometry, tiles) if halo else NO_COPIES),
             target.base,
+            *(post_tables(context, geometry, tiles) if halo else NO_COPIES),
+            posts,
+            neighbours(geometry).posts.plane,
         )
     )
+    if halo:
+        fill_from_posts(context, target, posts)
 
 
 def _starts(
@@ -81,22 +87,28 @@ def _bias(affine: Affine, rows: int) -> NDArray[np.float32]:
 
 def _positions(context: Context, source: Geometry, target: Geometry, strides: tuple[int, int]) -> int:
     """Place of the table: for every vector of the target the vector to read, counted from the first."""
-    rows, columns = target.positions
-    vectors = (rows * strides[0] * source.pitch + columns * strides[1]) * context.lanes.groups
+    positions, (down, right) = target.positions, strides
+    vectors = (positions.row * down * source.pitch + positions.column * right) * context.lanes.groups
+    vectors += positions.band * source.lanes.distance
     expanded = vectors[:, None] + np.arange(context.lanes.groups)
     return context.assembly.integers(expanded, ("positions", source, target, strides))
 
 
 def _masks(context: Context, geometry: Geometry) -> int:
-    lanes = np.repeat(geometry.inside(*geometry.positions), context.lanes.groups, axis=0)
+    positions, (rows, columns) = geometry.positions, np.indices(geometry.patch).reshape(2, -1)
+    place = positions.row * geometry.patch[1] + positions.column
+    inside = geometry.inside(rows, columns)[positions.band, place]
+    lanes = np.repeat(inside, context.lanes.groups, axis=0)
     return context.assembly.masks(lanes, ("inside", geometry))
 
 
-def _tiles(positions: int, largest: int) -> NDArray[np.int64]:
-    """(first, size) of tiles of nearly the same size."""
-    count = -(-positions // largest)
-    edges = np.arange(count + 1) * positions // count
-    return np.stack([edges[:-1], np.diff(edges)], axis=1)
+def _tiles(geometry: Geometry, largest: int) -> NDArray[np.int64]:
+    """(first, size) of tiles of nearly the same size, each in one band."""
+    vectors = np.bincount(geometry.positions.band) * geometry.lanes.groups
+    bands = zip(np.cumsum(vectors) - vectors, vectors, -(-vectors // largest), strict=True)
+    edges = [first + np.arange(count) * size // count for first, size, count in bands if count]
+    firsts = np.concatenate(edges)
+    return np.stack([firsts, np.diff([*firsts, vectors.sum()])], axis=1)
 
 
 def _item_blocks(tiles: int, stream: Stream) -> int:

@@ -71,6 +71,15 @@ def store(b: ir.IRBuilder, value: Any, pointer: Any, align: int) -> None:
     stored.align = align
 
 
+def store_some(b: ir.IRBuilder, value: Any, pointer: Any, kept: Any) -> None:
+    """The lanes of a vector that are kept to memory, aligned; others are not touched."""
+    kind = ir.FunctionType(ir.VoidType(), [VECTOR, VECTORS, INT32, BITS])
+    store_masked = cgutils.get_or_insert_function(
+        b.module, kind, f"llvm.masked.store.v{WIDTH}f32.p0v{WIDTH}f32"
+    )
+    b.call(store_masked, [value, b.bitcast(pointer, VECTORS), INT32(ALIGNED), kept])
+
+
 def multiply_add(b: ir.IRBuilder, x: Any, y: Any, z: Any) -> Any:
     """x y + z, rounded once where the processor can."""
     kind = ir.FunctionType(VECTOR, [VECTOR] * 3)

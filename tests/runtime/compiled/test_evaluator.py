@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from sim_compress.runtime import Session
-from sim_compress.runtime.compiled.evaluator import CompiledEvaluator
+from sim_compress.runtime.compiled.evaluator import PROGRAMS, CompiledEvaluator
 from tests.networks import loop, residual_network
 
 # Python objects of a call and its outputs; far below the states of these networks.
@@ -79,11 +79,14 @@ def test_inputs_may_be_read_only_views_of_another_dtype():
 
 
 def test_programs_of_other_batch_sizes_are_forgotten_one_by_one():
-    session = numba_session(1)
-    expected = session(inputs(1))["scores"]
-    for samples in range(1, 9):
-        session(inputs(samples))
-    np.testing.assert_array_equal(session(inputs(1))["scores"], expected)
+    session, u = Session(loop(), kernel="numba", threads=1), np.ones((PROGRAMS + 2, 3), np.float32)
+    expected = session(u[:1])
+    for samples in range(1, PROGRAMS + 3):
+        session(u[:samples])
+    evaluator = session._evaluator()
+    assert isinstance(evaluator, CompiledEvaluator)
+    assert [samples for samples, _ in evaluator._kept] == list(range(3, PROGRAMS + 3))
+    np.testing.assert_array_equal(session(u[:1]), expected)
 
 
 def test_a_loop_gives_residuals_and_counts_for_each_sample():
