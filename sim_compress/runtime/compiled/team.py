@@ -1,8 +1,15 @@
 """The other threads of a session: they sleep in Python and help inside compiled code."""
 
+import ctypes
+import os
 import threading
 import weakref
 from typing import Protocol
+
+
+# Linux alone has both; elsewhere threads are left where they wake up.
+_current_processor = getattr(ctypes.CDLL(None), "sched_getcpu", None) if os.name == "posix" else None
+_PINS = _current_processor is not None and hasattr(os, "sched_setaffinity")
 
 
 class Served(Protocol):
@@ -39,6 +46,7 @@ class _State:
         self._helpers = helpers
         self._condition = threading.Condition()
         self._served: Served | None = None
+        self._processors: set[int] = set()
         self._busy = 0
         self._stopped = False
 
@@ -46,8 +54,9 @@ class _State:
         # Read without the lock: a wrong guess only wakes a thread in vain or leaves the caller alone.
         if self._served is served and self._busy == self._helpers:
             return
+        processors = _others()
         with self._condition:
-            self._served = served
+            self._served, self._processors = served, processors
             self._condition.notify_all()
 
     def stop(self) -> None:
@@ -56,10 +65,12 @@ class _State:
             self._condition.notify_all()
 
     def wait(self) -> Served | None:
-        """The next to serve; None when the session is gone."""
+        """The next to serve; None when the session is gone. The thread then is on a processor of its own."""
         with self._condition:
             self._condition.wait_for(lambda: self._served is not None or self._stopped)
             self._busy += 1
+            if self._processors:
+                os.sched_setaffinity(0, self._processors)
             return None if self._stopped else self._served
 
     def done(self, served: Served) -> None:
@@ -75,3 +86,12 @@ def _work(state: _State, number: int) -> None:
         state.done(served)
         # A sleeping thread must not keep the arena alive.
         del served
+
+
+def _others() -> set[int]:
+    """Processors that the calling thread may use but does not: none where that is not known.
+
+    A thread that wakes another gets it on its own processor, and it would be milliseconds until the system
+    moves one of them: more than many calls.
+    """
+    return os.sched_getaffinity(0) - {_current_processor()} if _PINS and _current_processor else set()
