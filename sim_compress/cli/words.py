@@ -60,6 +60,14 @@ def outcomes(rows: Mapping[str, int], gap: float) -> str:
     return f"{ended or 'none'}, duality gap at most {gap:.1e} of the objective"
 
 
+def tuning(epochs: int, before: float | None, after: float | None) -> str:
+    """What moving all values together brought."""
+    if not epochs or before is None or after is None:
+        return "none: values are as their rows were solved"
+    passes = f"{epochs} epoch{'' if epochs == 1 else 's'}"
+    return f"{passes}, squared error of states and outputs {before:.3g} before, {after:.3g} after"
+
+
 def certificate(kind: str, bound: float) -> str:
     """Kind of a certificate, and what it proves."""
     what = "no loops" if kind == "acyclic" else f"inf-norm of A in scaled coordinates {bound:.4g} < 1"

@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 
 from sim_compress.model import ImplicitModel
 from sim_compress.model.maps import Array
+from sim_compress.runtime.compiled.preparation import prepare
+from sim_compress.runtime.reverse import tied
 from sim_compress.runtime.reverse.lanes import Buffers, Floats
 from sim_compress.runtime.reverse.network import Network, Pass
-from sim_compress.runtime.reverse.tied import weighted_difference
 from sim_compress.runtime.reverse.tied_code import LANES
 from sim_compress.states.batches import in_order
 
@@ -64,6 +65,7 @@ class Matching:
     def __init__(
         self, teacher: ImplicitModel, model: ImplicitModel, inputs: Mapping[str, Array], names: Sequence[str]
     ) -> None:
+        prepare(tied.ENTRIES)
         self._teacher, self._student = Network(teacher), Network(model)
         self._names = list(names)
         self.parameters = [p for n in self._names for p in self._student.rows[n].parameters]
@@ -122,7 +124,7 @@ class Matching:
         for name, found, wanted in self._both(work, numbers):
             errors[name] = error = work.errors.entries(name, len(found) - 1)
             weight = self._weight(name, 2 / (error[:-1, 0].size * batch))
-            weighted_difference(found, wanted, weight, error)
+            tied.weighted_difference(found, wanted, weight, error)
             # Lanes that repeat the last sample.
             error[:, len(numbers) :] = 0
         gradients = work.student.backward(errors, self._names)

@@ -19,7 +19,7 @@ from sim_compress.compression.rows import with_rows
 from sim_compress.compression.settings import Settings
 from sim_compress.compression.surveys import Progress, Survey, row_blocks
 from sim_compress.compression.tasks import Planned, regressed, regressed_by
-from sim_compress.compression.tuning import EPOCHS_PER_ERROR, tuned
+from sim_compress.compression.tuning import EPOCHS_PER_ERROR, Tuning, tuned
 from sim_compress.core import Convex, refit
 from sim_compress.core.engines import Engine, one_blas_thread
 from sim_compress.core.gram import Matrix
@@ -41,6 +41,7 @@ class Compressed:
         model: sparse A, B, C, D.
         certificate: proof that the equilibrium exists and is unique.
         outcomes: how the convex row problems ended.
+        tuning: what moving all values together brought.
         settings: what was asked.
         notes: choices made for the user.
         provenance: teacher and calibration hashes, settings, outcomes, achieved sparsity; JSON values only.
@@ -52,6 +53,7 @@ class Compressed:
     model: ImplicitModel
     certificate: Certificate
     outcomes: Outcomes
+    tuning: Tuning
     settings: Settings
     notes: tuple[str, ...]
     provenance: Mapping[str, JSON]
@@ -116,7 +118,7 @@ def completed(
             model = _from_baseline(teacher.model, decided, engine, rows_done)
         else:
             model = _in_order(teacher, ready.designs, decided, nearest_rounds(settings, epochs), rows_done)
-        tuning: Mapping[str, JSON] = {}
+        tuning = Tuning()
         if epochs:
             model, tuning = _tuned(
                 ready, model, decided, epochs, lambda part: progress("rows", solved + (1 - solved) * part)
@@ -128,17 +130,18 @@ def completed(
     total = 1 - model.parameters / teacher.model.parameters
     provenance = {
         **_provenance(ready, model, decided),
-        **tuning,
         "sparsity": sparsity,
         "total_sparsity": total,
     }
+    if tuning.epochs:
+        provenance["tuning"] = asdict(tuning)
     if decided.channels:
         provenance["channels"] = {n: [int(s.sum()), len(s)] for n, s in decided.channels.items()}
     if ready.notes:
         provenance["notes"] = list(ready.notes)
     certificate = certify(model, scaling)
     return Compressed(
-        model, certificate, decided.outcomes, settings, ready.notes, provenance, sparsity, total
+        model, certificate, decided.outcomes, tuning, settings, ready.notes, provenance, sparsity, total
     )
 
 
@@ -219,13 +222,10 @@ def _from_baseline(
 
 def _tuned(
     ready: Prepared, model: ImplicitModel, plan: Plan, epochs: int, progress: Callable[[float], None]
-) -> tuple[ImplicitModel, Mapping[str, JSON]]:
+) -> tuple[ImplicitModel, Tuning]:
     """The model with all values tuned together, and how much that brought."""
     per_error = EPOCHS_PER_ERROR if plan.settings.tune is None else math.inf
-    found = tuned(ready.teacher.model, model, ready.designs, list(plan.groups), epochs, progress, per_error)
-    if not found.epochs:
-        return model, {}
-    return found.model, {"tuning": {"epochs": found.epochs, "before": found.before, "after": found.after}}
+    return tuned(ready.teacher.model, model, ready.designs, list(plan.groups), epochs, progress, per_error)
 
 
 def _assembled(affine: Affine, groups: Sequence[Planned], solved: Sequence[Matrix]) -> Affine:

@@ -29,19 +29,17 @@ EPOCHS_PER_ERROR = 500
 
 
 @dataclass(frozen=True)
-class Tuned:
-    """A model after the descent.
+class Tuning:
+    """What a descent brought.
 
     Attributes:
-        model: with the values that match better.
-        before, after: E_y + STATES * E_x on the calibration inputs.
-        epochs: passes over the inputs.
+        epochs: passes over the inputs; 0 where the values were left alone.
+        before, after: E_y + STATES * E_x on the calibration inputs; None where it was not measured.
     """
 
-    model: ImplicitModel
-    before: float
-    after: float
-    epochs: int
+    epochs: int = 0
+    before: float | None = None
+    after: float | None = None
 
 
 def tuned(
@@ -52,7 +50,7 @@ def tuned(
     epochs: int,
     progress: Callable[[float], None],
     per_error: float = math.inf,
-) -> Tuned:
+) -> tuple[ImplicitModel, Tuning]:
     """The model with other values on the same supports; as it was where they match no better.
 
     Args:
@@ -79,11 +77,11 @@ def tuned(
         # A NaN is no better.
         if after.total < before.total:
             progress(1.0)
-            return Tuned(matching.model(), before.total, after.total, epochs)
+            return matching.model(), Tuning(epochs, before.total, after.total)
         for parameter, value in zip(matching.parameters, start, strict=True):
             parameter[:] = value
     progress(1.0)
-    return Tuned(model, before.total, before.total, epochs)
+    return model, Tuning(epochs, before.total, before.total)
 
 
 def _descend(matching: Matching, epochs: int, step: float, progress: Callable[[float], None]) -> None:

@@ -15,6 +15,7 @@ from sim_compress.report.figures import (
     Report,
     RowFigures,
     Score,
+    TuningFigures,
 )
 from sim_compress.report.files import growth, gzip_size, read_report, report_path, sha256, write_report
 from sim_compress.report.levels import LevelTable, drop_words, level_table
@@ -41,6 +42,7 @@ __all__ = [
     "Score",
     "SweepLevel",
     "SweepReport",
+    "TuningFigures",
     "Value",
     "chart",
     "check_drawing",

@@ -160,6 +160,20 @@ class RowFigures:
 
 
 @dataclass(frozen=True)
+class TuningFigures:
+    """What moving all values together brought.
+
+    Attributes:
+        epochs: passes over the calibration data; 0 where the values were left alone.
+        before, after: error of states and outputs on the calibration data; None where it was not measured.
+    """
+
+    epochs: int
+    before: float | None
+    after: float | None
+
+
+@dataclass(frozen=True)
 class BlockFigures:
     """One block or output.
 
@@ -212,6 +226,7 @@ class Report:
     evaluation: Evaluation
     certificate: CertificateFigures
     rows: RowFigures
+    tuning: TuningFigures
     settings: Mapping[str, Setting]
     seconds: Mapping[str, float]
     total_seconds: float

@@ -1,7 +1,5 @@
 """What is done where nobody asks for a number: tuning where it can be afforded, else moved targets."""
 
-from typing import Any
-
 import numpy as np
 import pytest
 
@@ -22,16 +20,14 @@ def ready(teacher, images) -> Prepared:
 
 
 def test_a_small_network_is_tuned_without_being_asked(teacher, images):
-    found: Any = compress(teacher, images[:CALIBRATION], Settings(0.9)).provenance["tuning"]
-    assert 1 <= found["epochs"] <= EPOCHS
-    assert found["after"] < found["before"]
+    found = compress(teacher, images[:CALIBRATION], Settings(0.9)).tuning
+    assert 1 <= found.epochs <= EPOCHS
+    assert (found.after or 0) < (found.before or 0)
 
 
 def test_what_is_nearly_right_is_tuned_less(teacher, images):
-    sparse, dense = (compress(teacher, images[:CALIBRATION], Settings(s)).provenance for s in (0.9, 0.3))
-    few: Any = dense.get("tuning", {"epochs": 0})
-    many: Any = sparse["tuning"]
-    assert few["epochs"] < many["epochs"]
+    sparse, dense = (compress(teacher, images[:CALIBRATION], Settings(s)).tuning for s in (0.9, 0.3))
+    assert dense.epochs < sparse.epochs
 
 
 def test_epochs_are_those_that_can_be_afforded(ready, monkeypatch):
@@ -67,4 +63,5 @@ def test_a_loop_is_compressed_without_tuning(tmp_path):
     write(tmp_path / "loop.sim.safetensors", model, certify(model), {})
     inputs = np.random.default_rng(0).standard_normal((16, 3))
     found = compress(tmp_path / "loop.sim.safetensors", inputs, Settings(0.3))
+    assert found.tuning.epochs == 0
     assert "tuning" not in found.provenance

@@ -10,6 +10,7 @@ from sim_compress.report import (
     Report,
     RowFigures,
     Score,
+    TuningFigures,
 )
 
 CALIBRATION = DataFigures("net.calibration.npz", "cc", 512, False)
@@ -27,6 +28,7 @@ REPORT = Report(
     evaluation=Evaluation(TEST_SET, True, False, (Score("embedding", 0.1, None, None, None), SCORE)),
     certificate=CertificateFigures("acyclic", 0.0),
     rows=RowFigures({"optimal": 6, "fallback": 1}, 4e-7),
+    tuning=TuningFigures(4, 0.5, 0.4),
     settings={"target_sparsity": 0.4, "objective": "perspective", "kappa": 0.99, "seed": 0, "extra": None},
     seconds={"load": 0.5, "rows": 10.0},
     total_seconds=11.0,

@@ -11,6 +11,7 @@ import numpy as np
 
 from sim_compress.model import ImplicitModel
 from sim_compress.model.maps import Array
+from sim_compress.runtime.compiled import machine
 from sim_compress.runtime.compiled.arena import Arena, Call
 from sim_compress.runtime.compiled.forms import forms
 from sim_compress.runtime.compiled.lowering import Lowering
@@ -31,7 +32,7 @@ class CompiledEvaluator:
     """Evaluates a model with compiled programs, one for every batch size up to a chunk."""
 
     def __init__(self, model: ImplicitModel, tolerance: Tolerance, threads: int) -> None:
-        prepare()
+        prepare(machine.ENTRIES)
         self._tolerance = tolerance
         self._shapes = {o.name: o.shape for o in model.outputs}
         self._lowering = Lowering(model, WIDTH, TILE)

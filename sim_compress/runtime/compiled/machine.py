@@ -4,10 +4,6 @@ A program is data, so that one compilation, kept on disk, serves every model. It
 to different places: results do not depend on the order or on the thread that they run on.
 """
 
-import contextlib
-import hashlib
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -29,6 +25,7 @@ from sim_compress.runtime.compiled.gate import (
     wait_or_claim,
 )
 from sim_compress.runtime.compiled.halo_code import halo_item
+from sim_compress.runtime.compiled.on_disk import kept_on_disk, sources
 from sim_compress.runtime.compiled.operations import DenseRows, Halo, TiedSum
 from sim_compress.runtime.compiled.tied_code import tied_sum_item
 
@@ -41,21 +38,6 @@ ALONE, LEADER = -1, 0
 # A type checker would take the compiled functions for plain ones.
 _code: Any = intrinsic
 _pasted: Any = njit(nogil=True, error_model="numpy", inline="always")
-
-
-def _entry(function: Callable[..., None]) -> Any:
-    """A function to call from Python, kept on disk: beside its source, else in the user's cache folder."""
-    compiled: Any = njit(nogil=True, error_model="numpy")(function)
-    # numba's refusal where neither folder can be written.
-    with contextlib.suppress(RuntimeError):
-        compiled.enable_caching()
-    return compiled
-
-
-def _digest() -> str:
-    """Hash of everything that the compiled code is made of."""
-    files = sorted(Path(__file__).parent.glob("*.py"))
-    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
 
 
 @_code
@@ -120,7 +102,7 @@ def _share(
 def _keyed_run(sources: str) -> Any:
     """`run` with a place on disk that changes with the sources: numba looks at this file alone."""
 
-    @_entry
+    @kept_on_disk
     def run(
         ops: Any,
         integers: Any,
@@ -157,10 +139,10 @@ def _keyed_run(sources: str) -> Any:
     return run
 
 
-run = _keyed_run(_digest())
+run = _keyed_run(sources())
 
 
-@_entry
+@kept_on_disk
 def load(arena: Any, targets: Any, sources: Any, step: int, inputs: Any) -> None:
     """Copy inputs (samples, features) to their places."""
     distance, n, samples = U(step), U(0), U(inputs.shape[0])
@@ -179,7 +161,7 @@ def load(arena: Any, targets: Any, sources: Any, step: int, inputs: Any) -> None
         n += ONE
 
 
-@_entry
+@kept_on_disk
 def store(arena: Any, sources: Any, step: int, outputs: Any) -> None:
     """Copy outputs (samples, features) from their places."""
     for n in range(U(outputs.shape[0])):

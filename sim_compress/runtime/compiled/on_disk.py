@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ def kept_on_disk(function: Callable[..., None]) -> Any:
     return compiled
 
 
+@cache
 def sources() -> str:
     """Hash of everything that compiled code is made of."""
     files = sorted(Path(__file__).parents[1].glob("*/*.py"))

@@ -1,10 +1,10 @@
-"""Compiling the kernel once for a processor, or loading what was compiled before."""
+"""Compiling functions once for a processor, or loading what was compiled before."""
 
 import logging
 import threading
 import time
-
-from sim_compress.runtime.compiled import machine
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 LOGGER = logging.getLogger("sim_compress")
 # Seconds after which a user would wonder what goes on.
@@ -12,15 +12,17 @@ NOTICE_AFTER = 1.0
 _LOCK = threading.Lock()
 
 
-def prepare() -> None:
-    """Make the compiled entries ready; logs a warning where that takes more than a second.
+def prepare(entries: Mapping[Any, Sequence[Any]]) -> None:
+    """Make compiled functions ready; logs a warning where that takes more than a second.
 
-    Each entry is compiled for one set of types, and no call can add another.
+    Args:
+        entries: each with the types it is compiled for; no call can add others.
     """
     with _LOCK:
-        if machine.run.signatures:
+        waiting = {entry: types for entry, types in entries.items() if not entry.signatures}
+        if not waiting:
             return
-        folder = machine.run.stats.cache_path
+        folder = next(iter(waiting)).stats.cache_path
         notice = threading.Timer(
             NOTICE_AFTER,
             LOGGER.warning,
@@ -30,7 +32,7 @@ def prepare() -> None:
         notice.start()
         began = time.perf_counter()
         try:
-            for entry, types in machine.ENTRIES.items():
+            for entry, types in waiting.items():
                 entry.compile(types)
                 entry.disable_compile()
         finally:

@@ -6,7 +6,6 @@ import threading
 import weakref
 from typing import Protocol
 
-
 # Linux alone has both; elsewhere threads are left where they wake up.
 _current_processor = getattr(ctypes.CDLL(None), "sched_getcpu", None) if os.name == "posix" else None
 _PINS = _current_processor is not None and hasattr(os, "sched_setaffinity")

@@ -53,9 +53,8 @@ def test_a_user_who_waits_is_told_why(monkeypatch, folder, told):
     recorder = Recorder()
     entry = Entry(recorder.logged, folder)
     monkeypatch.setattr(preparation, "NOTICE_AFTER", 0.001)
-    monkeypatch.setattr(preparation, "machine", SimpleNamespace(run=entry, ENTRIES={entry: ()}))
     monkeypatch.setattr(preparation.LOGGER, "handlers", [recorder])
-    preparation.prepare()
+    preparation.prepare({entry: ()})
     record = recorder.records[0]
     assert record.levelno == logging.WARNING
     assert "compiling the numba kernel" in record.getMessage()
