@@ -40,10 +40,12 @@ class Field(NamedTuple):
         value, place = self.value, self.place
         if not isinstance(value, dict):
             raise self.wrong("an object")
-        if missing := set(required).difference(value):
+        if missing := [key for key in required if key not in value]:
             found = shown(sorted(value))
             raise ArtifactError(f"{place}: expected the key {min(missing)!r}, found {found}")
-        if unknown := set(value).difference(required, optional):
+        # Most objects have what is required and nothing else.
+        unknown = set(value).difference(required, optional) if len(value) > len(required) else ()
+        if unknown:
             raise ArtifactError(f"{place}: unknown key {shown(min(unknown))}")
         return {key: Field(entry, f"{place}.{key}") for key, entry in value.items()}
 

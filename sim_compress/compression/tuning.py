@@ -67,11 +67,14 @@ def tuned(
     """
     matching = Matching(teacher, model, inputs, names)
     before = matching.before
-    if before.outputs > 0:
-        epochs = round(min(epochs, per_error * before.outputs))
+    # Nothing to gain, or no number.
+    if not 0 < before.outputs < math.inf:
+        progress(1.0)
+        return model, Tuning()
+    epochs = round(min(epochs, per_error * before.outputs))
     start = [p.copy() for p in matching.parameters]
     step = min(STEP * before.outputs, LARGEST_STEP)
-    for number, part in enumerate(TRIES if step > 0 and epochs else ()):
+    for number, part in enumerate(TRIES if epochs else ()):
         _descend(matching, epochs, part * step, lambda done, n=number: progress((n + done) / len(TRIES)))
         after = matching.error()
         # A NaN is no better.

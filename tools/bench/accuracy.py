@@ -30,13 +30,14 @@ BATCH = 64
 OURS: dict[str, dict[str, object]] = {
     "sim-compress": {},
     "no mirror images": {"augment": "none"},
-    "no moved targets": {"nearest_rounds": 0},
+    "not tuned, moved targets": {"tune": 0},
+    "not tuned, no moved targets": {"tune": 0, "nearest_rounds": 0},
+    "tuned, moved targets": {"nearest_rounds": 2},
     "one alpha for all blocks": {"allocation": "alpha"},
     "one sparsity for all blocks": {"allocation": "uniform"},
     "baseline states": {"states": "baseline"},
     "l1 in place of perspective": {"objective": "l1"},
     "float16 values": {"values": "float16"},
-    "tuned, 8 epochs": {"tune": 8},
 }
 
 
