@@ -1,8 +1,12 @@
 """The README's Python examples run as they stand, and its test command is the one that CI calls."""
 
+import json
 import re
 import shutil
+from importlib.metadata import distributions
 from pathlib import Path
+
+import pytest
 
 from sim_compress import Settings, compress
 
@@ -37,3 +41,17 @@ def test_ci_calls_the_readmes_test_command():
 def test_every_link_leads_to_a_file():
     for target in re.findall(r"\]\((?!https?:)([^)]+)\)", README):
         assert (ROOT / target).exists(), target
+
+
+def test_an_install_in_place_is_a_path_and_no_import_hook():
+    """Folders that an earlier install left behind hide subpackages from a hook, and not from a path."""
+    here = []
+    for found in distributions(name="sim-compress"):
+        source = json.loads(found.read_text("direct_url.json") or "{}")
+        if source.get("url") == ROOT.as_uri() and "editable" in source["dir_info"]:
+            here.append(found)
+    if not here:
+        pytest.skip("the package is not installed in place from here")
+    files = [str(file) for file in here[0].files or ()]
+    assert any(name.endswith(".pth") for name in files)
+    assert not any("finder" in name for name in files)
