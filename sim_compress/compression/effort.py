@@ -1,18 +1,21 @@
 """How much is done beyond solving the rows, where nobody asks for a number."""
 
-import numpy as np
+import math
 
 from sim_compress.certificate import order_of_evaluation
 from sim_compress.compression.prepared import Prepared
 from sim_compress.compression.settings import Settings
+from sim_compress.compression.tuning import samples_of_step
 from sim_compress.model import ImplicitModel
 from sim_compress.runtime.reverse.tied_code import LANES
 from sim_compress.states.batches import batch_size
 
 # Epochs of tuning at most, and multiplications, which take half a minute on two cores.
-EPOCHS, MULTIPLICATIONS = 8, 1e12
-# A gradient costs those of the values and twice as many on the way back.
-GRADIENT = 3
+EPOCHS, MULTIPLICATIONS = 8, 1.2e12
+# A gradient costs those of the values and twice as many on the way back; a state as much as so many.
+GRADIENT, STATE = 3, 100
+# Parts of a batch that are worked on side by side where it has as many.
+SIDE_BY_SIDE = 2
 NEAREST_ROUNDS = 2
 
 
@@ -27,9 +30,9 @@ def most_epochs(ready: Prepared, settings: Settings) -> int:
     free = settings.rows_in_order and ready.convex is None and order_of_evaluation(model) is not None
     if not free or batch_size(model) < LANES:
         return 0
-    samples = len(next(iter(ready.designs.values())))
-    each = _multiplications(model) * (1 + GRADIENT * (1 - settings.target_sparsity))
-    return min(EPOCHS, int(MULTIPLICATIONS // (each * samples)))
+    states = sum(math.prod(b.affine.shape) + math.prod(b.shape) for b in model.blocks)
+    each = _multiplications(model) * (1 + GRADIENT * (1 - settings.target_sparsity)) + STATE * states
+    return min(EPOCHS, int(MULTIPLICATIONS // (each * _lanes(len(next(iter(ready.designs.values())))))))
 
 
 def nearest_rounds(settings: Settings, epochs: int) -> int:
@@ -39,6 +42,12 @@ def nearest_rounds(settings: Settings, epochs: int) -> int:
     return 0 if epochs else NEAREST_ROUNDS
 
 
+def _lanes(samples: int) -> int:
+    """Of an epoch, with those that have no sample of their own and those of a core that has nothing to do."""
+    batch = samples_of_step(samples)
+    return math.ceil(samples / batch) * max(math.ceil(batch / LANES), SIDE_BY_SIDE) * LANES
+
+
 def _multiplications(model: ImplicitModel) -> int:
     """Of one sample."""
-    return sum(w.nnz * int(np.prod(a.positions)) for _, a in model.affines() for w in a.weights)
+    return sum(w.nnz * math.prod(a.positions) for _, a in model.affines() for w in a.weights)

@@ -98,9 +98,14 @@ def _descend(matching: Matching, epochs: int, step: float, progress: Callable[[f
         progress((number + 1) / len(batches))
 
 
+def samples_of_step(samples: int) -> int:
+    """Of so many."""
+    return int(np.clip(samples // STEPS, SMALLEST_BATCH, BATCH))
+
+
 def _batches(samples: int, epochs: int) -> list[Numbers]:
     """Numbers of the samples of every step."""
     rng = np.random.default_rng(SEED)
     orders = [rng.permutation(samples) for _ in range(epochs)]
-    size = int(np.clip(samples // STEPS, SMALLEST_BATCH, BATCH))
+    size = samples_of_step(samples)
     return [order[first : first + size] for order in orders for first in range(0, samples, size)]
