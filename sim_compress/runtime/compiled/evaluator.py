@@ -18,7 +18,7 @@ from sim_compress.runtime.compiled.lowering import Lowering
 from sim_compress.runtime.compiled.pacing import Pacing
 from sim_compress.runtime.compiled.preparation import prepare
 from sim_compress.runtime.compiled.steps import Program
-from sim_compress.runtime.compiled.team import Team
+from sim_compress.runtime.compiled.team import Team, keep_to, other_processors
 from sim_compress.runtime.compiled.vectors import TILE, WIDTH
 from sim_compress.runtime.fixed_point import Convergence, Tolerance
 
@@ -93,8 +93,14 @@ class CompiledEvaluator:
                 own = [{name: a[begin:end] for name, a in arrays.items()} for arrays in (inputs, outputs)]
                 parts[place] = self._evaluate(own[0], own[1], end - begin, None)
 
+        elsewhere = other_processors()
+
+        def help_out() -> None:
+            keep_to(elsewhere)
+            work()
+
         pool = self._pool if os.getpid() == self._process else None
-        helpers = [pool.submit(work) for _ in range(min(self._threads, len(begins)) - 1)] if pool else []
+        helpers = [pool.submit(help_out) for _ in range(min(self._threads, len(begins)) - 1)] if pool else []
         # The caller does not sleep while the others wake up.
         work()
         for helper in helpers:

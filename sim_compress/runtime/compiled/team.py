@@ -4,6 +4,7 @@ import ctypes
 import os
 import threading
 import weakref
+from contextlib import suppress
 from typing import Protocol
 
 # Linux alone has both; elsewhere threads are left where they wake up.
@@ -53,7 +54,7 @@ class _State:
         # Read without the lock: a wrong guess only wakes a thread in vain or leaves the caller alone.
         if self._served is served and self._busy == self._helpers:
             return
-        processors = _others()
+        processors = other_processors()
         with self._condition:
             self._served, self._processors = served, processors
             self._condition.notify_all()
@@ -68,8 +69,7 @@ class _State:
         with self._condition:
             self._condition.wait_for(lambda: self._served is not None or self._stopped)
             self._busy += 1
-            if self._processors:
-                os.sched_setaffinity(0, self._processors)
+            keep_to(self._processors)
             return None if self._stopped else self._served
 
     def done(self, served: Served) -> None:
@@ -87,10 +87,18 @@ def _work(state: _State, number: int) -> None:
         del served
 
 
-def _others() -> set[int]:
+def other_processors() -> set[int]:
     """Processors that the calling thread may use but does not: none where that is not known.
 
     A thread that wakes another gets it on its own processor, and it would be milliseconds until the system
     moves one of them: more than many calls.
     """
     return os.sched_getaffinity(0) - {_current_processor()} if _PINS and _current_processor else set()
+
+
+def keep_to(processors: set[int]) -> None:
+    """Let the calling thread run on some processors alone; as before where there are none."""
+    # They may have been taken from the process in the meantime.
+    with suppress(OSError):
+        if processors:
+            os.sched_setaffinity(0, processors)

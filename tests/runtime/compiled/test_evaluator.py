@@ -1,5 +1,6 @@
 """The compiled evaluator: threads and memory."""
 
+import os
 import threading
 import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
@@ -9,6 +10,7 @@ import pytest
 
 from sim_compress.runtime import Session
 from sim_compress.runtime.compiled.evaluator import PROGRAMS, CompiledEvaluator
+from sim_compress.runtime.compiled.team import keep_to, other_processors
 from tests.networks import loop, residual_network
 
 # Python objects of a call and its outputs; far below the states of these networks.
@@ -98,3 +100,22 @@ def test_a_loop_gives_residuals_and_counts_for_each_sample():
         assert convergence.converged.all()
         assert convergence.iterations.shape == convergence.residuals.shape == (70,)
     assert isinstance(Session(loop(), kernel="numba")._evaluator(), CompiledEvaluator)
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="no processor affinity here")
+def test_helpers_keep_off_their_callers_processor_and_take_what_they_are_given():
+    every = os.sched_getaffinity(0)
+    assert other_processors() < every or len(every) == 1
+    seen: list[set[int]] = []
+
+    def helper(processors: set[int]) -> None:
+        keep_to(processors)
+        seen.append(os.sched_getaffinity(0))
+
+    # No such processor: the thread stays where it may be.
+    for processors in ({min(every)}, set[int](), {10**4}):
+        thread = threading.Thread(target=helper, args=(processors,))
+        thread.start()
+        thread.join()
+    assert seen == [{min(every)}, every, every]
+    assert os.sched_getaffinity(0) == every
