@@ -77,6 +77,12 @@ class Matching:
         varied = {n: second - mean**2 for n, (mean, second, _) in means.items()}
         # Of every state and output that varies.
         self._variances = {n: v for n, v in varied.items() if SAME * means[n][1] < v < np.inf}
+        outputs = len(self._outputs & self._variances.keys())
+        # What a squared error counts in the total.
+        self._weights = {
+            n: (1 / outputs if n in self._outputs else STATES / (len(self._variances) - outputs)) / v
+            for n, v in self._variances.items()
+        }
         self.before = self._mean_error(means)
 
     def error(self) -> Error:
@@ -123,20 +129,12 @@ class Matching:
         errors: dict[str, Floats] = {}
         for name, found, wanted in self._both(work, numbers):
             errors[name] = error = work.errors.entries(name, len(found) - 1)
-            weight = self._weight(name, 2 / (error[:-1, 0].size * batch))
-            tied.weighted_difference(found, wanted, weight, error)
+            weight = 2 * self._weights.get(name, 0.0) / ((len(error) - 1) * batch)
+            tied.weighted_difference(found, wanted, np.float32(weight), error)
             # Lanes that repeat the last sample.
             error[:, len(numbers) :] = 0
         gradients = work.student.backward(errors, self._names)
         return [g for n in self._names for g in gradients[n]]
-
-    def _weight(self, name: str, per_entry: float) -> np.float32:
-        """What a squared error counts in the total."""
-        if name not in self._variances:
-            return np.float32(0)
-        outputs = sum(n in self._outputs for n in self._variances)
-        share = 1 / outputs if name in self._outputs else STATES / (len(self._variances) - outputs)
-        return np.float32(per_entry * share / self._variances[name])
 
     def _both(self, work: _Work, numbers: Numbers) -> Iterator[tuple[str, Floats, Floats]]:
         """Every state and output of some samples: its name, the model's and the teacher's."""

@@ -19,11 +19,6 @@ def quiet(_stage: str, _part: float) -> None:
 
 
 @pytest.fixture(scope="module")
-def teacher():
-    return open_teacher(MODELS / "fashion_mlp.onnx")
-
-
-@pytest.fixture(scope="module")
 def inputs(teacher):
     images = np.load(MODELS / "fashion_mlp.calibration.npz")["images"][:256]
     return {teacher.model.inputs[0].name: images}

@@ -5,17 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sim_compress import Settings, Teacher, compress, open_teacher
+from sim_compress import Settings, compress
 from sim_compress.compression import parts
 from sim_compress.errors import InputError
 from sim_compress.model import ImplicitModel
 
 MODELS = Path(__file__).parents[2] / "models"
-
-
-@pytest.fixture(scope="module")
-def teacher() -> Teacher:
-    return open_teacher(MODELS / "fashion_mlp.onnx")
 
 
 @pytest.fixture(scope="module")

@@ -4,6 +4,7 @@ A program is data, so that one compilation, kept on disk, serves every model. It
 to different places: results do not depend on the order or on the thread that they run on.
 """
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -139,7 +140,7 @@ def _keyed_run(sources: str) -> Any:
     return run
 
 
-run = _keyed_run(sources())
+run = _keyed_run(sources(Path(__file__).parent))
 
 
 @kept_on_disk

@@ -3,7 +3,6 @@
 import contextlib
 import hashlib
 from collections.abc import Callable
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +18,7 @@ def kept_on_disk(function: Callable[..., None]) -> Any:
     return compiled
 
 
-@cache
-def sources() -> str:
-    """Hash of everything that compiled code is made of."""
-    files = sorted(Path(__file__).parents[1].glob("*/*.py"))
+def sources(*folders: Path) -> str:
+    """Hash of everything in some folders that compiled code is made of."""
+    files = sorted(file for folder in folders for file in folder.glob("*.py"))
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()

@@ -8,8 +8,8 @@ from contextlib import suppress
 from typing import Protocol
 
 # Linux alone has both; elsewhere threads are left where they wake up.
-_current_processor = getattr(ctypes.CDLL(None), "sched_getcpu", None) if os.name == "posix" else None
-_PINS = _current_processor is not None and hasattr(os, "sched_setaffinity")
+_PINS = hasattr(os, "sched_setaffinity")
+_current_processor = getattr(ctypes.CDLL(None), "sched_getcpu", None) if _PINS else None
 
 
 class Served(Protocol):
@@ -93,7 +93,7 @@ def other_processors() -> set[int]:
     A thread that wakes another gets it on its own processor, and it would be milliseconds until the system
     moves one of them: more than many calls.
     """
-    return os.sched_getaffinity(0) - {_current_processor()} if _PINS and _current_processor else set()
+    return os.sched_getaffinity(0) - {_current_processor()} if _current_processor else set()
 
 
 def keep_to(processors: set[int]) -> None:

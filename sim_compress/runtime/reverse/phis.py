@@ -39,7 +39,7 @@ RULES: dict[str, Rule] = {
     **groups.RULES,
     **several.RULES,
 }
-# The commonest need no memory of their own: x is where z was, and its gradient becomes that of z.
+# What the sums do by themselves (Rows.forward): x is where z was, and its gradient becomes that of z.
 IN_PLACE: dict[str, Callable[[Array, Array], object]] = {
     "identity": lambda _x, _dx: None,
     "relu": lambda x, dx: np.multiply(dx, x > 0, out=dx),

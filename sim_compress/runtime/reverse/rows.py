@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy import sparse
 
-from sim_compress.model import Affine, Shape
+from sim_compress.model import Affine, Shape, Term
 from sim_compress.model.maps import Array
 from sim_compress.runtime.compiled.vectors import WIDTH
 from sim_compress.runtime.reverse.features import Features, features
@@ -53,7 +53,7 @@ class Rows:
 
     def __init__(self, name: str, affine: Affine, shapes: Mapping[str, Shape]) -> None:
         self._name, self._affine = name, affine
-        self._terms = [_term(affine, number, shapes) for number in range(len(affine.terms))]
+        self._terms = [_read_of(affine, term, shapes[term.source]) for term in affine.terms]
         self._bias = None if affine.bias is None else affine.bias.astype(np.float32)
         self._start = np.zeros(affine.rows, np.float32) if self._bias is None else self._bias
         self.parameters = [t.values for t in self._terms if t.weighted]
@@ -143,9 +143,8 @@ class Rows:
         return moved[:-1].reshape(affine.rows, -1, LANES)
 
 
-def _term(affine: Affine, number: int, shapes: Mapping[str, Shape]) -> _Term:
-    term = affine.terms[number]
-    shape = shapes[term.source]
+def _read_of(affine: Affine, term: Term, shape: Shape) -> _Term:
+    """A term whose source has this shape; a skip connection has a one for each row."""
     weight = term.weight
     if weight is None:
         weight = sparse.csr_array(sparse.eye_array(affine.rows, format="csr"))

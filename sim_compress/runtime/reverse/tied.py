@@ -1,10 +1,12 @@
 """Compiled sums of tied rows over features that a table names, and their gradients."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numba import types
 
+from sim_compress.runtime.compiled import on_disk
 from sim_compress.runtime.compiled.on_disk import kept_on_disk, sources
 from sim_compress.runtime.reverse.tied_code import (
     LANES,
@@ -122,7 +124,9 @@ def _keyed(sources: str) -> tuple[Any, Any, Any]:
     return add_rows, add_gradients, weighted_difference
 
 
-add_rows, add_gradients, weighted_difference = _keyed(sources())
+add_rows, add_gradients, weighted_difference = _keyed(
+    sources(Path(__file__).parent, Path(on_disk.__file__).parent)
+)
 
 _INTEGERS, _FLOATS = types.Array(types.int32, 1, "C"), types.Array(types.float32, 1, "C")
 _TABLE, _MATRIX = types.Array(types.int32, 2, "C"), types.Array(types.float32, 2, "C")

@@ -53,50 +53,35 @@ def _entries(b: ir.IRBuilder, x: Any, places: Any, positions: int) -> list[Any]:
     return [at(b, x, b.add(place, INT64(v * WIDTH))) for place in first for v in range(VECTORS)]
 
 
-def _forward(module: ir.Module, positions: int) -> Any:
-    """Function of (columns, values, table, width, x, z, begin, end): adds to a tile of z."""
-    arguments = [_INTEGERS, _FLOATS, _INTEGERS, INT64, _FLOATS, _FLOATS, INT64, INT64]
-    made, b = function(module, f"sim_compress_reverse_forward_{positions}", arguments)
-    columns, values, table, width, x, z, begin, end = made.args
-    tile = _tile(b, z, positions)
-    loop = Loop(b, b.sub(end, begin), [load(b, place, ALIGNED) for place in tile])
-    k = b.add(begin, loop.round)
-    value = splat(b, b.load(at(b, values, k)))
-    places = at(b, table, b.mul(index(b, at(b, columns, k)), width))
-    read = [load(b, place, ALIGNED) for place in _entries(b, x, places, positions)]
-    sums = [multiply_add(b, v, value, s) for v, s in zip(read, loop.carried, strict=True)]
-    for place, total in zip(tile, loop.leave(sums), strict=True):
-        store(b, total, place, ALIGNED)
-    b.ret_void()
-    return made
+def _forward(module: ir.Module, rows: int, positions: int) -> Any:
+    """Function of (columns, values, table, width, x, z, begin, end): adds to a tile of z.
 
-
-def _forward_shared(module: ir.Module, positions: int) -> Any:
-    """The same for ROWS rows whose columns are those of the first: begin..end - 1 are its nonzeros."""
+    begin..end - 1 are the nonzeros of the first of so many rows; the others have the same columns.
+    """
     arguments = [_INTEGERS, _FLOATS, _INTEGERS, INT64, _FLOATS, _FLOATS, INT64, INT64]
-    made, b = function(module, f"sim_compress_reverse_shared_{positions}", arguments)
+    made, b = function(module, f"sim_compress_reverse_forward_{rows}_{positions}", arguments)
     columns, values, table, width, x, z, begin, end = made.args
     count = b.sub(end, begin)
-    tiles = [_tile(b, at(b, z, b.mul(width, INT64(r * LANES))), positions) for r in range(ROWS)]
-    loop = Loop(b, count, [load(b, place, ALIGNED) for tile in tiles for place in tile])
+    firsts = [at(b, z, b.mul(width, INT64(r * LANES))) for r in range(rows)]
+    targets = [place for first in firsts for place in _tile(b, first, positions)]
+    loop = Loop(b, count, [load(b, place, ALIGNED) for place in targets])
     k = b.add(begin, loop.round)
-    weights = [splat(b, b.load(at(b, values, b.add(k, b.mul(count, INT64(r)))))) for r in range(ROWS)]
+    weights = [splat(b, b.load(at(b, values, b.add(k, b.mul(count, INT64(r)))))) for r in range(rows)]
     places = at(b, table, b.mul(index(b, at(b, columns, k)), width))
     read = [load(b, place, ALIGNED) for place in _entries(b, x, places, positions)]
     pairs = [(v, weight) for weight in weights for v in read]
     sums = [multiply_add(b, v, weight, s) for (v, weight), s in zip(pairs, loop.carried, strict=True)]
-    targets = [place for tile in tiles for place in tile]
     for place, total in zip(targets, loop.leave(sums), strict=True):
         store(b, total, place, ALIGNED)
     b.ret_void()
     return made
 
 
-def _rectified(module: ir.Module, positions: int) -> Any:
-    """Function of the same arguments: a tile of z becomes max(z, 0)."""
+def _rectified(module: ir.Module) -> Any:
+    """Function of the same arguments: one position of z becomes max(z, 0)."""
     arguments = [_INTEGERS, _FLOATS, _INTEGERS, INT64, _FLOATS, _FLOATS, INT64, INT64]
-    made, b = function(module, f"sim_compress_reverse_rectified_{positions}", arguments)
-    for place in _tile(b, made.args[5], positions):
+    made, b = function(module, "sim_compress_reverse_rectified", arguments)
+    for place in _tile(b, made.args[5], 1):
         store(b, larger(b, ZERO, load(b, place, ALIGNED)), place, ALIGNED)
     b.ret_void()
     return made
@@ -132,32 +117,28 @@ def _tiles(build: Callable[[ir.Module], Any]) -> Any:
     `first` is the tile's first position, `place` where it begins in z, begin..end - 1 are the row's nonzeros.
     """
 
-    def types_of(*arguments: Any) -> Any:
-        def generate(context: Any, b: ir.IRBuilder, signature: Any, passed: Any) -> Any:
-            kinds = signature.args[0]
-            arrays = [
-                context.make_array(kind)(context, b, b.extract_value(passed[0], i))
-                for i, kind in enumerate(kinds)
-            ]
-            columns, values, table, x, z, *gradients = (array.data for array in arrays)
-            width = b.extract_value(arrays[2].shape, 1)
-            first, place, begin, end = passed[1:]
-            own = [columns, values, at(b, table, first), width, x, at(b, z, place), begin, end, *gradients]
-            b.call(build(b.module), own)
-            return context.get_dummy_value()
-
-        return types.void(*arguments), generate
+    def generate(context: Any, b: ir.IRBuilder, signature: Any, passed: Any) -> Any:
+        arrays = [
+            context.make_array(kind)(context, b, b.extract_value(passed[0], i))
+            for i, kind in enumerate(signature.args[0])
+        ]
+        columns, values, table, x, z, *gradients = (array.data for array in arrays)
+        width = b.extract_value(arrays[2].shape, 1)
+        first, place, begin, end = passed[1:]
+        own = [columns, values, at(b, table, first), width, x, at(b, z, place), begin, end, *gradients]
+        b.call(build(b.module), own)
+        return context.get_dummy_value()
 
     @intrinsic
     def tile(_: Any, arrays: Any, first: Any, place: Any, begin: Any, end: Any) -> Any:
-        return types_of(arrays, first, place, begin, end)
+        return types.void(arrays, first, place, begin, end), generate
 
     made: Any = tile
     return made
 
 
-sum_tile, sum_position = (_tiles(lambda m, n=n: _forward(m, n)) for n in (TILE, 1))
-shared_tile, shared_position = (_tiles(lambda m, n=n: _forward_shared(m, n)) for n in (SHARED_TILE, 1))
-rectified_position = _tiles(lambda m: _rectified(m, 1))
+sum_tile, sum_position = (_tiles(lambda m, n=n: _forward(m, 1, n)) for n in (TILE, 1))
+shared_tile, shared_position = (_tiles(lambda m, n=n: _forward(m, ROWS, n)) for n in (SHARED_TILE, 1))
+rectified_position = _tiles(_rectified)
 deep_tile, deep_position = (_tiles(lambda m, n=n: _backward(m, n, deep=True)) for n in (TILE, 1))
 flat_tile, flat_position = (_tiles(lambda m, n=n: _backward(m, n, deep=False)) for n in (TILE, 1))
