@@ -45,22 +45,17 @@ def _ready(expected: Sequence[Input], inputs: ArrayLike | Mapping[str, ArrayLike
 
     A small network takes less time than those checks.
     """
-    if type(inputs) is dict:
-        given: Mapping[str, ArrayLike] = inputs
-    elif len(expected) == 1:
-        given = {expected[0].name: cast(ArrayLike, inputs)}
-    else:
+    given = inputs if type(inputs) is dict else {expected[0].name: inputs}
+    if len(given) != len(expected):
         return None
-    ready: dict[str, Array] = {}
     for one in expected:
         array = given.get(one.name)
         if type(array) is not np.ndarray or array.dtype != _dtype(one.dtype):
             return None
-        if array.ndim != len(one.shape) + 1 or array.shape[1:] != one.shape:
+        if not array.ndim or array.shape[1:] != one.shape:
             return None
-        ready[one.name] = array
-    samples = {array.shape[0] for array in ready.values()}
-    return ready if len(samples) == 1 and len(given) == len(ready) else None
+    arrays = cast(dict[str, Array], given)
+    return arrays if len(arrays) == 1 or len({a.shape[0] for a in arrays.values()}) == 1 else None
 
 
 def named(expected: Sequence[Input], inputs: ArrayLike | Mapping[str, ArrayLike]) -> Mapping[str, ArrayLike]:

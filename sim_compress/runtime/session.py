@@ -62,6 +62,8 @@ class Session:
         self.threads = chosen_threads(threads)
         self._tolerance = tolerance or Tolerance()
         self._ids = id_ranges(model)
+        # Other numbers than float32 are made such; whole ones stay.
+        self._converted = [i for i in model.inputs if i.dtype.startswith("float") and i.dtype != "float32"]
         self._lock = threading.Lock()
         self._made: Evaluator | None = None
 
@@ -124,13 +126,13 @@ class Session:
         arrays = check_inputs(self.model.inputs, inputs)
         for ids in self._ids:
             ids.check(arrays)
-        values = {i.name: i.values(arrays[i.name]) for i in self.model.inputs}
-        return self._evaluator().evaluate(values)
+        if self._converted:
+            arrays = arrays | {i.name: i.values(arrays[i.name]) for i in self._converted}
+        return (self._made or self._evaluator()).evaluate(arrays)
 
     def _evaluator(self) -> Evaluator:
         """Made at the first call, so that loading a model stays quick."""
-        if self._made is None:
-            with self._lock:
-                if self._made is None:
-                    self._made = make_evaluator(self.model, self.kernel, self.threads, self._tolerance)
-        return self._made
+        with self._lock:
+            if self._made is None:
+                self._made = make_evaluator(self.model, self.kernel, self.threads, self._tolerance)
+            return self._made

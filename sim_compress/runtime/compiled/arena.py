@@ -42,7 +42,7 @@ class Arena:
         self._floats = raw[skipped : skipped + program.floats]
         self._samples = program.lanes.samples
         self._passed = (tables.ops, tables.integers, tables.floats, tables.masks, self._floats)
-        self._gate = new_gate(len(tables.ops), threads)
+        self._gate = new_gate(tables.ops, threads)
         self._stores = {
             name: (place.elements.ravel().astype(np.int32), place.step)
             for name, place in program.outputs.items()

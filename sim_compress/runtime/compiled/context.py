@@ -46,6 +46,7 @@ class Context:
     steps: Steps = field(init=False)
     _inside: dict[str, Flat] = field(default_factory=dict)
     _temporary: list[int] = field(default_factory=list)
+    _posts: list[int] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.steps = Steps(self.assembly)
@@ -86,10 +87,11 @@ class Context:
 
     def posts(self, geometry: Geometry, channels: int) -> int:
         """First vector of what other bands read of the block at hand."""
-        vectors = channels * neighbours(geometry).posts.plane
-        if vectors:
-            self._temporary.append(self._take(("posts", vectors), vectors))
-        return self._temporary[-1] if vectors else 0
+        vectors = -(-channels * neighbours(geometry).posts.plane // self.lanes.width)
+        if not vectors:
+            return 0
+        self._posts.append(base := self._take(("posts", vectors), vectors))
+        return base
 
     def load(self, name: str, targets: NDArray[np.int64], sources: NDArray[np.int64], step: int) -> None:
         """Copy features of an input before anything runs."""
@@ -147,6 +149,10 @@ class Context:
         for base in self._temporary:
             self.regions.give_back(base)
         self._temporary.clear()
+        # Bands fetch the last posts while others are at the next block.
+        for base in self._posts[:-1]:
+            self.regions.give_back(base)
+        del self._posts[:-1]
 
     def end_value(self, name: str) -> None:
         """Give back a value that nothing reads any more."""

@@ -112,6 +112,8 @@ def _sums(
 ) -> None:
     assembly = context.assembly
     key = (context.lanes, assembly.length)
+    first = L.data[np.minimum(L.indptr[:-1], L.nnz - 1)] if L.nnz else np.zeros(len(places))
+    alike = np.array_equal(np.repeat(first, np.diff(L.indptr)), L.data)
     # About as many products as other items have elements.
     share = max(1, CHUNK * len(places) // max(1, len(places), L.nnz))
     assembly.add(
@@ -120,7 +122,8 @@ def _sums(
             assembly.integers(places),
             assembly.integers(L.indptr),
             assembly.integers(sources),
-            assembly.constants.add((*key, "weights"), L.data),
+            assembly.constants.add((*key, "weights"), first if alike else L.data),
+            alike,
             assembly.constants.add((*key, "constants"), constants),
             len(places),
             share,

@@ -55,30 +55,31 @@ def _sums(ops: Any, i: int, item: int, integers: Any, floats: Any, arena: Any) -
     Four sums side by side, of four samples while there are so many: one alone waits for itself.
     """
     targets, pointers = U(ops[i, 2]), U(ops[i, 3])
-    sources, weights, constants = U(ops[i, 4]), U(ops[i, 5]), U(ops[i, 6])
-    count, share, step, source_step = U(ops[i, 7]), U(ops[i, 8]), U(ops[i, 9]), U(ops[i, 10])
-    samples = U(ops[i, 11])
+    sources, weights, alike, constants = U(ops[i, 4]), U(ops[i, 5]), ops[i, 6] != 0, U(ops[i, 7])
+    count, share, step, source_step = U(ops[i, 8]), U(ops[i, 9]), U(ops[i, 10]), U(ops[i, 11])
+    samples = U(ops[i, 12])
     begin = U(item) * share
     for e in range(begin, min(begin + share, count)):
         target, constant = U(integers[targets + e]), np.float64(floats[constants + e])
         first, last = U(integers[pointers + e]), U(integers[pointers + e + ONE])
+        factor = np.float64(floats[weights + e]) if alike else 1.0
         n = U(0)
         while n + FOUR <= samples:
-            a = b = c = d = constant
+            a = b = c = d = 0.0
             for k in range(first, last):
-                w, x = np.float64(floats[weights + k]), U(integers[sources + k]) + n * source_step
+                w = _weight(floats, weights + k, alike)
+                x = U(integers[sources + k]) + n * source_step
                 a += w * arena[x]
                 b += w * arena[x + source_step]
                 c += w * arena[x + TWO * source_step]
                 d += w * arena[x + THREE * source_step]
             z = target + n * step
-            arena[z], arena[z + step] = np.float32(a), np.float32(b)
-            arena[z + TWO * step], arena[z + THREE * step] = np.float32(c), np.float32(d)
+            arena[z], arena[z + step] = factor * a + constant, factor * b + constant
+            arena[z + TWO * step], arena[z + THREE * step] = factor * c + constant, factor * d + constant
             n += FOUR
         while n < samples:
-            arena[target + n * step] = _sum(
-                integers, floats, arena, constant, first, last, weights, sources, n * source_step
-            )
+            terms = _sum(integers, floats, arena, first, last, weights, alike, sources, n * source_step)
+            arena[target + n * step] = factor * terms + constant
             n += ONE
 
 
@@ -87,27 +88,33 @@ def _sum(
     integers: Any,
     floats: Any,
     arena: Any,
-    constant: float,
     first: Any,
     last: Any,
     weights: Any,
+    alike: bool,
     sources: Any,
     shift: Any,
 ) -> Any:
-    """One element of one sample."""
-    a, b, c, d = constant, 0.0, 0.0, 0.0
+    """The terms of one element of one sample."""
+    a = b = c = d = 0.0
     k = first
     while k + FOUR <= last:
         w, x = weights + k, sources + k
-        a += np.float64(floats[w]) * arena[U(integers[x]) + shift]
-        b += np.float64(floats[w + ONE]) * arena[U(integers[x + ONE]) + shift]
-        c += np.float64(floats[w + TWO]) * arena[U(integers[x + TWO]) + shift]
-        d += np.float64(floats[w + THREE]) * arena[U(integers[x + THREE]) + shift]
+        a += _weight(floats, w, alike) * arena[U(integers[x]) + shift]
+        b += _weight(floats, w + ONE, alike) * arena[U(integers[x + ONE]) + shift]
+        c += _weight(floats, w + TWO, alike) * arena[U(integers[x + TWO]) + shift]
+        d += _weight(floats, w + THREE, alike) * arena[U(integers[x + THREE]) + shift]
         k += FOUR
     while k < last:
-        a += np.float64(floats[weights + k]) * arena[U(integers[sources + k]) + shift]
+        a += _weight(floats, weights + k, alike) * arena[U(integers[sources + k]) + shift]
         k += ONE
-    return np.float32((a + b) + (c + d))
+    return (a + b) + (c + d)
+
+
+@_compiled
+def _weight(floats: Any, place: Any, alike: bool) -> float:
+    """Of one term; those of one weight are multiplied when they are summed."""
+    return 1.0 if alike else np.float64(floats[place])
 
 
 @_compiled

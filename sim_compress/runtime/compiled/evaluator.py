@@ -3,9 +3,10 @@
 import os
 import threading
 import time
-from collections import OrderedDict, defaultdict
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
 
 import numpy as np
 
@@ -35,12 +36,10 @@ class CompiledEvaluator:
         prepare(machine.ENTRIES)
         self._tolerance = tolerance
         self._shapes = {o.name: o.shape for o in model.outputs}
-        self._lowering = Lowering(model, WIDTH, TILE)
+        self._programs = _kept_programs(Lowering(model, WIDTH, TILE))
         images = any(form.size != (1, 1) for form in forms(model).values())
         # Images: the states of a chunk stay in cache. Rows alone: a whole tile of samples.
         self._chunk = WIDTH // 2 if images else WIDTH * TILE
-        self._lock = threading.Lock()
-        self._kept: OrderedDict[tuple[int, int], tuple[Program, list[Arena]]] = OrderedDict()
         self._paces: defaultdict[int, Pacing] = defaultdict(Pacing)
         # A forked child has none of its parent's threads.
         self._process = os.getpid()
@@ -55,8 +54,11 @@ class CompiledEvaluator:
         outputs = {name: np.empty((samples, *shape), np.float32) for name, shape in self._shapes.items()}
         if not samples:
             return outputs, None
-        rows = {name: np.ascontiguousarray(u).reshape(samples, -1) for name, u in inputs.items()}
-        flat = {name: y.reshape(samples, -1) for name, y in outputs.items()}
+        # Each conversion counts where a small network takes a hundred microseconds.
+        rows = {
+            n: _as_rows(u if u.flags.c_contiguous else np.ascontiguousarray(u)) for n, u in inputs.items()
+        }
+        flat = {name: _as_rows(y) for name, y in outputs.items()}
         if samples <= self._chunk:
             convergence = self._chunk_alone(rows, flat, samples)
         else:
@@ -113,27 +115,30 @@ class CompiledEvaluator:
     def _evaluate(
         self, inputs: Mapping[str, Array], outputs: Mapping[str, Array], samples: int, team: Team | None
     ) -> Convergence | None:
-        kept = self._program(samples, 1 if team is None else self._sharing)
-        arena = self._take(*kept)
+        program, free = self._programs(samples, 1 if team is None else self._sharing)
+        # Lists are changed under the interpreter lock: nobody else gets the same.
+        try:
+            arena = free.pop()
+        except IndexError:
+            arena = Arena(program, self._sharing)
         try:
             return arena.evaluate(Call(inputs, outputs, self._tolerance, team))
         finally:
-            kept[1].append(arena)
+            free.append(arena)
 
-    def _program(self, samples: int, threads: int) -> tuple[Program, list[Arena]]:
-        """A program for so many threads together, and its arenas that no thread uses."""
-        with self._lock:
-            kept = self._kept.get((samples, threads))
-            if kept is None:
-                kept = self._kept[samples, threads] = (self._lowering.program(samples, threads), [])
-                while len(self._kept) > PROGRAMS:
-                    self._kept.popitem(last=False)
-            self._kept.move_to_end((samples, threads))
-            return kept
 
-    def _take(self, program: Program, free: list[Arena]) -> Arena:
-        # Lists are changed under the interpreter lock: nobody else gets the same.
-        try:
-            return free.pop()
-        except IndexError:
-            return Arena(program, self._sharing)
+def _as_rows(array: Array) -> Array:
+    """(samples, features)."""
+    return array if array.ndim == 2 else array.reshape(len(array), -1)
+
+
+def _kept_programs(lowering: Lowering) -> Callable[[int, int], tuple[Program, list[Arena]]]:
+    """For samples and threads together: a program, and its arenas that no thread uses."""
+    lock = threading.Lock()
+
+    @lru_cache(PROGRAMS)
+    def program(samples: int, threads: int) -> tuple[Program, list[Arena]]:
+        with lock:
+            return lowering.program(samples, threads), []
+
+    return program

@@ -12,12 +12,16 @@ from numba import njit
 from numpy.typing import NDArray
 
 from sim_compress.runtime.compiled.atomics import atomic_add, atomic_get, atomic_set, atomic_swap, wait
+from sim_compress.runtime.compiled.operations import Halo, TiedSum
 
 # Numbers in a cache line and its neighbour, which processors fetch with it.
 LINE = 16
-# A gate: whether it is open and how many helpers are inside; the operations to run, the number of threads.
-# Then for every thread the number of items it has done, and for each operation the next item of its share.
-STATE, BEGIN, END, THREADS, FIRST_THREAD = 0, LINE, LINE + 1, LINE + 2, 2 * LINE
+# A gate: whether it is open and how many helpers are inside; the operations to run, the number of threads,
+# numbers from one thread to the next. Then for every thread the number of items it has done, and for each
+# operation the next item of its share and the end of the share. At last, for each operation, whether its
+# readers do it.
+STATE, BEGIN, END, THREADS, STRIDE, READERS = 0, *range(LINE, LINE + 5)
+FIRST_THREAD = 2 * LINE
 OPEN, HELPER = 1, 2
 # Rounds that a helper waits at a closed gate: some hundred microseconds.
 ATTENDANCE = 10000
@@ -27,35 +31,76 @@ HELD_UP = 300
 _inner: Any = njit(nogil=True, error_model="numpy")
 
 
-def new_gate(operations: int, threads: int) -> NDArray[np.int64]:
-    """A closed gate for a program and so many threads, the leader among them."""
-    stride = LINE + -(-operations // LINE) * LINE
-    size = FIRST_THREAD + threads * stride
-    raw = np.zeros(size + LINE, np.int64)
+def new_gate(ops: NDArray[np.int64], threads: int) -> NDArray[np.int64]:
+    """A closed gate for the operations of a program and so many threads, the leader among them."""
+    operations = -(-len(ops) // LINE) * LINE
+    stride = LINE + 2 * operations
+    readers = FIRST_THREAD + threads * stride
+    raw = np.zeros(readers + operations + LINE, np.int64)
     skipped = -raw.ctypes.data // raw.itemsize % LINE
-    gate = raw[skipped : skipped + size]
-    gate[THREADS] = threads
+    gate = raw[skipped : skipped + readers + operations]
+    gate[[THREADS, STRIDE, READERS]] = threads, stride, readers
+    for thread in range(threads):
+        ends = FIRST_THREAD + thread * stride + LINE + operations
+        gate[ends : ends + len(ops)] = (thread + 1) * ops[:, 1] // threads
+    gate[readers : readers + len(ops)] = _left_to_readers(ops, threads)
     return gate
+
+
+def _left_to_readers(ops: NDArray[np.int64], threads: int) -> NDArray[np.bool_]:
+    """Halos whose reader comes next, where shares of both are bands: a band needs no halo but its own."""
+    left = np.zeros(len(ops), bool)
+    halo, reader = ops[:-1], ops[1:]
+    left[:-1] = (halo[:, 0] == Halo.CODE) & (halo[:, 1] == threads * halo[:, Halo.place("parts")])
+    left[:-1] &= (reader[:, 0] == TiedSum.CODE) & (reader[:, TiedSum.place("bands")] == threads)
+    return left
 
 
 @_inner
 def _done(gate: Any, thread: int) -> int:
     """Where the number of items is that a thread has done."""
-    return FIRST_THREAD + thread * ((len(gate) - FIRST_THREAD) // gate[THREADS])
+    return FIRST_THREAD + thread * gate[STRIDE]
 
 
 @_inner
-def claim(gate: Any, owner: int, i: int, items: int) -> int:
+def _next(gate: Any, thread: int) -> int:
+    """Where the next item of a thread's share of the first operation is."""
+    return _done(gate, thread) + LINE
+
+
+@_inner
+def _ends(gate: Any, thread: int) -> int:
+    """Where the end of a thread's share of the first operation is."""
+    return _next(gate, thread) + (gate[STRIDE] - LINE) // 2
+
+
+@_inner
+def left_to_readers(gate: Any, i: int) -> bool:
+    """Whether operation i is done by each thread for itself, before its share of what follows."""
+    return gate[gate[READERS] + i] != 0
+
+
+@_inner
+def claim(gate: Any, owner: int, i: int) -> int:
     """An item of an owner's share of operation i that nobody has; -1 when there is none.
 
     Every operation is shared out alike: what a thread reads is mostly what it wrote before.
     """
-    counter, end = _done(gate, owner) + LINE + i, (owner + 1) * items // gate[THREADS]
+    counter, end = _next(gate, owner) + i, gate[_ends(gate, owner) + i]
     if atomic_get(gate, counter) < end:
         item = atomic_add(gate, counter, 1)
         if item < end:
             return item
     return -1
+
+
+@_inner
+def owner_of(gate: Any, i: int, item: int) -> int:
+    """Whose share of operation i an item is in."""
+    owner = 0
+    while gate[_ends(gate, owner) + i] <= item:
+        owner += 1
+    return owner
 
 
 @_inner
@@ -71,7 +116,7 @@ def publish(gate: Any, thread: int, done: int) -> None:
 
 
 @_inner
-def wait_or_claim(gate: Any, thread: int, i: int, items: int, due: int) -> int:
+def wait_or_claim(gate: Any, thread: int, i: int, due: int) -> int:
     """Wait until all threads together have done what is due; gives -1 then.
 
     An item of operation i instead, where its owner is not here or is held up.
@@ -85,7 +130,7 @@ def wait_or_claim(gate: Any, thread: int, i: int, items: int, due: int) -> int:
             return -1
         if rounds >= HELD_UP or atomic_get(gate, STATE) < OPEN + HELPER * (threads - 1):
             for other in range(thread + 1, thread + threads):
-                item = claim(gate, other % threads, i, items)
+                item = claim(gate, other % threads, i)
                 if item >= 0:
                     return item
         wait(rounds)
@@ -93,14 +138,13 @@ def wait_or_claim(gate: Any, thread: int, i: int, items: int, due: int) -> int:
 
 
 @_inner
-def open_gate(gate: Any, ops: Any, first: int, last: int) -> None:
+def open_gate(gate: Any, first: int, last: int) -> None:
     """Let helpers in, to operations that nobody has begun."""
     threads = gate[THREADS]
     for thread in range(threads):
-        done = _done(gate, thread)
-        gate[done] = 0
+        gate[_done(gate, thread)] = 0
         for i in range(first, last):
-            gate[done + LINE + i] = thread * ops[i, 1] // threads
+            gate[_next(gate, thread) + i] = gate[_ends(gate, thread - 1) + i] if thread else 0
     gate[BEGIN], gate[END] = first, last
     atomic_add(gate, STATE, OPEN)
 

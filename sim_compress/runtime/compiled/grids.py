@@ -6,7 +6,8 @@ from sim_compress.runtime.compiled.lanes import Geometry, Halo, Lanes, Pair
 
 # What an entry of a halo costs beside a vector of the patch, when a grid is chosen.
 HALO_COST = 0.1
-# The same for a vector that another band reads: its cache line goes from one processor to another.
+# The same for as many floats as a vector has that another band reads: their cache line goes from one
+# processor to another.
 CROSSING_COST = 1.0
 # How much dearer a geometry may be that strided readers need no copy of.
 FITTED_COST = 1.4
@@ -19,12 +20,15 @@ def cost(geometry: Geometry) -> float:
     return vectors + HALO_COST * halo + CROSSING_COST * _crossing(geometry)
 
 
-def _crossing(geometry: Geometry) -> int:
-    """Vectors of a band that others read."""
+def _crossing(geometry: Geometry) -> float:
+    """Floats of a band that others read, in vectors."""
     top, left, bottom, right = geometry.halo
+    (_, across), parts, slots = geometry.grid, geometry.lanes.parts, geometry.lanes.slots
     cut_rows = geometry.lanes.bands > 1 and geometry.grid[0] > 1
-    cut_columns = geometry.grid[1] > geometry.lanes.parts
-    return cut_rows * (top + bottom) * geometry.patch[1] + cut_columns * (left + right) * geometry.patch[0]
+    # Of the lanes of one sample those along the cut; of several all from the first sample to the last.
+    rows, columns = ((slots - 1 + n / parts) / slots for n in (min(across, parts), 1))
+    down = cut_rows * (top + bottom) * geometry.patch[1] * rows
+    return down + (across > parts) * (left + right) * geometry.patch[0] * columns
 
 
 def grids(lanes: Lanes) -> list[Pair]:

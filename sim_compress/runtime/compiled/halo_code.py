@@ -1,7 +1,7 @@
 """LLVM code of halos: whole vectors, shifted by lanes, copied from the neighbouring patches."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from llvmlite import ir
 
@@ -9,16 +9,15 @@ from sim_compress.runtime.compiled.operations import Halo
 from sim_compress.runtime.compiled.vectors import (
     INT64,
     TABLES,
-    UNALIGNED,
-    WIDTH,
     Loop,
     Tables,
     at,
     function,
     index,
     lanes,
-    load,
+    load_shifted,
     store_some,
+    take_over,
 )
 
 
@@ -31,22 +30,34 @@ def halo_item(module: ir.Module) -> Any:
     begin = b.mul(b.srem(item, parts), share)
     left = b.sub(tables.field("channels"), begin)
     channels = b.select(b.icmp_signed("<", share, left), share, left)
-    ends = [channels_of(tables, end, begin) for end in (("target", "plane"), ("source", "source_plane"))]
+    fields = ("target", "plane"), ("source", "source_plane")
+    ends = [planes(tables, tables.field(first), tables.field(plane), begin) for first, plane in fields]
     edge = b.add(tables.field("edges"), b.sdiv(item, parts))
     copy_vectors(tables, edge, ("halo", "halo_masks"), ends, channels)
     b.ret_void()
     return made
 
 
-def channels_of(tables: Tables, fields: tuple[str, str], channel: Any) -> tuple[Any, Any]:
-    """Pointer to a channel of a value, from the fields of its first vector and plane; floats of a plane."""
-    first, plane = map(tables.field, fields)
+class Planes(NamedTuple):
+    """The channels of a value.
+
+    Attributes:
+        first: pointer to the first one.
+        plane: floats from one to the next.
+    """
+
+    first: Any
+    plane: Any
+
+
+def planes(tables: Tables, vector: Any, plane: Any, channel: Any) -> Planes:
+    """Those from a channel on, given the vector where the first one begins."""
     b = tables.b
-    return tables.vector(b.add(first, b.mul(channel, plane))), b.mul(plane, INT64(WIDTH))
+    return Planes(at(b, tables.vector(vector), b.mul(channel, plane)), plane)
 
 
 def copy_vectors(
-    tables: Tables, edge: Any, fields: tuple[str, str], ends: Sequence[tuple[Any, Any]], channels: Any
+    tables: Tables, edge: Any, fields: tuple[str, str], ends: Sequence[Planes], channels: Any
 ) -> None:
     """Copy vectors, some shifted by lanes, in all channels.
 
@@ -55,19 +66,34 @@ def copy_vectors(
     Args:
         edge: place of the number of the first entry; the end follows.
         fields: those of the entries and of their masks.
-        ends: pointer to the first channel and floats from one channel to the next, of target and source.
+        ends: target and source.
     """
     b = tables.b
-    entry = tables.integer(edge)
-    entries = b.sub(tables.integer(b.add(edge, INT64(1))), entry)
-    pairs, masks = map(tables.field, fields)
-    table = at(b, tables.integers, b.add(pairs, b.mul(entry, INT64(2))))
-    loop = Loop(b, entries, [table, at(b, tables.masks, b.add(masks, entry))])
-    table, masks = loop.carried
-    kept = lanes(b, b.load(masks))
-    firsts = [at(b, first, index(b, at(b, table, i))) for i, (first, _) in enumerate(ends)]
+    loop, entry, move = _entries(tables, edge, fields[0])
+    kept = lanes(b, b.load(at(b, tables.masks, b.add(tables.field(fields[1]), entry))))
+    firsts = [at(b, end.first, index(b, at(b, move, i))) for i, end in enumerate(ends)]
+    shift = index(b, at(b, move, 2))
     inner = Loop(b, channels, firsts)
     target, source = inner.carried
-    store_some(b, load(b, source, UNALIGNED), target, kept)
-    inner.leave([at(b, p, step) for p, (_, step) in zip(inner.carried, ends, strict=True)])
-    loop.leave([at(b, table, 2), at(b, masks, 1)])
+    store_some(b, load_shifted(b, source, shift), target, kept)
+    inner.leave([at(b, p, end.plane) for p, end in zip(inner.carried, ends, strict=True)])
+    loop.leave([])
+
+
+def take_targets(tables: Tables, edge: Any, field: str, target: Planes, channels: Any) -> None:
+    """Begin to fetch the lines that `copy_vectors` will write."""
+    b = tables.b
+    loop, _, move = _entries(tables, edge, field)
+    inner = Loop(b, channels, [at(b, target.first, index(b, move))])
+    take_over(b, inner.carried[0])
+    inner.leave([at(b, inner.carried[0], target.plane)])
+    loop.leave([])
+
+
+def _entries(tables: Tables, edge: Any, field: str) -> tuple[Loop, Any, Any]:
+    """A loop over the entries of a part: the loop, the number of an entry, and its move."""
+    b = tables.b
+    first = tables.integer(edge)
+    loop = Loop(b, b.sub(tables.integer(b.add(edge, INT64(1))), first), [])
+    entry = b.add(first, loop.round)
+    return loop, entry, at(b, tables.integers, b.add(tables.field(field), b.mul(entry, INT64(3))))

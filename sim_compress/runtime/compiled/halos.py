@@ -24,8 +24,7 @@ def halo_tables(context: Context, geometry: Geometry, tiles: NDArray[np.int64]) 
 def post_tables(context: Context, geometry: Geometry, tiles: NDArray[np.int64]) -> tuple[int, int, int]:
     """The same for what other bands read."""
     posts = neighbours(geometry).posts
-    lanes = np.ones((len(posts.pairs), context.lanes.width), bool)
-    return _with_tiles(context, ("posts", geometry), tiles, posts.position, posts.pairs, lanes)
+    return _with_tiles(context, ("posts", geometry), tiles, posts.position, posts.pairs, posts.lanes)
 
 
 def _with_tiles(
@@ -42,16 +41,24 @@ def _with_tiles(
     edges = np.searchsorted(position, [*tiles[:, 0], tiles[-1].sum()])
     return (
         assembly.integers(edges, ("edges", *key)),
-        assembly.integers(pairs, key),
+        assembly.integers(_moves(pairs, lanes), key),
         assembly.masks(lanes, key),
     )
+
+
+def _moves(pairs: NDArray[np.int64], lanes: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """(target, source, shift) of copies: where what is read of a source begins with its vector."""
+    target, source = pairs.T
+    vector = (source + lanes.argmax(axis=1)) // lanes.shape[1] * lanes.shape[1]
+    return np.stack([target, vector, source - vector], axis=1)
 
 
 def fill_halo(context: Context, place: Place) -> None:
     """Fill the borders of patches."""
     if isinstance(place, Tiled):
         geometry = place.geometry
-        _add(context, place, place.base, geometry.plane, neighbours(geometry).copies, "all of halo")
+        plane = geometry.plane * context.lanes.width
+        _add(context, place, place.base, plane, neighbours(geometry).copies, "all of halo")
 
 
 def fill_from_posts(context: Context, place: Tiled, posts: int) -> None:
@@ -74,14 +81,14 @@ def _add(context: Context, place: Tiled, source: int, plane: int, copies: HaloCo
         Halo(
             bands * parts,
             place.base,
-            geometry.plane,
+            geometry.plane * context.lanes.width,
             source,
             plane,
             channels,
             share,
             parts,
             assembly.integers(np.searchsorted(copies.band, np.arange(bands + 1)), ("bands", kind, geometry)),
-            assembly.integers(copies.pairs, (kind, geometry)),
+            assembly.integers(_moves(copies.pairs, copies.lanes), (kind, geometry)),
             assembly.masks(copies.lanes, (kind, geometry)),
         )
     )

@@ -11,19 +11,21 @@ class Hardware:
     """Attributes:
     width: float32 lanes of a vector register.
     tile: vectors of a tile; ROWS * tile accumulators stay in registers.
+    permute: LLVM's name of what puts lanes in any order; None where nothing does.
     """
 
     width: int
     tile: int
+    permute: str | None = None
 
 
 def detect() -> Hardware:
     """The processor that numba compiles for."""
     features = _features()
     if features.get("avx512f"):
-        return Hardware(16, 6)
+        return Hardware(16, 6, "llvm.x86.avx512.permvar.sf.512")
     if features.get("avx"):
-        return Hardware(8, 3)
+        return Hardware(8, 3, "llvm.x86.avx2.permps" if features.get("avx2") else None)
     # 128-bit registers: 32 of them on ARM, 16 on x86.
     return Hardware(4, 6 if features.get("neon") else 3)
 

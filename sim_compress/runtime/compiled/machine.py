@@ -21,7 +21,9 @@ from sim_compress.runtime.compiled.gate import (
     done_before,
     enter,
     leave,
+    left_to_readers,
     open_gate,
+    owner_of,
     publish,
     wait_or_claim,
 )
@@ -32,6 +34,7 @@ from sim_compress.runtime.compiled.tied_code import tied_sum_item
 
 VECTOR_CODE = {TiedSum.CODE: tied_sum_item, DenseRows.CODE: dense_rows_item, Halo.CODE: halo_item}
 FIRST_ELEMENT_CODE = max(VECTOR_CODE) + 1
+HALO_PARTS = Halo.place("parts")
 
 # Threads of `run`; helpers have numbers from 1.
 ALONE, LEADER = -1, 0
@@ -78,25 +81,38 @@ def _share(
     gate: Any,
     thread: int,
 ) -> None:
-    """Run operations, alone or together with the others at the gate."""
+    """Run operations, alone or together with the others at the gate.
+
+    Where each thread's share is a band, it fetches the halo of its band first, without waiting for others; so
+    does who takes over some of a share: the copies are the same however often they are made.
+    """
     alone = thread == ALONE
     done = np.int64(0) if alone else done_before(gate, thread)
     due = np.int64(0)
     for i in range(first, last):
+        if not alone and i + 1 < last and left_to_readers(gate, i):
+            continue
+        fetching = not alone and i > first and left_to_readers(gate, i - 1)
+        fetched = np.int64(-1)
         items = ops[i, 1]
         due += items
         item = np.int64(-1)
         while True:
-            item = item + 1 if alone else claim(gate, thread, i, items)
+            item = item + 1 if alone else claim(gate, thread, i)
             if not alone and item < 0:
                 publish(gate, thread, done)
-                item = wait_or_claim(gate, thread, i, items, due)
+                item = wait_or_claim(gate, thread, i, due)
             if item < 0 or item >= items:
                 break
-            if ops[i, 0] < FIRST_ELEMENT_CODE:
-                _vector_item(arena, integers, floats, masks, ops, i, item)
-            else:
-                element_item(ops, i, item, integers, floats, arena)
+            halos = 0
+            if fetching and fetched != owner_of(gate, i, item):
+                fetched, halos = owner_of(gate, i, item), ops[i - 1, HALO_PARTS]
+            for part in range(halos + 1):
+                op, own = (i, item) if part == halos else (i - 1, fetched * halos + part)
+                if ops[op, 0] < FIRST_ELEMENT_CODE:
+                    _vector_item(arena, integers, floats, masks, ops, op, own)
+                else:
+                    element_item(ops, op, own, integers, floats, arena)
             done += 1
 
 
@@ -126,7 +142,7 @@ def _keyed_run(sources: str) -> Any:
         if not sources:
             return
         if thread == LEADER:
-            open_gate(gate, ops, first, last)
+            open_gate(gate, first, last)
         while not serving or enter(gate):
             if serving:
                 first, last = gate[BEGIN], gate[END]

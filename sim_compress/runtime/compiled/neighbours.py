@@ -38,15 +38,17 @@ class HaloCopies:
 
 @dataclass(frozen=True, eq=False)
 class Posts:
-    """Vectors that another band reads, copied side by side: it then fetches no others with them.
+    """Lanes that another band reads, copied side by side: it then fetches no others with them.
 
     Attributes:
         pairs: (target, source) in floats; targets count from where the posts begin.
-        position: number of the position that each is.
-        plane: posts of a channel in one band.
+        lanes: which lanes, counted from the source, are copied.
+        position: number of the position that each is of.
+        plane: floats of a channel's posts in one band.
     """
 
     pairs: NDArray[np.int64]
+    lanes: NDArray[np.bool_]
     position: NDArray[np.int64]
     plane: int
 
@@ -97,14 +99,29 @@ class Neighbours:
 
     @cached_property
     def posts(self) -> Posts:
-        """What other bands read."""
-        positions, lanes = self.geometry.positions, self.geometry.lanes
-        position = np.unique(self.copies.position[self.copies.crossing])
-        band = positions.band[position]
+        """What other bands read: of each position the lanes from the first to the last that is read.
+
+        A power of two of them, so that no post lies in two cache lines.
+        """
+        geometry, width = self.geometry, self.geometry.lanes.width
+        copies = self.copies.chosen(self.copies.crossing)
+        position, number = np.unique(copies.position, return_inverse=True)
+        row, column, band = (
+            a[position] for a in (geometry.positions.row, geometry.positions.column, geometry.positions.band)
+        )
+        begins = copies.pairs[:, 1] + copies.lanes.argmax(axis=1)
+        ends = copies.pairs[:, 1] + width - copies.lanes[:, ::-1].argmax(axis=1)
+        vectors = (band * geometry.lanes.distance + geometry.vector(row, column)) * width
+        first, last = vectors + width, vectors.copy()
+        np.minimum.at(first, number, begins)
+        np.maximum.at(last, number, ends)
+        count = int((last - first).max(initial=1))
+        size = 1 << (count - 1).bit_length()
         place = np.arange(len(position)) - np.searchsorted(band, band)
-        source = self.geometry.vector(positions.row[position], positions.column[position])
-        vectors = band[:, None] * lanes.distance + np.stack([place, source], axis=1)
-        return Posts(vectors * lanes.width, position, int(place.max(initial=-1)) + 1)
+        target = band * geometry.lanes.distance * width + place * size
+        lanes = np.arange(width) < (last - first)[:, None]
+        plane = size * (int(place.max(initial=-1)) + 1)
+        return Posts(np.stack([target, first], axis=1), lanes, position, plane)
 
 
 @lru_cache(KEPT)

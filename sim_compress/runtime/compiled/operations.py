@@ -9,7 +9,7 @@ from dataclasses import astuple, dataclass, fields
 from typing import ClassVar
 
 # Numbers of a row: the code, then the fields.
-FIELDS = 25
+FIELDS = 26
 # Elements of one item of the operations that go element by element.
 CHUNK = 512
 
@@ -47,10 +47,11 @@ class TiedSum(Operation):
         writes: table of the vector to write at each position.
         plane: vectors from one row to the next.
         edges: first entry of the halo of each tile; -1 without a halo.
-        halo: (target, source) in floats of every entry.
+        halo: (target, source, shift) of every entry: a vector from one float to another, by so many lanes.
         halo_target: vector where the first row's plane begins.
         post_edges, posts, post_masks: the same for copies that other bands read.
-        post_target, post_plane: vector where those of the first row begin, vectors from one row to the next.
+        post_target, post_plane: vector where those of the first row begin, floats from one row to the next.
+        bands: how many bands have the same number of items each; 0 where they differ.
     """
 
     CODE = 0
@@ -77,6 +78,7 @@ class TiedSum(Operation):
     post_masks: int
     post_target: int
     post_plane: int
+    bands: int
 
 
 @dataclass(frozen=True)
@@ -104,11 +106,11 @@ class Halo(Operation):
 
     Attributes:
         target, source: vectors where the first channels begin.
-        plane, source_plane: vectors from one channel to the next.
+        plane, source_plane: floats from one channel to the next.
         share: channels of an item.
         parts: items of a band.
         edges: first entry of every band, and the end.
-        halo: (target, source) in floats of every entry.
+        halo: (target, source, shift) of every entry, as in TiedSum.
     """
 
     CODE = 2
@@ -142,6 +144,7 @@ class Sums(Operation):
     """Elements that are weighted sums of others (from pointers[e] to pointers[e + 1]), plus a constant.
 
     Attributes:
+        alike: whether an element has one weight for all, as a mean has; else every term has its own.
         share: elements of an item.
     """
 
@@ -150,6 +153,7 @@ class Sums(Operation):
     pointers: int
     sources: int
     weights: int
+    alike: int
     constants: int
     count: int
     share: int

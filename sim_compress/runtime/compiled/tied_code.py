@@ -9,7 +9,7 @@ from typing import Any
 
 from llvmlite import ir
 
-from sim_compress.runtime.compiled.halo_code import channels_of, copy_vectors
+from sim_compress.runtime.compiled.halo_code import copy_vectors, planes, take_targets
 from sim_compress.runtime.compiled.operations import TiedSum
 from sim_compress.runtime.compiled.rounds import COUNTS, ONES, ROWS, SEVERAL, TWOS, Round
 from sim_compress.runtime.compiled.vectors import (
@@ -46,6 +46,13 @@ def tied_sum_item(module: ir.Module) -> Any:
     blocks = b.select(b.icmp_signed("<", share, left), share, left)
     entry = b.add(tables.field("tiles"), b.mul(tile, INT64(2)))
     first, size = tables.integer(entry), tables.integer(b.add(entry, INT64(1)))
+    rows = b.mul(begin, INT64(ROWS)), b.mul(blocks, INT64(ROWS))
+    value = planes(tables, tables.field("halo_target"), b.mul(tables.field("plane"), INT64(WIDTH)), rows[0])
+    posts = planes(tables, tables.field("post_target"), tables.field("post_plane"), rows[0])
+    halo_edge, post_edge = (b.add(tables.field(edges), tile) for edges in ("edges", "post_edges"))
+    posted = Choice(b, b.icmp_signed(">=", tables.field("post_edges"), INT64(0)), [])
+    take_targets(tables, post_edge, "posts", posts, rows[1])
+    posted.leave([])
     end = b.append_basic_block()
     choice = b.switch(size, end)
     for positions in range(1, TILE + 1):
@@ -55,28 +62,15 @@ def tied_sum_item(module: ir.Module) -> Any:
         b.call(_tile(module, positions), [*tables.arguments, first, begin, blocks])
         b.branch(end)
     b.position_at_end(end)
-    value, posts = ("halo_target", "plane"), ("post_target", "post_plane")
-    rows = b.mul(begin, INT64(ROWS)), b.mul(blocks, INT64(ROWS))
-    _copies(tables, tile, ("edges", "halo", "halo_masks"), (value, value), rows)
-    _copies(tables, tile, ("post_edges", "posts", "post_masks"), (posts, value), rows)
+    for edge, edges, fields, target in (
+        (halo_edge, "edges", ("halo", "halo_masks"), value),
+        (post_edge, "post_edges", ("posts", "post_masks"), posts),
+    ):
+        wanted = Choice(b, b.icmp_signed(">=", tables.field(edges), INT64(0)), [])
+        copy_vectors(tables, edge, fields, (target, value), rows[1])
+        wanted.leave([])
     b.ret_void()
     return made
-
-
-def _copies(
-    tables: Tables,
-    tile: Any,
-    fields: tuple[str, str, str],
-    ends: tuple[tuple[str, str], tuple[str, str]],
-    rows: tuple[Any, Any],
-) -> None:
-    """What neighbours need of a tile, in (first row, number of rows)."""
-    b, (edges, *entries) = tables.b, fields
-    first = tables.field(edges)
-    wanted = Choice(b, b.icmp_signed(">=", first, INT64(0)), [])
-    pointers = [channels_of(tables, end, rows[0]) for end in ends]
-    copy_vectors(tables, b.add(first, tile), (entries[0], entries[1]), pointers, rows[1])
-    wanted.leave([])
 
 
 def _tile(module: ir.Module, positions: int) -> Any:

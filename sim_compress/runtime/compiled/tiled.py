@@ -58,6 +58,7 @@ def lower_tiled(
             *(post_tables(context, geometry, tiles) if halo else NO_COPIES),
             posts,
             neighbours(geometry).posts.plane,
+            _even_bands(geometry, tiles),
         )
     )
     if halo:
@@ -109,6 +110,13 @@ def _tiles(geometry: Geometry, largest: int) -> NDArray[np.int64]:
     edges = [first + np.arange(count) * size // count for first, size, count in bands if count]
     firsts = np.concatenate(edges)
     return np.stack([firsts, np.diff([*firsts, vectors.sum()])], axis=1)
+
+
+def _even_bands(geometry: Geometry, tiles: NDArray[np.int64]) -> int:
+    """How many bands have the same number of tiles each; 0 where they differ."""
+    groups = geometry.lanes.groups
+    counts = np.bincount(geometry.positions.band[tiles[:, 0] // groups], minlength=geometry.lanes.bands)
+    return len(counts) if len(set(counts.tolist())) == 1 else 0
 
 
 def _item_blocks(tiles: int, stream: Stream) -> int:

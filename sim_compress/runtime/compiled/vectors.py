@@ -13,7 +13,7 @@ HARDWARE = detect()
 WIDTH, TILE = HARDWARE.width, HARDWARE.tile
 FLOAT, INT16, INT32, INT64 = ir.FloatType(), ir.IntType(16), ir.IntType(32), ir.IntType(64)
 VECTOR, BITS = ir.VectorType(FLOAT, WIDTH), ir.VectorType(ir.IntType(1), WIDTH)
-VECTORS = VECTOR.as_pointer()
+VECTORS, BYTES = VECTOR.as_pointer(), ir.IntType(8).as_pointer()
 ALIGNED, UNALIGNED = 4 * WIDTH, 4
 ZERO = ir.Constant(VECTOR, [0.0] * WIDTH)
 
@@ -65,6 +65,23 @@ def load(b: ir.IRBuilder, pointer: Any, align: int) -> Any:
     return value
 
 
+def load_shifted(b: ir.IRBuilder, pointer: Any, shift: Any) -> Any:
+    """Lanes of a vector, each from so many lanes after it; what would lie outside is undefined.
+
+    Read at another address it would be two cache lines, which wait for what was just written to them.
+    """
+    if HARDWARE.permute is None:
+        return load(b, at(b, pointer, shift), UNALIGNED)
+    numbers = ir.VectorType(INT32, WIDTH)
+    every = ir.Constant(numbers, list(range(WIDTH)))
+    undefined = ir.Constant(numbers, ir.Undefined)
+    first = b.insert_element(undefined, b.trunc(shift, INT32), INT32(0))
+    order = b.add(every, b.shuffle_vector(first, undefined, ir.Constant(numbers, [0] * WIDTH)))
+    kind = ir.FunctionType(VECTOR, [VECTOR, numbers])
+    permute = cgutils.get_or_insert_function(b.module, kind, HARDWARE.permute)
+    return b.call(permute, [load(b, pointer, UNALIGNED), order])
+
+
 def store(b: ir.IRBuilder, value: Any, pointer: Any, align: int) -> None:
     """A vector to memory."""
     stored: Any = b.store(value, b.bitcast(pointer, VECTORS))
@@ -72,12 +89,20 @@ def store(b: ir.IRBuilder, value: Any, pointer: Any, align: int) -> None:
 
 
 def store_some(b: ir.IRBuilder, value: Any, pointer: Any, kept: Any) -> None:
-    """The lanes of a vector that are kept to memory, aligned; others are not touched."""
+    """The lanes of a vector that are kept to memory; others are not touched."""
     kind = ir.FunctionType(ir.VoidType(), [VECTOR, VECTORS, INT32, BITS])
     store_masked = cgutils.get_or_insert_function(
         b.module, kind, f"llvm.masked.store.v{WIDTH}f32.p0v{WIDTH}f32"
     )
-    b.call(store_masked, [value, b.bitcast(pointer, VECTORS), INT32(ALIGNED), kept])
+    b.call(store_masked, [value, b.bitcast(pointer, VECTORS), INT32(UNALIGNED), kept])
+
+
+def take_over(b: ir.IRBuilder, pointer: Any) -> None:
+    """Begin to fetch a cache line that will be written, from another processor that may have it."""
+    kind = ir.FunctionType(ir.VoidType(), [BYTES, INT32, INT32, INT32])
+    fetch = cgutils.get_or_insert_function(b.module, kind, "llvm.prefetch.p0i8")
+    to_write, keep, data = INT32(1), INT32(3), INT32(1)
+    b.call(fetch, [b.bitcast(pointer, BYTES), to_write, keep, data])
 
 
 def multiply_add(b: ir.IRBuilder, x: Any, y: Any, z: Any) -> Any:

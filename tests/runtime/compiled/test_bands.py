@@ -7,8 +7,12 @@ from scipy import sparse
 from sim_compress.activations import Activation
 from sim_compress.model import Affine, ImplicitModel, Input, LinearMap, Output, Patches, StateBlock, Term
 from sim_compress.runtime import Session, Tolerance
+from sim_compress.runtime.compiled.arena import Arena, Call
+from sim_compress.runtime.compiled.evaluator import CompiledEvaluator
+from sim_compress.runtime.compiled.gate import left_to_readers, new_gate
 from sim_compress.runtime.compiled.lowering import Lowering
 from sim_compress.runtime.compiled.operations import Halo
+from sim_compress.runtime.compiled.team import Team
 from tests.networks import bias, loop, patches, residual_network, weight
 
 WIDTH, TILE = 16, 6
@@ -116,6 +120,26 @@ def test_helpers_that_come_and_go_change_no_bit(threads: int) -> None:
     expected = Session(model, kernel="numba", threads=1).predict(fed)
     for _ in range(CALLS):
         np.testing.assert_array_equal(session.predict(fed)["y"], expected["y"])
+
+
+@pytest.mark.parametrize("present", [0, 1])
+def test_whoever_takes_over_a_share_fetches_its_halo(present: int) -> None:
+    """By the leader alone and with a helper; in the second image only one band has pixels."""
+    for size, left in (((32, 32), True), ((7, 1), False)):
+        model = network(patches(3, 1, 1), size, Activation("relu"))
+        session, fed = Session(model, kernel="numba", threads=2), inputs(model, 1)
+        evaluator = session._evaluator()
+        assert isinstance(evaluator, CompiledEvaluator)
+        arena = Arena(evaluator._programs(1, 2)[0], 2)
+        gate, ops = new_gate(arena.program.tables.ops, 2), arena.program.tables.ops
+        assert left == any(left_to_readers(gate, i) for i in range(len(ops)))
+        expected = Session(model, kernel="numba", threads=1).predict(fed)
+        found = {name: np.zeros((1, y.size), np.float32) for name, y in expected.items()}
+        rows = {name: u.reshape(1, -1) for name, u in fed.items()}
+        for _ in range(CALLS):
+            arena.evaluate(Call(rows, found, Tolerance(), Team(present)))
+            for name, y in expected.items():
+                np.testing.assert_array_equal(found[name], y.reshape(1, -1))
 
 
 @pytest.mark.parametrize(

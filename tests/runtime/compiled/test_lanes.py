@@ -93,9 +93,12 @@ def test_posts_hold_all_that_a_halo_needs_of_other_bands(samples, bands, size, h
     image = np.arange(1, size[0] * size[1] + 1).reshape(size)
     memory = filled(geometry, image)
     posts, copies = neighbours(geometry).posts, neighbours(geometry).copies
-    post_box = np.zeros(((bands - 1) * DISTANCE + posts.plane + 2) * WIDTH, int)
-    for target, source in posts.pairs + WIDTH:
-        post_box[target : target + WIDTH] = memory[source : source + WIDTH]
+    post_box = np.zeros(((bands - 1) * DISTANCE + 3) * WIDTH + posts.plane, int)
+    for (target, source), kept in zip(posts.pairs + WIDTH, posts.lanes, strict=True):
+        # Nothing else is there yet, and no post lies in two cache lines.
+        assert not post_box[target : target + WIDTH][kept].any()
+        assert target % WIDTH + kept.sum() <= WIDTH
+        post_box[target : target + WIDTH][kept] = memory[source : source + WIDTH][kept]
     copy(memory, memory, neighbours(geometry).within)
     copy(memory, post_box, neighbours(geometry).crossing)
     assert_halo_is_whole(geometry, image, memory)
@@ -124,6 +127,6 @@ def test_a_strided_reader_sets_the_patches_where_that_is_cheap():
 
 def test_bands_are_cut_where_few_vectors_cross():
     geometry = best_geometry(lanes_of(1, 2), (8, 8), (1, 1, 1, 1))
-    # The patches are as many lines high as it takes for one vector of each channel to cross.
+    # The patches are as many lines high as it takes for one line of the image to cross.
     assert geometry.patch == (2, 1)
-    assert neighbours(geometry).posts.plane == 1
+    assert neighbours(geometry).posts.plane == 8
