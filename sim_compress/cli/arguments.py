@@ -171,8 +171,8 @@ def _compress() -> Parser:
         "--nearest-rounds",
         type=int,
         metavar="N",
-        help="refits to targets moved where phi is flat, as below 0 of a ReLU (default: 2 where values are "
-        "not tuned afterwards, else none)",
+        help="refits to targets moved where phi is flat, as below 0 of a ReLU (default: 2 where they cost "
+        "little or values are not tuned afterwards, else none)",
     )
     parser.add_argument(
         "--augment",

@@ -16,7 +16,9 @@ EPOCHS, MULTIPLICATIONS = 8, 1.2e12
 GRADIENT, STATE = 3, 100
 # Parts of a batch that are worked on side by side where it has as many.
 SIDE_BY_SIDE = 2
-NEAREST_ROUNDS = 2
+# Refits to moved targets, and multiplications of the network on all inputs up to which they cost a second or
+# two: beyond that tuning alone does nearly the same.
+NEAREST_ROUNDS, NEAREST_MULTIPLICATIONS = 2, 1e10
 
 
 def most_epochs(ready: Prepared, settings: Settings) -> int:
@@ -32,14 +34,20 @@ def most_epochs(ready: Prepared, settings: Settings) -> int:
         return 0
     states = sum(math.prod(b.affine.shape) + math.prod(b.shape) for b in model.blocks)
     each = _multiplications(model) * (1 + GRADIENT * (1 - settings.target_sparsity)) + STATE * states
-    return min(EPOCHS, int(MULTIPLICATIONS // (each * _lanes(len(next(iter(ready.designs.values())))))))
+    return min(EPOCHS, int(MULTIPLICATIONS // (each * _lanes(_samples(ready)))))
 
 
-def nearest_rounds(settings: Settings, epochs: int) -> int:
-    """Refits to moved targets: those asked for, else none where so many epochs of tuning do the same."""
+def nearest_rounds(ready: Prepared, settings: Settings, epochs: int) -> int:
+    """Refits to moved targets: those asked for, else some where they are cheap or nothing is tuned."""
     if settings.nearest_rounds is not None:
         return settings.nearest_rounds
-    return 0 if epochs else NEAREST_ROUNDS
+    cheap = _multiplications(ready.teacher.model) * _samples(ready) <= NEAREST_MULTIPLICATIONS
+    return NEAREST_ROUNDS if cheap or not epochs else 0
+
+
+def _samples(ready: Prepared) -> int:
+    """Of the designs."""
+    return len(next(iter(ready.designs.values())))
 
 
 def _lanes(samples: int) -> int:

@@ -117,7 +117,8 @@ def completed(
         elif settings.support == "full" or settings.states == "baseline":
             model = _from_baseline(teacher.model, decided, engine, rows_done)
         else:
-            model = _in_order(teacher, ready.designs, decided, nearest_rounds(settings, epochs), rows_done)
+            rounds = nearest_rounds(ready, settings, epochs)
+            model = _in_order(teacher, ready.designs, decided, rounds, rows_done)
         tuning = Tuning()
         if epochs:
             model, tuning = _tuned(

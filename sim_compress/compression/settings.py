@@ -48,7 +48,8 @@ class Settings:
             everywhere; `uniform`, the same sparsity in each. Full support is always `alpha`: no block of it
             could be tried alone.
         nearest_rounds: refits of each block to targets moved where its phi is flat (ReLU-aware matching), on
-            regenerated states; None for 2 where the values are not tuned afterwards, else none.
+            regenerated states; None for 2 where they cost little or the values are not tuned afterwards,
+            else none.
         augment: what is added to the calibration inputs: `mirror`, the mirror images of few images, where
             the network gives mirror images the classes of their originals; `none`. Exact matching takes
             the inputs as they are.

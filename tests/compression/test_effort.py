@@ -52,10 +52,12 @@ def test_the_method_as_printed_is_not_tuned(ready, asked):
     assert most_epochs(ready, Settings(0.9, **asked)) == 0
 
 
-def test_targets_move_where_values_are_not_tuned():
-    assert nearest_rounds(Settings(0.5), 0) == NEAREST_ROUNDS
-    assert nearest_rounds(Settings(0.5), 1) == 0
-    assert nearest_rounds(Settings(0.5, nearest_rounds=3), 1) == 3
+def test_targets_move_where_that_is_cheap_or_values_are_not_tuned(ready, monkeypatch):
+    assert nearest_rounds(ready, Settings(0.5), 1) == NEAREST_ROUNDS
+    monkeypatch.setattr(effort, "NEAREST_MULTIPLICATIONS", effort.NEAREST_MULTIPLICATIONS / 1e6)
+    assert nearest_rounds(ready, Settings(0.5), 1) == 0
+    assert nearest_rounds(ready, Settings(0.5), 0) == NEAREST_ROUNDS
+    assert nearest_rounds(ready, Settings(0.5, nearest_rounds=3), 1) == 3
 
 
 def test_a_loop_is_compressed_without_tuning(tmp_path):
