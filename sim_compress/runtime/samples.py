@@ -45,9 +45,10 @@ def _ready(expected: Sequence[Input], inputs: ArrayLike | Mapping[str, ArrayLike
 
     A small network takes less time than those checks.
     """
-    given = inputs if type(inputs) is dict else {expected[0].name: inputs}
-    if len(given) != len(expected):
+    alone = type(inputs) is not dict
+    if len(expected) != (1 if alone else len(inputs)):
         return None
+    given = {expected[0].name: inputs} if alone else inputs
     for one in expected:
         array = given.get(one.name)
         if type(array) is not np.ndarray or array.dtype != _dtype(one.dtype):

@@ -54,10 +54,7 @@ class CompiledEvaluator:
         outputs = {name: np.empty((samples, *shape), np.float32) for name, shape in self._shapes.items()}
         if not samples:
             return outputs, None
-        # Each conversion counts where a small network takes a hundred microseconds.
-        rows = {
-            n: _as_rows(u if u.flags.c_contiguous else np.ascontiguousarray(u)) for n, u in inputs.items()
-        }
+        rows = {name: _as_rows(np.ascontiguousarray(u)) for name, u in inputs.items()}
         flat = {name: _as_rows(y) for name, y in outputs.items()}
         if samples <= self._chunk:
             convergence = self._chunk_alone(rows, flat, samples)
