@@ -118,14 +118,16 @@ def completed(
             model = _from_baseline(teacher.model, decided, engine, rows_done)
         else:
             rounds = nearest_rounds(ready, settings, epochs)
-            model = _in_order(teacher, ready.designs, decided, rounds, rows_done)
+            # Later rows repair what rounding does to earlier ones; tuning would undo it.
+            values = "float32" if epochs else settings.values
+            model = _in_order(teacher, ready.designs, decided, rounds, values, rows_done)
         tuning = Tuning()
         if epochs:
             model, tuning = _tuned(
                 ready, model, decided, epochs, lambda part: progress("rows", solved + (1 - solved) * part)
             )
     model, scaling = _without(model, decided)
-    # Rows that were left alone are stored in the same format.
+    # Rows that were left alone or tuned are stored in the same format.
     model = rounded(model, settings.values)
     sparsity = _sparsity(teacher.model, model, decided.groups)
     total = 1 - model.parameters / teacher.model.parameters
@@ -167,16 +169,16 @@ def _in_order(
     inputs: Mapping[str, Array],
     plan: Plan,
     rounds: int,
+    values: str,
     progress: Callable[[float], None],
 ) -> ImplicitModel:
-    """Blocks in order on regenerated states: later rows repair earlier errors."""
+    """Blocks in order on regenerated states: later rows repair earlier errors, of rounding values too."""
 
     def rows(visit: Visit) -> Affine:
         fresh = row_blocks(visit, plan.settings, plan.survey.limits)
         groups = [replace(g, block=b) for g, b in zip(plan.groups[visit.name], fresh, strict=True)]
         solved = _nearest(visit, groups, [regressed(g) for g in groups], plan, rounds)
-        # Rounded here, so that later rows repair this too.
-        return rounded_rows(visit.name, solved, plan.settings.values)
+        return rounded_rows(visit.name, solved, values)
 
     with Store() as store:
         return regenerate(teacher, inputs, rows, store, progress, plan.groups)
