@@ -18,8 +18,8 @@ from sim_compress.model.maps import Array
 # Samples of one step: fewer where there are few, for steps to be many.
 SMALLEST_BATCH, BATCH = 8, 64
 STEPS = 16
-# First step of a value relative to the mean size of its weight or bias, for an error of 1 of the outputs: the
-# nearer the outputs are, the less is to be moved.
+# First step of a value relative to the mean size of its weight or bias, for an error of 1 of the outputs and
+# BATCH samples: the nearer the outputs are, the less is to be moved, and few samples know less well where to.
 STEP, LARGEST_STEP = 0.3, 0.05
 # Parts of that step that are tried in turn until the values match better.
 TRIES = (1.0, 0.2, 0.04)
@@ -73,7 +73,7 @@ def tuned(
         return model, Tuning()
     epochs = round(min(epochs, per_error * before.outputs))
     start = [p.copy() for p in matching.parameters]
-    step = min(STEP * before.outputs, LARGEST_STEP)
+    step = min(STEP * before.outputs, LARGEST_STEP) * samples_of_step(matching.samples) / BATCH
     for number, part in enumerate(TRIES if epochs else ()):
         _descend(matching, epochs, part * step, lambda done, n=number: progress((n + done) / len(TRIES)))
         after = matching.error()

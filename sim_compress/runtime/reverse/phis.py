@@ -34,6 +34,8 @@ RULES: dict[str, Rule] = {
     "reciprocal": _of_state(lambda x: -x * x),
     "leaky_relu": _plain(lambda z, a: np.where(z > 0, z.dtype.type(1), z.dtype.type(a["slope"]))),
     "thresholded_relu": _of_state(lambda x: x != 0),
+    "hard_swish": _plain(lambda z, _: np.where(np.abs(z) < 3, z / np.float32(3) + np.float32(0.5), z > 0)),
+    "hard_sigmoid": lambda _z, x, dx, a: dx * np.float32(a["alpha"]) * ((x > 0) & (x < 1)),
     "shrink": _plain(lambda z, a: np.abs(z) > a["lambda"]),
     **dict.fromkeys(("floor", "ceil", "round", "truncate", "sign", "nonzero", "not"), no_gradient),
     **groups.RULES,
