@@ -5,6 +5,7 @@
 is formed for ROWS rows and a tile of vectors at once, in registers over all nonzeros of the block.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 from llvmlite import ir
@@ -49,10 +50,9 @@ def tied_sum_item(module: ir.Module) -> Any:
     rows = b.mul(begin, INT64(ROWS)), b.mul(blocks, INT64(ROWS))
     value = planes(tables, tables.field("halo_target"), b.mul(tables.field("plane"), INT64(WIDTH)), rows[0])
     posts = planes(tables, tables.field("post_target"), tables.field("post_plane"), rows[0])
-    halo_edge, post_edge = (b.add(tables.field(edges), tile) for edges in ("edges", "post_edges"))
-    posted = Choice(b, b.icmp_signed(">=", tables.field("post_edges"), INT64(0)), [])
-    take_targets(tables, post_edge, "posts", posts, rows[1])
-    posted.leave([])
+    _where_wanted(
+        tables, "post_edges", tile, lambda edge: take_targets(tables, edge, "posts", posts, rows[1])
+    )
     end = b.append_basic_block()
     choice = b.switch(size, end)
     for positions in range(1, TILE + 1):
@@ -62,15 +62,24 @@ def tied_sum_item(module: ir.Module) -> Any:
         b.call(_tile(module, positions), [*tables.arguments, first, begin, blocks])
         b.branch(end)
     b.position_at_end(end)
-    for edge, edges, fields, target in (
-        (halo_edge, "edges", ("halo", "halo_masks"), value),
-        (post_edge, "post_edges", ("posts", "post_masks"), posts),
+    for edges, fields, target in (
+        ("edges", ("halo", "halo_masks"), value),
+        ("post_edges", ("posts", "post_masks"), posts),
     ):
-        wanted = Choice(b, b.icmp_signed(">=", tables.field(edges), INT64(0)), [])
-        copy_vectors(tables, edge, fields, (target, value), rows[1])
-        wanted.leave([])
+        ends = target, value
+        _where_wanted(
+            tables, edges, tile, lambda edge, f=fields, e=ends: copy_vectors(tables, edge, f, e, rows[1])
+        )
     b.ret_void()
     return made
+
+
+def _where_wanted(tables: Tables, edges: str, tile: Any, build: Callable[[Any], None]) -> None:
+    """Code for a tile's entries, given the place of their edge, where the operation has such entries."""
+    b, first = tables.b, tables.field(edges)
+    wanted = Choice(b, b.icmp_signed(">=", first, INT64(0)), [])
+    build(b.add(first, tile))
+    wanted.leave([])
 
 
 def _tile(module: ir.Module, positions: int) -> Any:

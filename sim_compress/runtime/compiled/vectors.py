@@ -53,7 +53,8 @@ def index(b: ir.IRBuilder, pointer: Any) -> Any:
 
 def splat(b: ir.IRBuilder, value: Any) -> Any:
     """A number in all lanes."""
-    undefined = ir.Constant(VECTOR, ir.Undefined)
+    kind = ir.VectorType(value.type, WIDTH)
+    undefined = ir.Constant(kind, ir.Undefined)
     first = b.insert_element(undefined, value, INT32(0))
     return b.shuffle_vector(first, undefined, ir.Constant(ir.VectorType(INT32, WIDTH), [0] * WIDTH))
 
@@ -74,9 +75,7 @@ def load_shifted(b: ir.IRBuilder, pointer: Any, shift: Any) -> Any:
         return load(b, at(b, pointer, shift), UNALIGNED)
     numbers = ir.VectorType(INT32, WIDTH)
     every = ir.Constant(numbers, list(range(WIDTH)))
-    undefined = ir.Constant(numbers, ir.Undefined)
-    first = b.insert_element(undefined, b.trunc(shift, INT32), INT32(0))
-    order = b.add(every, b.shuffle_vector(first, undefined, ir.Constant(numbers, [0] * WIDTH)))
+    order = b.add(every, splat(b, b.trunc(shift, INT32)))
     kind = ir.FunctionType(VECTOR, [VECTOR, numbers])
     permute = cgutils.get_or_insert_function(b.module, kind, HARDWARE.permute)
     return b.call(permute, [load(b, pointer, UNALIGNED), order])
