@@ -3,8 +3,8 @@
 from sim_compress.artifact.decoder import Artifact
 from sim_compress.artifact.encoder import encode
 from sim_compress.artifact.fields import JSON
-from sim_compress.artifact.reader import read
+from sim_compress.artifact.reader import Source, read
 from sim_compress.artifact.sizes import Sizes, sizes
 from sim_compress.artifact.writer import replace_file, write
 
-__all__ = ["JSON", "Artifact", "Sizes", "encode", "read", "replace_file", "sizes", "write"]
+__all__ = ["JSON", "Artifact", "Sizes", "Source", "encode", "read", "replace_file", "sizes", "write"]
