@@ -1,9 +1,9 @@
 """Least squares on a given support, within the kappa constraint."""
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from sim_compress.compilation import kernel
 from sim_compress.core.conjugate import RIDGE, conjugate
 from sim_compress.core.gram import Matrix
 from sim_compress.core.problems import RowProblems
@@ -46,7 +46,7 @@ def refit(problems: RowProblems, support: NDArray[np.bool_], ball: Ball | None =
     return V
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _least_squares(first, stop_row, H, g, support, V):
     """Normal equations of rows first:stop_row, each on its support, by the Cholesky factor of its part of H.
 
