@@ -1,6 +1,5 @@
 """Making kernels ready before they are called."""
 
-import logging
 import os
 import time
 from collections.abc import Mapping, Sequence
@@ -31,7 +30,7 @@ def prepare(entries: Mapping[Any, Sequence[Any]]) -> None:
                     entry.compile(tuple(entries[entry]))
                 entry.disable_compile()
     if waiting:
-        LOGGER.log(logging.INFO, f"{len(waiting)} kernels ready in {time.perf_counter() - began:.1f} s")
+        LOGGER.info("%d kernels ready in %.1f s", len(waiting), time.perf_counter() - began)
 
 
 if hasattr(os, "register_at_fork"):
