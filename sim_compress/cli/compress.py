@@ -11,6 +11,7 @@ from sim_compress.cli.outcome import Run, evaluated, network_figures, new_notes,
 from sim_compress.cli.output import check_output, output_path
 from sim_compress.cli.stages import Stages
 from sim_compress.compression import STAGES, Settings, compress
+from sim_compress.core import solver
 from sim_compress.errors import InputError
 from sim_compress.report import Report, report_path, write_report
 
@@ -23,6 +24,8 @@ def run(arguments: argparse.Namespace) -> int:
     named = (arguments.model, arguments.data, arguments.evaluation, arguments.labels)
     check_output(files, [path for path in named if path is not None])
     settings = settings_of(arguments, wanted)
+    # Refused before the network is read where it cannot be used here.
+    solver(settings.solver)
     if arguments.dry_run:
         plan.show(loaded(arguments), settings, wanted, files, arguments.json)
     elif wanted.bound is not None:
