@@ -1,8 +1,8 @@
 """A compression before it starts: the teacher and the data, read and checked."""
 
 import argparse
-from collections.abc import Iterable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from sim_compress.cli import words
@@ -61,13 +61,18 @@ def loaded(arguments: argparse.Namespace) -> Job:
     return job
 
 
-def chosen_engine(arguments: argparse.Namespace) -> AbstractContextManager[Engine | None]:
+@contextmanager
+def chosen_engine(arguments: argparse.Namespace) -> Iterator[Engine | None]:
     """The engine that was asked for, as a context; None for threads of this process."""
     if arguments.engine is None:
         if arguments.workers is not None:
             raise InputError("--workers needs --engine: without one, rows are solved by threads")
-        return nullcontext()
-    return engine(arguments.engine, arguments.workers)
+        yield None
+        return
+    with engine(arguments.engine, arguments.workers) as chosen:
+        if chosen.notice:
+            note(chosen.notice)
+        yield chosen
 
 
 def load_job(arguments: argparse.Namespace) -> Job:
