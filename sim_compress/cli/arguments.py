@@ -324,7 +324,8 @@ def _add_data_options(parser: Parser) -> None:
             f"--{name}",
             type=channel_values,
             metavar="X[,Y,Z]",
-            help=f"{meaning} pixels / 255, one value or one a channel (default: pixels stay 0..255)",
+            help=f"{meaning} pixels / 255, one value or one a channel; a mean above 1 is of pixels as "
+            "they are, and then both are (default: pixels stay 0..255)",
         )
 
 
