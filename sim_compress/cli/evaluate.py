@@ -12,7 +12,7 @@ from sim_compress.cli.data import check_scaling, read_data, read_labels, scaling
 from sim_compress.cli.stages import Stages
 from sim_compress.cli.tables import evaluation_words, facts, figures_table, score_rows
 from sim_compress.errors import DataError, InputError
-from sim_compress.report import Evaluation, Predict, measure
+from sim_compress.report import Evaluation, Predict, foreign_report, measure
 from sim_compress.runtime import Session
 
 
@@ -33,6 +33,8 @@ def _evaluation(arguments: argparse.Namespace) -> Evaluation:
         stages.begin("load")
         scaling = scaling_asked(arguments.mean, arguments.std)
         artifact = read(arguments.file)
+        if remark := foreign_report(arguments.file):
+            warning(remark)
         data = read_data(arguments.data, artifact.model.inputs, scaling)
         check_scaling(scaling, data)
         labels = read_labels(arguments.labels, data, artifact.model)
