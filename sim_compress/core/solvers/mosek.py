@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from functools import lru_cache
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -49,9 +50,7 @@ def check() -> None:
 
 def errors() -> tuple[type[Exception], ...]:
     """What MOSEK raises past cvxpy, as where its licence ends in the middle of a run."""
-    import mosek  # pyright: ignore[reportMissingImports]
-
-    return (mosek.Error,)
+    return (import_module("mosek").Error,)
 
 
 @lru_cache
