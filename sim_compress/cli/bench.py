@@ -67,7 +67,7 @@ def _table(speeds: list[Speed]) -> Table:
     for speed in speeds:
         times = (f"{1e3 * seconds:.3f} ms" for seconds in (speed.ours, speed.theirs))
         rates = (f"{rate:,.0f}/s" for rate in speed.throughput)
-        spread = f"{speed.ratio:.2f} ({speed.low:.2f}..{speed.high:.2f})"
+        spread = f"{speed.ratio:.3g} ({speed.low:.3g}..{speed.high:.3g})"
         table.add_row(str(speed.batch), *times, *rates, spread)
     return table
 

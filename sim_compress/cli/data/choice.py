@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,7 +18,10 @@ from sim_compress.model import ImplicitModel, Input
 from sim_compress.model.maps import Array
 from sim_compress.report import DataFigures, check_labels
 from sim_compress.runtime import check_samples, digest, id_ranges, named
-from sim_compress.states import Teacher
+
+if TYPE_CHECKING:
+    # Evaluating an artifact needs no onnx.
+    from sim_compress.states import Teacher
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,7 +88,7 @@ def check_scaling(scaling: Scaling | None, *data: Data) -> None:
 def calibration_data(
     named: Path | None,
     beside: Path,
-    teacher: Teacher,
+    teacher: "Teacher",
     scaling: Scaling | None,
     seed: int,
 ) -> Data:

@@ -6,13 +6,17 @@ Pixels in another range than the network's make one of both too large or too sma
 
 import math
 from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from sim_compress.model import Affine, ImplicitModel
 from sim_compress.model.maps import Array
 from sim_compress.report import is_scores
-from sim_compress.states import Teacher
+
+if TYPE_CHECKING:
+    # Evaluating an artifact needs no onnx.
+    from sim_compress.states import Teacher
 
 # What the logs of two ratios count. On 20 networks of known range, among them small ones trained on 0..255,
 # 0..1 and standardised pixels with and without batch norm, these tell 0..255 from ranges of unit size; first
@@ -23,7 +27,7 @@ TINY = float(np.finfo(np.float32).tiny)
 Oddness = Callable[[Mapping[str, Array]], float]
 
 
-def oddness(teacher: Teacher) -> Oddness:
+def oddness(teacher: "Teacher") -> Oddness:
     """A function from inputs, name -> (samples, ...), to how odd they are to a network: 0 for likely ones."""
     model = teacher.model
     first = [(n, a) for n, a in model.affines() if any(model.is_input(t.source) for t in a.weighted)]
