@@ -17,7 +17,7 @@ from sim_compress.report.figures import (
     Score,
     TuningFigures,
 )
-from sim_compress.report.files import growth, gzip_size, read_report, report_path, sha256, write_report
+from sim_compress.report.files import foreign_report, growth, gzip_size, read_report, report_path, sha256
 from sim_compress.report.levels import LevelTable, drop_words, level_table
 from sim_compress.report.measure import Predict, measure
 from sim_compress.report.page import page, sweep_facts
@@ -51,6 +51,7 @@ __all__ = [
     "compare",
     "compressed_blocks",
     "drop_words",
+    "foreign_report",
     "from_json",
     "growth",
     "gzip_size",
@@ -65,5 +66,4 @@ __all__ = [
     "stored_blocks",
     "sweep_facts",
     "to_json",
-    "write_report",
 ]
