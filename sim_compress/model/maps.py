@@ -100,7 +100,7 @@ class Pad:
     def out_shape(self, shape: Shape) -> Shape:
         if not len(shape) == len(self.before) == len(self.after):
             raise ValueError(f"pad of rank {len(self.before)} on {shape}")
-        if min(*self.before, *self.after, 0) < 0:
+        if min((*self.before, *self.after), default=0) < 0:
             raise ValueError(f"negative padding {self.before}, {self.after}")
         return tuple(s + b + a for s, b, a in zip(shape, self.before, self.after, strict=True))
 

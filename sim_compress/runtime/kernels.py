@@ -55,4 +55,4 @@ def term_value(
     if term.weight is None:
         return features
     rows = product(term.weight, features.reshape(features.shape[0], -1))
-    return np.moveaxis(rows.reshape(affine.rows, *features.shape[1:]), 0, affine.row_axis)
+    return affine.placed(rows, features.shape[-1])

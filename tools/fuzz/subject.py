@@ -1,0 +1,31 @@
+"""What is fuzzed: cases by number, each a spoilt file, and what reading it must not do."""
+
+from importlib import import_module
+from pathlib import Path
+from random import Random
+from typing import Protocol
+
+# Name on the command line -> module whose `make` gives the subject.
+SUBJECTS = {"artifacts": "tools.fuzz.artifacts", "networks": "tools.fuzz.networks"}
+
+
+class Subject(Protocol):
+    """Files of one format."""
+
+    def spoilt(self, rng: Random) -> tuple[str, bytes, bytes]:
+        """The kind of a case, its file, and the intact file it was made from."""
+        ...
+
+    def judged(self, kind: str, file: Path, intact: bytes, rng: Random) -> tuple[str, str]:
+        """The outcome of a file and its detail; anything raised but a MemoryError is a crash."""
+        ...
+
+
+def opened(name: str, files: tuple[Path, ...]) -> Subject:
+    """The subject of a name; files are intact ones to spoil beside those that are made up."""
+    return import_module(SUBJECTS[name]).make(files)
+
+
+def generator(name: str, seed: int, case: int) -> Random:
+    """The random numbers of one case, whatever cases are run beside it."""
+    return Random(f"{name} {seed} {case}")
