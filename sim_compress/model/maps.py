@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 
+from sim_compress.activations import check_held
 from sim_compress.errors import DataError
 
 Shape = tuple[int, ...]
@@ -180,9 +181,16 @@ def _fits(values: Array, shape: Shape) -> None:
 
 @dataclass(frozen=True, eq=False)
 class Scale:
-    """Product with a constant that broadcasts to the features."""
+    """Product with a constant that broadcasts to the features.
+
+    Raises:
+        InputError: the constant holds a number that float32 does not.
+    """
 
     factor: Array
+
+    def __post_init__(self) -> None:
+        check_held("a constant factor", self.factor)
 
     def apply(self, x: Array) -> Array:
         x = _real(x)
@@ -195,9 +203,16 @@ class Scale:
 
 @dataclass(frozen=True, eq=False)
 class Offset:
-    """Sum with a constant that broadcasts to the features: the column of B that meets the input 1."""
+    """Sum with a constant that broadcasts to the features: the column of B that meets the input 1.
+
+    Raises:
+        InputError: the constant holds a number that float32 does not.
+    """
 
     offset: Array
+
+    def __post_init__(self) -> None:
+        check_held("a constant offset", self.offset)
 
     def apply(self, x: Array) -> Array:
         x = _real(x)

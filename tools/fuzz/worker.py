@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 import traceback
+import warnings
 from dataclasses import asdict
 from pathlib import Path
 
@@ -30,6 +31,8 @@ MAKING = "making the file"
 
 def work(name: str, files: tuple[Path, ...], seed: int, start: int, end: int) -> None:
     """Judge the cases start to end - 1."""
+    # A library that warns prints.
+    warnings.simplefilter("error")
     subject = opened(name, files)
     with tempfile.TemporaryDirectory() as folder:
         for case in range(start, end):
