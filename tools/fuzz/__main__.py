@@ -55,7 +55,7 @@ def main() -> int:
         cases = range(args.case, args.case + 1)
         if args.keep:
             rng = generator(args.subject, args.seed, args.case)
-            args.keep.write_bytes(opened(args.subject, tuple(files)).spoilt(rng)[1])
+            args.keep.write_bytes(opened(args.subject, tuple(files)).spoilt(rng).data)
     found = []
     for verdict in verdicts(args.subject, files, args.seed, cases, args.workers):
         found.append(verdict)

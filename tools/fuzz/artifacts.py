@@ -20,6 +20,7 @@ from tools.fuzz.hostile import HOSTILE, OFTEN
 from tools.fuzz.outcome import AGREED, DISAGREED, ROUNDING
 from tools.fuzz.random_models import random_model
 from tools.fuzz.rounding import explained
+from tools.fuzz.subject import Case
 from tools.read_artifact import rows_of
 
 # Batches that lie differently in vectors: less than one, whole ones, some and a rest.
@@ -39,8 +40,8 @@ class Artifacts:
     def _given(self) -> tuple[Parts, ...]:
         return tuple(Parts.of(read(file)) for file in self._files)
 
-    def spoilt(self, rng: Random) -> tuple[str, bytes, bytes]:
-        """The kind of a case, its file, and the intact file."""
+    def spoilt(self, rng: Random) -> Case:
+        """A file that is damaged, or hostile with a right digest."""
         if self._given and rng.random() < GIVEN:
             parts = rng.choice(self._given)
         else:
@@ -50,16 +51,16 @@ class Artifacts:
         kinds = [*DAMAGE, *HOSTILE]
         kind = rng.choices(kinds, [OFTEN.get(k, 1) for k in kinds])[0]
         made = DAMAGE[kind](rng, intact) if kind in DAMAGE else HOSTILE[kind](rng, parts.copy())
-        return kind, made, intact
+        return Case(kind, made, intact)
 
-    def judged(self, kind: str, file: Path, intact: bytes, rng: Random) -> tuple[str, str]:
+    def judged(self, case: Case, file: Path, rng: Random) -> tuple[str, str]:
         """The outcome of reading a file, writing it again and running it."""
         artifact = read(file)
         written = encode(artifact.model, artifact.certificate, artifact.provenance)
         again = decode(written)
         if encode(again.model, again.certificate, again.provenance) != written:
             return DISAGREED, "writing and reading again changes the file"
-        if kind in DAMAGE and written != _canonical(intact):
+        if case.kind in DAMAGE and written != _canonical(case.intact):
             return DISAGREED, "what was read from damage is another model"
         if wrong := _other_rows(artifact, file):
             return DISAGREED, f"a second reader sees another {wrong}"

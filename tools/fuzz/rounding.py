@@ -30,13 +30,50 @@ from sim_compress.runtime.fixed_point import solve
 from sim_compress.runtime.schedule import schedule
 
 RUNS = 8
-# Errors of one operation in units of the last place, and of the smallest number.
-UNITS = 16 * 2.0**-24
-SMALLEST = 16 * 2.0**-149
-# Sums of terms beyond may overflow on the way.
-OVERFLOW = 1e38
+# Errors of one operation, in halves of a unit in the last place and in smallest numbers.
+UNITS = 16
 # The largest of RUNS draws against what one may be.
 FACTOR = 4.0
+
+
+@dataclass(frozen=True)
+class Precision:
+    """A float format.
+
+    Attributes:
+        rounding: half a unit in the last place of 1.
+        smallest: the number next to 0.
+        overflow: sums of terms beyond may be infinite on the way.
+    """
+
+    rounding: float
+    smallest: float
+    overflow: float
+
+
+FLOAT32 = Precision(2.0**-24, 2.0**-149, 1e38)
+FLOAT16 = Precision(2.0**-11, 2.0**-24, 2e4)
+BFLOAT16 = Precision(2.0**-8, 2.0**-133, 1e38)
+
+
+@dataclass(frozen=True)
+class Noise:
+    """Random errors of a precision."""
+
+    precision: Precision
+    rng: np.random.Generator
+
+    def draws(self, shape: tuple[int, ...]) -> Array:
+        """Numbers between -1 and 1."""
+        return self.rng.uniform(-1, 1, shape).astype(np.float32)
+
+    def added(self, value: Array, size: Array, unknown: Array) -> "Uncertain":
+        """A value with an error in proportion to the sizes of the terms that it is the sum of."""
+        p = self.precision
+        error = UNITS * (p.rounding * size + p.smallest) * self.draws(value.shape)
+        moved = value.astype(np.float32) + error.astype(np.float32)
+        kept = np.where(np.isfinite(value), moved, value).astype(np.float32)
+        return Uncertain(kept, unknown | (size > p.overflow))
 
 
 @dataclass(frozen=True)
@@ -48,41 +85,45 @@ class Uncertain:
 
 
 def explained(
-    model: ImplicitModel, inputs: Mapping[str, Array], one: Mapping[str, Array], other: Mapping[str, Array]
+    model: ImplicitModel,
+    inputs: Mapping[str, Array],
+    one: Mapping[str, Array],
+    other: Mapping[str, Array],
+    precision: Precision = FLOAT32,
 ) -> bool:
     """Whether rounding explains the difference of two evaluations, name -> (samples, ...), of a model."""
     with np.errstate(all="ignore"):
-        runs = [_outputs(model, inputs, np.random.default_rng(seed)) for seed in range(RUNS)]
-        return all(_within(one[o.name], other[o.name], [run[o.name] for run in runs]) for o in model.outputs)
+        noises = [Noise(precision, np.random.default_rng(seed)) for seed in range(RUNS)]
+        runs = [_outputs(model, inputs, noise) for noise in noises]
+        names = [o.name for o in model.outputs]
+        return all(_within(one[n], other[n], [run[n] for run in runs], precision) for n in names)
 
 
-def _within(one: Array, other: Array, runs: list[Uncertain]) -> bool:
+def _within(one: Array, other: Array, runs: list[Uncertain], precision: Precision) -> bool:
     values = np.stack([np.moveaxis(run.value, -1, 0) for run in runs]).astype(np.float64)
     unknown = np.any([np.moveaxis(run.unknown, -1, 0) for run in runs], axis=0)
     # Some runs with and some without a number: at a border.
     unknown |= np.isfinite(values).any(axis=0) & ~np.isfinite(values).all(axis=0)
     spread = values.max(axis=0) - values.min(axis=0)
-    near = np.abs(one.astype(np.float64) - other) <= FACTOR * spread + SMALLEST
+    near = np.abs(one.astype(np.float64) - other) <= FACTOR * spread + UNITS * precision.smallest
     return bool((unknown | near | (one == other) | (np.isnan(one) & np.isnan(other))).all())
 
 
-def _outputs(
-    model: ImplicitModel, inputs: Mapping[str, Array], rng: np.random.Generator
-) -> dict[str, Uncertain]:
+def _outputs(model: ImplicitModel, inputs: Mapping[str, Array], noise: Noise) -> dict[str, Uncertain]:
     values = {}
     for i in model.inputs:
         value = np.moveaxis(i.values(inputs[i.name]), 0, -1)
         values[i.name] = Uncertain(value, np.zeros(value.shape, bool))
     for stage in schedule(model):
         if stage.cyclic:
-            values |= _equilibrium(stage.blocks, values, rng)
+            values |= _equilibrium(stage.blocks, values, noise)
         else:
-            values |= {b.name: _state(b, values, rng) for b in stage.blocks}
-    return {o.name: _preactivation(o.affine, values, rng) for o in model.outputs}
+            values |= {b.name: _state(b, values, noise) for b in stage.blocks}
+    return {o.name: _preactivation(o.affine, values, noise) for o in model.outputs}
 
 
 def _equilibrium(
-    blocks: tuple[StateBlock, ...], values: Mapping[str, Uncertain], rng: np.random.Generator
+    blocks: tuple[StateBlock, ...], values: Mapping[str, Uncertain], noise: Noise
 ) -> dict[str, Uncertain]:
     """States of a loop: with the last errors an iteration moves within a few tolerances of where it ends."""
     tolerance = Tolerance()
@@ -96,44 +137,42 @@ def _equilibrium(
 
     def step(x: Array) -> Array:
         known = {**values, **split(x)}
-        states = [_state(b, known, rng) for b in blocks]
+        states = [_state(b, known, noise) for b in blocks]
         joined = [np.where(s.unknown, np.nan, s.value).reshape(-1, samples) for s in states]
         found = np.concatenate(joined).astype(np.float32)
         allowed = tolerance.residual * (1 + np.abs(found).max(axis=0, initial=0))
-        return found + allowed * _draws(found.shape, rng)
+        return found + allowed * noise.draws(found.shape)
 
     states, _ = solve(step, sum(sizes), samples, Tolerance(100 * tolerance.residual, 50))
     return split(states)
 
 
-def _state(block: StateBlock, values: Mapping[str, Uncertain], rng: np.random.Generator) -> Uncertain:
-    z = _preactivation(block.affine, values, rng)
+def _state(block: StateBlock, values: Mapping[str, Uncertain], noise: Noise) -> Uncertain:
+    z = _preactivation(block.affine, values, noise)
     x = block.phi(z.value)
     if block.phi.kind.componentwise:
         unknown = z.unknown
     else:
         unknown = np.broadcast_to(z.unknown.reshape(-1, z.unknown.shape[-1]).any(axis=0), x.shape)
-    return _noisy(x, np.abs(x), unknown, rng)
+    return noise.added(x, np.abs(x).astype(np.float64), unknown)
 
 
-def _preactivation(affine: Affine, values: Mapping[str, Uncertain], rng: np.random.Generator) -> Uncertain:
-    parts = [_term(affine, term, values[term.source], rng) for term in affine.terms]
+def _preactivation(affine: Affine, values: Mapping[str, Uncertain], noise: Noise) -> Uncertain:
+    parts = [_term(affine, term, values[term.source], noise) for term in affine.terms]
     total = np.sum([p[0] for p in parts], axis=0, dtype=np.float32)
     size = np.sum([p[1] for p in parts], axis=0, dtype=np.float64)
     unknown = np.any([p[2] for p in parts], axis=0)
     if affine.bias is not None:
         bias = affine.bias.reshape(-1, *(1,) * (total.ndim - 1 - affine.row_axis))
         total, size = total + bias, size + np.abs(bias)
-    return _noisy(total, size, unknown, rng)
+    return noise.added(total, size, unknown)
 
 
-def _term(
-    affine: Affine, term: Term, source: Uncertain, rng: np.random.Generator
-) -> tuple[Array, Array, Array]:
+def _term(affine: Affine, term: Term, source: Uncertain, noise: Noise) -> tuple[Array, Array, Array]:
     """One term's part of z, the sum of the sizes of its products, and what is unknown."""
     features = source
     for step in term.maps:
-        features = _mapped(step, features, rng)
+        features = _mapped(step, features, noise)
     value, size, unknown = features.value, np.abs(features.value).astype(np.float64), features.unknown
     if term.weight is None:
         return value, size, unknown
@@ -149,7 +188,7 @@ def _term(
     )
 
 
-def _mapped(step: LinearMap, x: Uncertain, rng: np.random.Generator) -> Uncertain:
+def _mapped(step: LinearMap, x: Uncertain, noise: Noise) -> Uncertain:
     if isinstance(step, Lookup):
         value = step.apply(x.value)
         ids = np.broadcast_to(x.unknown[..., None, :], value.shape)
@@ -172,20 +211,8 @@ def _mapped(step: LinearMap, x: Uncertain, rng: np.random.Generator) -> Uncertai
         case _:
             return Uncertain(value, step.apply(x.unknown))
     unknown = x.unknown if reads is Reads else reads.apply(x.unknown.astype(np.float32)) > 0
-    return _noisy(value, sizes, np.asarray(unknown), rng)
+    return noise.added(value, sizes, np.asarray(unknown))
 
 
 class Reads:
     """Marks a map whose every entry comes from the entry at its own place."""
-
-
-def _noisy(value: Array, size: Array, unknown: Array, rng: np.random.Generator) -> Uncertain:
-    """The value with an error in proportion to the size of the terms it is the sum of."""
-    error = (UNITS * size + SMALLEST) * _draws(value.shape, rng)
-    unknown = unknown | (size > OVERFLOW)
-    moved = value.astype(np.float32) + error.astype(np.float32)
-    return Uncertain(np.where(np.isfinite(value), moved, value).astype(np.float32), unknown)
-
-
-def _draws(shape: tuple[int, ...], rng: np.random.Generator) -> Array:
-    return rng.uniform(-1, 1, shape).astype(np.float32)

@@ -3,21 +3,35 @@
 from importlib import import_module
 from pathlib import Path
 from random import Random
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 # Name on the command line -> module whose `make` gives the subject.
 SUBJECTS = {"artifacts": "tools.fuzz.artifacts", "networks": "tools.fuzz.networks"}
 
 
+class Case(NamedTuple):
+    """A spoilt file.
+
+    Attributes:
+        kind: the way it was spoilt.
+        data: its bytes.
+        intact: those of the file it was made from.
+    """
+
+    kind: str
+    data: bytes
+    intact: bytes
+
+
 class Subject(Protocol):
     """Files of one format."""
 
-    def spoilt(self, rng: Random) -> tuple[str, bytes, bytes]:
-        """The kind of a case, its file, and the intact file it was made from."""
+    def spoilt(self, rng: Random) -> Case:
+        """A case from random numbers."""
         ...
 
-    def judged(self, kind: str, file: Path, intact: bytes, rng: Random) -> tuple[str, str]:
-        """The outcome of a file and its detail; anything raised but a MemoryError is a crash."""
+    def judged(self, case: Case, file: Path, rng: Random) -> tuple[str, str]:
+        """The outcome of a case, which lies in a file, and its detail; what is raised is a crash."""
         ...
 
 

@@ -44,19 +44,19 @@ def judge(subject: Subject, name: str, seed: int, case: int, place: Path) -> Non
     say(Verdict(case, MAKING, CRASHED))
     rng = generator(name, seed, case)
     try:
-        kind, data, intact = subject.spoilt(rng)
+        spoilt = subject.spoilt(rng)
     except Exception:
         say(Verdict(case, MAKING, CRASHED, traceback.format_exc()[-DETAIL:]))
         return
-    place.write_bytes(data)
-    say(Verdict(case, kind, CRASHED))
+    place.write_bytes(spoilt.data)
+    say(Verdict(case, spoilt.kind, CRASHED))
     gc.collect()
     # Starts the count of the most resident memory anew.
     Path("/proc/self/clear_refs").write_text("5")
     before, began = status("VmHWM"), time.process_time()
     limited(True)
     try:
-        outcome, detail = subject.judged(kind, place, intact, rng)
+        outcome, detail = subject.judged(spoilt, place, rng)
     except SimCompressError as error:
         outcome, detail = REFUSED, str(error)
     except MemoryError:
@@ -68,7 +68,7 @@ def judge(subject: Subject, name: str, seed: int, case: int, place: Path) -> Non
     took, memory = time.process_time() - began, status("VmHWM") - before
     if memory > MEMORY:
         outcome = OVER_MEMORY
-    say(Verdict(case, kind, outcome, detail[-DETAIL:], memory, took))
+    say(Verdict(case, spoilt.kind, outcome, detail[-DETAIL:], memory, took))
 
 
 def say(verdict: Verdict) -> None:
