@@ -78,7 +78,7 @@ def check_tuning(model: ImplicitModel, convex: Convex | None) -> None:
 
 
 def weights_to_keep(affines: Collection[Affine], target_sparsity: float) -> int:
-    """Weights of the given rows that may stay nonzero, after one bias for every regressed row.
+    """Weights and new biases that the given rows may have beside the biases of the network.
 
     Raises:
         InputError: the biases alone exceed the target; the message gives the highest sparsity to ask.
@@ -102,5 +102,5 @@ def highest_sparsity(affines: Collection[Affine], resolution: int) -> int:
 
 
 def _biases(affines: Collection[Affine]) -> int:
-    """One for every regressed row."""
-    return sum(a.rows for a in affines if a.weighted or a.bias is not None)
+    """Those that the network has, which stay."""
+    return sum(int(np.count_nonzero(a.bias)) for a in affines if a.bias is not None)
