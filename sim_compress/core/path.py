@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from sim_compress.compilation import kernel
 from sim_compress.core.gram import Matrix
 from sim_compress.core.penalties import Penalty
 from sim_compress.core.problems import RowProblems
@@ -115,7 +115,7 @@ def longer_path(
     )
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _trace(first, stop_row, H, G, C, V, alphas, knee, weights, radius, stop, multiplier, packed):
     """Rows first:stop_row, each through all alphas; supports go into packed (alphas, rows, bytes)."""
     none = np.zeros((0, 0))

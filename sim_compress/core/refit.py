@@ -2,10 +2,10 @@
 
 from dataclasses import replace
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from sim_compress.compilation import kernel
 from sim_compress.core.conjugate import RIDGE, conjugate
 from sim_compress.core.gram import Matrix
 from sim_compress.core.problems import RowProblems
@@ -74,7 +74,7 @@ def _unbounded(problems: RowProblems, support: NDArray[np.bool_]) -> Matrix:
     return V
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _least_squares(first, stop_row, H, g, support, V):
     """Normal equations of rows first:stop_row, each on its support, by the Cholesky factor of its part of H.
 
