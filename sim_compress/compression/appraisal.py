@@ -18,7 +18,7 @@ from sim_compress.states import Teacher, dense_product, settle
 from sim_compress.states.batches import Values, batches, converted, in_order
 
 Kind = Literal["sparsity", "not finite", "no equilibrium", "constant output", "output error"]
-# Calibration inputs at most, spread over all of them: 1.4 s of processor time for 512 on a ResNet-20, half for these.
+# Calibration inputs at most, spread over all of them: 512 took 1.4 s of processor time on a ResNet-20.
 SAMPLES = 256
 # An output that varies by less than this part of the network's variance is a constant.
 CONSTANT = 1e-6
@@ -138,9 +138,9 @@ def _finding(name: str, kind: Kind, sums: _Sums, states: Mapping[str, _Sums]) ->
         "constant output": "is the same for all calibration inputs, and the network's is not",
         "output error": f"has an error of {sums.error_of_variance or 0:.2f} of its variance",
     }[kind]
-    where = f"from block {begins!r} on" if begins else "no block before it does so by itself"
-    advice = "give more inputs, as the network sees them, ask for less, or leave the block out (ignore)"
-    return Finding(kind, f"output {name!r} {what}, {where}: {advice}", begins or name)
+    where = f"in block {begins!r}" if begins else "in its own rows"
+    advice = "ask for less, leave the block as it is (ignore), or give more inputs as the network sees them"
+    return Finding(kind, f"output {name!r} {what}; it begins {where}: {advice}", begins or name)
 
 
 def _summed(

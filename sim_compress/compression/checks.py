@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from sim_compress.certificate import order_of_evaluation
+from sim_compress.compression.settings import Settings
 from sim_compress.core import Convex
 from sim_compress.errors import DataError, InputError, UnsupportedError
 from sim_compress.model import Affine, ImplicitModel
@@ -61,6 +62,26 @@ def check_exact(teacher: Teacher, inputs: Mapping[str, Array]) -> None:
                 f"output {name!r} of the state model differs from the network's by {difference:.2g} of its "
                 f"size (rounding stays below {EXACTNESS:g}): please report this network"
             )
+
+
+def check_engine(settings: Settings, convex: Convex | None = None) -> None:
+    """Before any work: whether an engine would have anything to do.
+
+    Raises:
+        InputError: it would not, with the reason.
+    """
+    if settings.matching == "exact":
+        reason = "rows that match exactly are solved in this process"
+    elif convex is not None:
+        reason = "rows with a convex f and C of your own are solved in this process"
+    elif settings.rows_in_order:
+        reason = "blocks are solved one after the other, on regenerated states"
+    else:
+        return
+    raise InputError(
+        f"an engine runs the rows of baseline states, and has nothing to do here: {reason}; leave it out, or "
+        "take baseline states (states='baseline', --states baseline) with relaxed matching"
+    )
 
 
 def check_tuning(model: ImplicitModel, convex: Convex | None) -> None:

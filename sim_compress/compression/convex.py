@@ -54,7 +54,8 @@ def _solved(
     biased = block.given | block.constant
     V, multiplier, gap = np.zeros_like(block.problems.g), np.zeros(len(biased)), np.zeros(len(biased))
     status = [Status.OPTIMAL] * len(biased)
-    for rows in filter(np.any, (biased, ~biased)):
+    # Rows of nothing that varies are zero; cvxpy takes no problem without a datafit.
+    for rows in filter(np.any, (biased, ~biased) if block.allowed.any() else ()):
         own = block.problems.only(rows)
         inside = None if ball is None else Ball(ball.weights[rows], ball.radius[rows])
         found = chosen.solve(own if rows is biased else own.through_origin(), convex, alpha, ball=inside)

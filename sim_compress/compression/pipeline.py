@@ -12,6 +12,7 @@ from sim_compress.artifact import JSON, write
 from sim_compress.certificate import Certificate, Scaling, certify
 from sim_compress.compression.appraisal import Appraisal, Finding, appraised
 from sim_compress.compression.calibration import Calibration
+from sim_compress.compression.checks import check_engine
 from sim_compress.compression.effort import most_epochs, nearest_rounds
 from sim_compress.compression.full_support import without_empty_terms
 from sim_compress.compression.outcomes import Outcomes
@@ -42,8 +43,9 @@ from sim_compress.states import Store, Teacher, Visit, regenerate
 # Said to those who do not look at `Compressed.findings`.
 LOGGER = logging.getLogger("sim_compress.compression")
 STAGES = ("states", "allocation", "rows")
-# Part of the rows' stage after which they are solved, where they are tuned then.
-SOLVED = 0.5
+# Parts of the rows' stage after which they are solved, where they are tuned then, and after which they are
+# tuned: then the model is appraised.
+SOLVED, TUNED = 0.5, 0.95
 
 
 @dataclass(frozen=True)
@@ -103,8 +105,8 @@ def compress(
             several; or a loader of batches, whose labels are left out.
         settings: sparsity, objective, kappa, support, states.
         progress: called with a stage of STAGES and its finished part.
-        engine: runs the row groups of baseline states, unless matched exactly; this process alone if not
-            given. The result is the same to the byte.
+        engine: runs the row groups of baseline states; this process alone if not given. The result is the
+            same to the byte. Refused where it would have nothing to do.
         convex: f and C of every row in place of the objective, in cvxpy; needs a conic solver. Its rows are
             those of baseline states.
         input_shapes: input name -> sizes of all axes, for an ONNX file that leaves them open; the batch, the
@@ -115,6 +117,8 @@ def compress(
         SolverError: the solver has no licence, or no rows match exactly at this sparsity.
         MissingExtraError: the solver's package is not installed.
     """
+    if engine is not None:
+        check_engine(settings, convex)
     ready = prepared(network, inputs, settings, convex, input_shapes)
     return completed(ready, surveyed(ready, settings, progress), settings, progress, engine)
 
@@ -127,7 +131,7 @@ def completed(
     with one_blas_thread():
         decided = plan(teacher, known, settings, ready.chosen, convex, progress)
         epochs = most_epochs(ready, settings)
-        solved = SOLVED if epochs else 1.0
+        solved = SOLVED if epochs else TUNED
 
         def rows_done(part: float) -> None:
             progress("rows", solved * part)
@@ -144,7 +148,7 @@ def completed(
         tuning = Tuning()
         if epochs:
             model, tuning = _tuned(
-                ready, model, decided, epochs, lambda part: progress("rows", solved + (1 - solved) * part)
+                ready, model, decided, epochs, lambda part: progress("rows", solved + (TUNED - solved) * part)
             )
     model, scaling = _without(model, decided)
     # Rows that were left alone or tuned are stored in the same format.
@@ -169,6 +173,7 @@ def completed(
         provenance["findings"] = [f.text for f in findings]
     for finding in findings:
         LOGGER.warning(finding.text)
+    progress("rows", 1.0)
     return Compressed(
         model,
         certify(model, scaling),
@@ -269,7 +274,7 @@ def _from_baseline(
 ) -> ImplicitModel:
     """Every row group on the teacher's own states, side by side (Algorithm 1 as printed)."""
     groups = [g for own in plan.groups.values() for g in own]
-    found = regressed_by(engine, groups, progress) if engine else [regressed(g) for g in groups]
+    found = regressed_by(engine, groups, progress) if engine else _one_by_one(groups, progress)
     solved = iter(spent(plan, groups, found))
     rows = without_empty_terms(
         {
@@ -277,12 +282,20 @@ def _from_baseline(
             for name, affine in plan.survey.affines.items()
         }
     )
-    progress(1.0)
     return ImplicitModel(
         model.inputs,
         tuple(replace(b, affine=rows.get(b.name, b.affine)) for b in model.blocks),
         tuple(replace(o, affine=rows.get(o.name, o.affine)) for o in model.outputs),
     )
+
+
+def _one_by_one(groups: Sequence[Planned], progress: Callable[[float], None]) -> list[Regressed]:
+    """The row groups in this process; threads share the rows of each."""
+    found: list[Regressed] = []
+    for group in groups:
+        found.append(regressed(group))
+        progress(len(found) / len(groups))
+    return found
 
 
 def _tuned(

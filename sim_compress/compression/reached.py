@@ -46,15 +46,15 @@ def _reason(plan: Plan, part: Part, after: Mapping[str, Affine]) -> tuple[str, s
         given = sum(g.count + int(g.block.given.sum()) for g in groups)
         if not all(g.block.allowed.all() for g in groups):
             return (
-                f"in block {name!r} rows, or what they read, do not vary over the calibration inputs, and "
-                "the other blocks have no room for their entries: give other inputs"
+                f"from block {name!r} on rows, or what they read, do not vary over the calibration inputs, "
+                "so that their entries have no use: give inputs that vary more"
             ), name
         if settings.values != "float32" and after[name].nnz < given:
             return (
                 f"weights of block {name!r} are too small for {settings.values} and round to zero: choose "
                 "float32 or bfloat16"
             ), name
-    return "entries of the rows became zero", None
+    return "states that no longer vary behind sparser blocks have no use for their entries", None
 
 
 def _of_pattern(settings: Settings) -> str:
