@@ -30,6 +30,7 @@ from sim_compress.runtime.compiled.gate import (
 from sim_compress.runtime.compiled.halo_code import halo_item
 from sim_compress.runtime.compiled.operations import DenseRows, Halo, TiedSum
 from sim_compress.runtime.compiled.tied_code import tied_sum_item
+from sim_compress.runtime.compiled.vectors import INT64, TABLES, function
 
 VECTOR_CODE = {TiedSum.CODE: tied_sum_item, DenseRows.CODE: dense_rows_item, Halo.CODE: halo_item}
 FIRST_ELEMENT_CODE = max(VECTOR_CODE) + 1
@@ -55,11 +56,11 @@ def _vector_item(
         passed = [*(array.data for array in made[:-1]), row, item]
         end = b.append_basic_block()
         choice = b.switch(b.load(row), end)
-        for code, build in VECTOR_CODE.items():
+        for code, write in VECTOR_CODE.items():
             case = b.append_basic_block()
             choice.add_case(context.get_constant(types.int64, code), case)
             b.position_at_end(case)
-            b.call(build(b.module), passed)
+            b.call(function(b.module, [*TABLES, INT64], write), passed)
             b.branch(end)
         b.position_at_end(end)
         return context.get_dummy_value()
