@@ -1,5 +1,6 @@
 """LLVM code of rows without positions: a vector of rows times one state after the other."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from llvmlite import ir
@@ -7,7 +8,6 @@ from llvmlite import ir
 from sim_compress.runtime.compiled.operations import DenseRows
 from sim_compress.runtime.compiled.vectors import (
     INT64,
-    TABLES,
     UNALIGNED,
     WIDTH,
     ZERO,
@@ -15,7 +15,6 @@ from sim_compress.runtime.compiled.vectors import (
     Tables,
     apply_phi,
     at,
-    function,
     index,
     load,
     multiply_add,
@@ -27,10 +26,9 @@ from sim_compress.runtime.compiled.vectors import (
 CHAINS = 4
 
 
-def dense_rows_item(module: ir.Module) -> Any:
+def dense_rows_item(b: ir.IRBuilder, arguments: Sequence[Any]) -> None:
     """Function of (tables, item): a vector of rows, sample after sample."""
-    made, b = function(module, "sim_compress_dense_rows", [*TABLES, INT64])
-    *arguments, item = made.args
+    *arguments, item = arguments
     tables = Tables(b, arguments, DenseRows)
     block = b.add(tables.field("blocks"), b.mul(item, INT64(3)))
     offsets, values, columns = (tables.integer(b.add(block, INT64(i))) for i in range(3))
@@ -47,8 +45,6 @@ def dense_rows_item(module: ir.Module) -> Any:
     (result,) = apply_phi(b, [total], at(b, tables.floats, tables.field("phi")))
     store(b, result, at(b, tables.arena, target), UNALIGNED)
     samples.leave([])
-    b.ret_void()
-    return made
 
 
 def _dense_columns(b: ir.IRBuilder, chains: int, count: Any, state: list[Any], x: Any) -> list[Any]:
