@@ -1,11 +1,11 @@
 """The command line: which command, with which options."""
 
 import argparse
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
+from sim_compress.cli import streams
 from sim_compress.cli.values import channel_values, input_shape, levels, points, positive, seed, target
 from sim_compress.errors import InputError
 
@@ -37,7 +37,11 @@ Exit codes: 0 done, 1 a check you asked for failed, 2 bad input, 130 Ctrl-C.
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser whose refusals are errors like all others."""
+    """A parser whose refusals are errors like all others, and whose help tells what is wrong with stdout."""
+
+    def print_help(self, file: Any = None) -> None:
+        assert file is None, "help goes to stdout"
+        streams.write(self.format_help())
 
     def error(self, message: str) -> NoReturn:
         raise InputError(f"{message} (see  {self.prog} --help)")
@@ -342,7 +346,7 @@ class _Version(argparse.Action):
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
         from sim_compress.cli.version import package_version
 
-        sys.stdout.write(f"sim-compress {package_version()}\n")
+        streams.write(f"sim-compress {package_version()}\n")
         parser.exit()
 
 
