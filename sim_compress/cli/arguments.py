@@ -21,6 +21,9 @@ AUGMENTS = ("mirror", "none")
 UNSTRUCTURED = "unstructured"
 ENGINES = ("processes", "ray", "serial")
 SOLVERS = ("native", "clarabel", "scs", "osqp", "mosek")
+# Options whose default is a choice that a user may as well write down.
+GIVEN = ("objective", "states", "allocation", "nearest_rounds", "augment", "solver", "seed")
+_NOT_GIVEN = object()
 COMMANDS = """\
 commands:
   sim-compress MODEL --target-sparsity 40   compress a network (options above)
@@ -56,7 +59,16 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     """
     if argv and argv[0] in PARSERS:
         return PARSERS[argv[0]]().parse_args(argv[1:])
-    return _compress().parse_args(argv)
+    return _with_given(_compress(), argv)
+
+
+def _with_given(parser: Parser, argv: Sequence[str]) -> argparse.Namespace:
+    """Options and their defaults; `given` says which of GIVEN stand on the command line, defaults or not."""
+    arguments = parser.parse_args(argv, argparse.Namespace(**dict.fromkeys(GIVEN, _NOT_GIVEN)))
+    arguments.given = frozenset(name for name in GIVEN if getattr(arguments, name) is not _NOT_GIVEN)
+    for name in set(GIVEN) - arguments.given:
+        setattr(arguments, name, parser.get_default(name))
+    return arguments
 
 
 def _parser(command: str, prog: str, description: str, epilog: str | None = None) -> Parser:

@@ -16,6 +16,7 @@ from sim_compress.compression.settings import (
     Settings,
 )
 from sim_compress.compression.trade_off import Found, LevelProgress, Tried, sparsest, sweep
+from sim_compress.compression.unused import Deciding, unused
 
 __all__ = [
     "ALLOCATIONS",
@@ -28,6 +29,7 @@ __all__ = [
     "SUPPORTS",
     "UNSTRUCTURED",
     "Compressed",
+    "Deciding",
     "Found",
     "GramCosts",
     "LevelProgress",
@@ -45,5 +47,6 @@ __all__ = [
     "prepared",
     "sparsest",
     "sweep",
+    "unused",
     "weights_to_keep",
 ]
