@@ -78,10 +78,6 @@ def optimised(model: onnx.ModelProto) -> onnx.ModelProto:
         # Operators without a kernel are replaced by their bodies after constants are folded.
         written = _written(written)
     graph = written.graph
-    if graph.sparse_initializer:
-        raise ModelFileError(
-            "weights stored as sparse tensors are not supported; export them as dense tensors"
-        )
     needed = Extractor(written).extract_model([i.name for i in graph.input], [o.name for o in graph.output])
     # onnxruntime lists every operator set it knows.
     used = {n.domain for n in needed.graph.node} | {""}

@@ -18,6 +18,9 @@ from sim_compress.frontend.registry import STANDARD, Activated, Call, RefusalErr
 from sim_compress.model import Affine, ImplicitModel, Input, LinearMap, Output, Shape, StateBlock
 from sim_compress.model.maps import Array
 
+# A residual stream of 128 transformer layers has 257 terms; every term is one pass over a state.
+MOST_TERMS = 257
+
 
 class StateTensors(NamedTuple):
     """Where the graph holds a block.
@@ -173,8 +176,9 @@ class _Walk:
 
     def _set(self, tensor: str, value: Affine) -> None:
         self.values[tensor], self.shapes[tensor] = value, value.shape
-        # A weight is held once: what is read twice becomes a block that may be.
-        if is_weighted(value) and self.uses[tensor] > 1:
+        # A weight is held once: what is read twice becomes a block that may be. So does what has many terms:
+        # sums of sums would have exponentially many.
+        if (is_weighted(value) and self.uses[tensor] > 1) or len(value.terms) > MOST_TERMS:
             self.materialise(tensor)
 
     def _add_block(self, tensor: str, before: str | None, value: Activated) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from sim_compress.artifact import read, write
+from sim_compress.artifact import read, replace_files, write
 from sim_compress.certificate import certify
 from sim_compress.errors import InputError
 from sim_compress.model import Affine, ImplicitModel, Input, Output, Pad, Reshape, Term
@@ -39,6 +39,27 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(
         put(target, feedforward_model())
     assert target.read_bytes() == before
     assert os.listdir(tmp_path) == ["m.safetensors"]
+
+
+@pytest.mark.parametrize("error", [OSError, KeyboardInterrupt])
+def test_of_several_files_all_are_written_before_the_first_is_put_in_its_place(
+    error: type[BaseException], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    replace_files({first: b"old", second: b"old"})
+    flush, flushed = os.fsync, list[int]()
+
+    def fail_the_second(number: int) -> None:
+        if flushed:
+            raise error("stopped")
+        flushed.append(number)
+        flush(number)
+
+    monkeypatch.setattr(os, "fsync", fail_the_second)
+    with pytest.raises(InputError if error is OSError else KeyboardInterrupt):
+        replace_files({first: b"new", second: b"new"})
+    assert (first.read_bytes(), second.read_bytes()) == (b"old", b"old")
+    assert sorted(os.listdir(tmp_path)) == ["first", "second"]
 
 
 def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
