@@ -6,7 +6,7 @@ from tools.fuzz.__main__ import said
 from tools.fuzz.outcome import AGREED, FAULTS, REFUSED, Verdict
 from tools.fuzz.watch import verdicts
 
-CASES = 300
+CASES = 200
 
 
 @pytest.fixture(scope="module")
