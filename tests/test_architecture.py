@@ -20,13 +20,14 @@ ALLOWED = {
     "errors": set(),
     "activations": {"errors"},
     "model": {"errors", "activations"},
-    "core": {"errors"},
+    "compilation": {"errors"},
+    "core": {"errors", "compilation"},
     "certificate": BASE,
     "frontend": BASE | {"certificate"},
     "artifact": BASE | {"certificate"},
-    "runtime": BASE | {"certificate"},
+    "runtime": BASE | {"certificate", "compilation"},
     "export": BASE | {"certificate"},
-    "states": BASE | {"certificate", "core", "frontend", "artifact", "runtime"},
+    "states": BASE | {"certificate", "compilation", "core", "frontend", "artifact", "runtime"},
 }
 ALLOWED["compression"] = ALLOWED["states"] | {"states"}
 ALLOWED["report"] = ALLOWED["compression"] | {"compression"}

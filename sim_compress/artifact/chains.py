@@ -168,7 +168,9 @@ def _decode_map(field: Field, arrays: Arrays) -> LinearMap:
     name = _name(field, "map").choice(MAPS)
     kind, names = MAPS[name], FIELDS[name]
     entries = field.entries(("map", *names))
-    return kind(**{name: DECODERS[name](entries[name], arrays) for name in names})
+    values = {name: DECODERS[name](entries[name], arrays) for name in names}
+    with refusing(field.place):
+        return kind(**values)
 
 
 def encode_phi(phi: Activation, arrays: dict[str, Floats]) -> dict[str, JSON]:
@@ -185,7 +187,9 @@ def decode_phi(field: Field, arrays: Arrays) -> Activation:
     name = _name(field, "name").choice(KINDS)
     attributes = KINDS[name].attributes
     entries = field.entries(("name", *attributes))
-    return Activation(name, {key: DECODERS[key](entries[key], arrays) for key in attributes})
+    values = {key: DECODERS[key](entries[key], arrays) for key in attributes}
+    with refusing(field.place):
+        return Activation(name, values)
 
 
 def _name(field: Field, key: str) -> Field:

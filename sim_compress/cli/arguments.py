@@ -274,7 +274,11 @@ def _bench() -> Parser:
     parser.add_argument("file", metavar="FILE", type=Path, help="artifact")
     parser.add_argument("--against", type=Path, required=True, metavar="MODEL", help="ONNX network")
     parser.add_argument(
-        "--batch", type=positive, nargs="+", default=[1, 64], metavar="N", help="batch sizes (default: 1 64)"
+        "--batch",
+        type=positive,
+        nargs="+",
+        metavar="N",
+        help="batch sizes (default: 1 64, or the one that the network takes)",
     )
     parser.add_argument(
         "--threads", type=positive, metavar="N", help="threads of both (default: one a processor)"
@@ -324,7 +328,8 @@ def _add_data_options(parser: Parser) -> None:
             f"--{name}",
             type=channel_values,
             metavar="X[,Y,Z]",
-            help=f"{meaning} pixels / 255, one value or one a channel (default: pixels stay 0..255)",
+            help=f"{meaning} pixels / 255, one value or one a channel; a mean above 1 is of pixels as "
+            "they are, and then both are (default: pixels stay 0..255)",
         )
 
 

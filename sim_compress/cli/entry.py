@@ -4,6 +4,7 @@
 failed.
 """
 
+import logging
 import signal
 import sys
 import threading
@@ -20,6 +21,16 @@ BAD_INPUT = 2
 SIGNALLED = 128
 
 
+class _Notes(logging.Handler):
+    """Shows what the library logs, as what it compiles."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        # rich is imported for those alone who have something to say.
+        from sim_compress.cli.console import note
+
+        note(record.getMessage())
+
+
 class _Terminated(KeyboardInterrupt):
     """SIGTERM, unwound like Ctrl-C so that temporary files go."""
 
@@ -28,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line and give its exit code; prints, never raises for a user's mistake."""
     started = time.perf_counter()
     try:
-        with _terminable():
+        with _terminable(), _logged():
             arguments = parse(sys.argv[1:] if argv is None else argv)
             arguments.started = started
             # Commands import onnxruntime and numba; --help must not wait for them.
@@ -50,6 +61,17 @@ def _refuse(text: str, code: int) -> int:
 
     error(text)
     return code
+
+
+@contextmanager
+def _logged() -> Iterator[None]:
+    """Show what is logged meanwhile."""
+    logger, notes = logging.getLogger("sim_compress"), _Notes()
+    logger.addHandler(notes)
+    try:
+        yield
+    finally:
+        logger.removeHandler(notes)
 
 
 @contextmanager

@@ -4,7 +4,7 @@ import argparse
 import json
 from pathlib import Path
 
-from sim_compress.artifact import read, replace_file
+from sim_compress.artifact import read, replace_files
 from sim_compress.cli import words
 from sim_compress.cli.console import OUT, note, plain
 from sim_compress.cli.output import check_target, stem
@@ -19,7 +19,7 @@ def run(arguments: argparse.Namespace) -> int:
     check_target(target, [arguments.file])
     artifact = read(arguments.file)
     data = to_onnx(artifact.model).SerializeToString()
-    replace_file(target, data)
+    replace_files({target: data})
     if arguments.json:
         figures = {
             "file": str(arguments.file),

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from sim_compress.certificate import order_of_evaluation
+from sim_compress.compression.settings import Settings
 from sim_compress.core import Convex
 from sim_compress.errors import DataError, InputError, UnsupportedError
 from sim_compress.model import Affine, ImplicitModel
@@ -86,6 +87,26 @@ def _difference(one: Array, other: Array) -> float:
     return float(np.abs(one - other).max(initial=0.0))
 
 
+def check_engine(settings: Settings, convex: Convex | None = None) -> None:
+    """Before any work: whether an engine would have anything to do.
+
+    Raises:
+        InputError: it would not, with the reason.
+    """
+    if settings.matching == "exact":
+        reason = "rows that match exactly are solved in this process"
+    elif convex is not None:
+        reason = "rows with a convex f and C of your own are solved in this process"
+    elif settings.rows_in_order:
+        reason = "blocks are solved one after the other, on regenerated states"
+    else:
+        return
+    raise InputError(
+        f"an engine runs the rows of baseline states, and has nothing to do here: {reason}; leave it out, or "
+        "take baseline states (states='baseline', --states baseline) with relaxed matching"
+    )
+
+
 def check_tuning(model: ImplicitModel, convex: Convex | None) -> None:
     """Before any work: whether the values of a network's rows can be tuned.
 
@@ -101,7 +122,7 @@ def check_tuning(model: ImplicitModel, convex: Convex | None) -> None:
 
 
 def weights_to_keep(affines: Collection[Affine], target_sparsity: float) -> int:
-    """Weights of the given rows that may stay nonzero, after one bias for every regressed row.
+    """Weights and new biases that the given rows may have beside the biases of the network.
 
     Raises:
         InputError: the biases alone exceed the target; the message gives the highest sparsity to ask.
@@ -125,5 +146,5 @@ def highest_sparsity(affines: Collection[Affine], resolution: int) -> int:
 
 
 def _biases(affines: Collection[Affine]) -> int:
-    """One for every regressed row."""
-    return sum(a.rows for a in affines if a.weighted or a.bias is not None)
+    """Those that the network has, which stay."""
+    return sum(int(np.count_nonzero(a.bias)) for a in affines if a.bias is not None)

@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from sim_compress.compilation import kernel
 from sim_compress.core.gram import Matrix
 from sim_compress.core.penalties import Penalty
 from sim_compress.core.problems import RowProblems
@@ -29,6 +29,7 @@ class Path:
         packed: supports as bits along the features, (steps, rows, bytes).
         counts: entries of each support, (steps,).
         features: columns of a support.
+        size: entries that can be other than zero.
         rows: v at the last alpha, (rows, features): where a longer path goes on.
         multiplier: of each row's ball at the last alpha, (rows,).
     """
@@ -37,6 +38,7 @@ class Path:
     packed: NDArray[np.uint8]
     counts: NDArray[np.int64]
     features: int
+    size: int
     rows: Matrix
     multiplier: Matrix
 
@@ -54,15 +56,16 @@ def path(
     tolerance: float = 1e-3,
 ) -> Path:
     """Supports of a block along descending alphas, from rows of zeros; arguments as for `longer_path`."""
-    return longer_path(empty_path(problems), problems, penalty, alphas, ball, tolerance)
+    return longer_path(empty_path(problems, ball), problems, penalty, alphas, ball, tolerance)
 
 
-def empty_path(problems: RowProblems) -> Path:
+def empty_path(problems: RowProblems, ball: Ball | None = None) -> Path:
     """A path without alphas; it starts at rows of zeros."""
     rows, features = problems.g.shape
+    size = int(np.count_nonzero(problems.free if ball is None else problems.free & ball.allowed))
     packed = np.zeros((0, rows, -(-features // 8)), np.uint8)
     start = np.zeros((rows, features))
-    return Path(np.zeros(0), packed, np.zeros(0, np.int64), features, start, np.zeros(rows))
+    return Path(np.zeros(0), packed, np.zeros(0, np.int64), features, size, start, np.zeros(rows))
 
 
 def longer_path(
@@ -106,12 +109,13 @@ def longer_path(
         np.concatenate([known.packed, packed]),
         np.concatenate([known.counts, counts]),
         known.features,
+        known.size,
         V,
         multiplier,
     )
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _trace(first, stop_row, H, G, C, V, alphas, knee, weights, radius, stop, multiplier, packed):
     """Rows first:stop_row, each through all alphas; supports go into packed (alphas, rows, bytes)."""
     none = np.zeros((0, 0))

@@ -5,14 +5,19 @@
 The bias is not penalised, so it is eliminated exactly: features and targets are centred. Features are
 divided by their damped deviation d_j and targets by theirs, t_i: v = w d / t. The result does not change when
 a state or a row is rescaled, and one alpha means the same relative error everywhere.
+
+A row without a bias misses the mean of its target too, by r = mu - m'v in these coordinates, with m and mu
+the scaled means. That adds r^2 / 2 to its datafit: one more data point, m, of weight one.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sim_compress.core.gram import Gram, Matrix
 
+Mask = NDArray[np.bool_]
 # A feature whose variance is below this part of its second moment is constant to float32 rounding.
 CONSTANT = 1e-6
 
@@ -47,10 +52,56 @@ class RowProblems:
     def features(self) -> int:
         return self.g.shape[1]
 
-    def to_network(self, V: Matrix) -> tuple[Matrix, Matrix]:
-        """Weights w (rows, features) and bias (rows,) in the network's own units."""
+    @property
+    def free(self) -> Mask:
+        """Where a weight can be other than zero, (rows, features): row and feature vary."""
+        return np.outer(self.row_scale > 0, self.feature_scale > 0)
+
+    @property
+    def means(self) -> tuple[Matrix, Matrix]:
+        """m, (features,), and mu, (rows,): the means in these coordinates, zero where nothing varies."""
+        return self.feature_mean * _inverse(self.feature_scale), self.row_mean * _inverse(self.row_scale)
+
+    def to_network(self, V: Matrix, biased: Mask | None = None) -> tuple[Matrix, Matrix]:
+        """Weights w (rows, features) and bias (rows,) in the network's own units.
+
+        Args:
+            V: rows in these coordinates.
+            biased: (rows,) which rows have a bias, the others' is zero; all if not given.
+        """
         W = V * self.row_scale[:, None] * _inverse(self.feature_scale)
-        return W, self.row_mean - W @ self.feature_mean
+        bias = self.row_mean - W @ self.feature_mean
+        return W, bias if biased is None else np.where(biased, bias, 0.0)
+
+    def only(self, rows: Mask) -> "RowProblems":
+        """The problems of some rows alone."""
+        own = {name: getattr(self, name)[rows] for name in ("g", "c", "prior", "row_scale", "row_mean")}
+        return replace(self, **own)
+
+    def through_origin(self) -> "RowProblems":
+        """The problems of the same rows without a bias; the diagonal of H is above one then."""
+        m, mu = self.means
+        return replace(
+            self,
+            H=self.H + np.outer(m, m),
+            g=self.g + np.outer(mu, m),
+            c=self.c + mu**2,
+            feature_mean=np.zeros_like(self.feature_mean),
+            row_mean=np.zeros_like(self.row_mean),
+        )
+
+    def with_constant(self) -> "RowProblems":
+        """The problems of the same rows with a constant 1 as the last feature, whose weight is the bias."""
+        m, _ = self.means
+        origin = self.through_origin()
+        return replace(
+            origin,
+            H=np.block([[origin.H, m[:, None]], [m[None, :], np.ones((1, 1))]]),
+            g=np.column_stack([origin.g, self.means[1]]),
+            prior=np.column_stack([origin.prior, np.zeros(self.rows)]),
+            feature_scale=np.append(self.feature_scale, 1.0),
+            feature_mean=np.append(origin.feature_mean, 0.0),
+        )
 
     def datafit(self, V: Matrix) -> Matrix:
         """1/2 (v'Hv - 2 g'v + c) of each row, (rows,)."""

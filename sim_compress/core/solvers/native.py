@@ -4,10 +4,10 @@ Rows share H and, where it is well conditioned, its inverse; a row's result does
 that solves it nor on the rows beside it.
 """
 
-import numba
 import numpy as np
 from scipy import linalg
 
+from sim_compress.compilation import kernel
 from sim_compress.core.engines.threads import one_blas_thread
 from sim_compress.core.gram import Matrix
 from sim_compress.core.penalties import Penalty
@@ -91,7 +91,7 @@ def shared_inverse(H: Matrix) -> Matrix:
     return np.tril(inverse) + np.tril(inverse, -1).T
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _rows(first, stop_row, H, inverse, G, C, V, penalty, weights, radius, stop, multiplier):
     """Rows first:stop_row, each by itself."""
     for r in range(first, stop_row):
@@ -109,7 +109,7 @@ def _rows(first, stop_row, H, inverse, G, C, V, penalty, weights, radius, stop, 
             multiplier[r], _ = minimise_within(shared, G[r], C[r], V[r], cost, radius[r], own)
 
 
-@numba.njit(cache=True)
+@kernel
 def _start(shared, g, c, v, cost, radius, stop):
     """From the least-squares row where its objective is below that of zero, else down a path of alphas."""
     if len(shared.inverse) > 0:

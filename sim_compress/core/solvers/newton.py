@@ -6,9 +6,9 @@ smaller is taken: of H + D on the active set, or, from the inverse of H that all
 of the coordinates that are zero or beyond the knee.
 """
 
-import numba
 import numpy as np
 
+from sim_compress.compilation import kernel
 from sim_compress.core.solvers.cholesky import solve_on, submatrix
 from sim_compress.core.solvers.cost import price, value
 from sim_compress.core.solvers.descent import add_product
@@ -20,7 +20,7 @@ RIDGE = 1e-10
 HALVINGS = 8
 
 
-@numba.njit(cache=True)
+@kernel
 def step(shared, q, v, cost) -> bool:
     """One step on the active coordinates; updates v and q = Hv - g, and never raises the objective.
 
@@ -41,7 +41,7 @@ def step(shared, q, v, cost) -> bool:
     return _search(shared, q, v, cost, move, product)
 
 
-@numba.njit(cache=True)
+@kernel
 def _gradient(q, v, cost, j):
     """Derivative of the objective in an active coordinate."""
     size = abs(v[j])
@@ -49,7 +49,7 @@ def _gradient(q, v, cost, j):
     return q[j] + slope if v[j] > 0.0 else q[j] - slope
 
 
-@numba.njit(cache=True)
+@kernel
 def _kinked(v, move, knee) -> bool:
     """Whether the move takes a coordinate over zero or over the knee."""
     for j in range(len(v)):
@@ -59,7 +59,7 @@ def _kinked(v, move, knee) -> bool:
     return False
 
 
-@numba.njit(cache=True)
+@kernel
 def _search(shared, q, v, cost, move, whole) -> bool:
     """Take the best found part of a move, with coordinates held where they meet zero.
 
@@ -103,7 +103,7 @@ def _search(shared, q, v, cost, move, whole) -> bool:
     return bool(best_part < 1.0 and np.any((v == 0.0) & (best_move != 0.0)))
 
 
-@numba.njit(cache=True)
+@kernel
 def solve_active(shared, v, cost, b):
     """(H + D)^-1 b on the active coordinates, zero elsewhere; b is zero there.
 

@@ -2,9 +2,9 @@
 
 from typing import NamedTuple
 
-import numba
 import numpy as np
 
+from sim_compress.compilation import kernel
 from sim_compress.core.solution import FORBIDDEN
 from sim_compress.core.solvers.cost import Cost, duality_gap, residual, value
 from sim_compress.core.solvers.descent import add_product, assign, sweep
@@ -28,7 +28,7 @@ class Stop(NamedTuple):
     sweeps: int
 
 
-@numba.njit(cache=True)
+@kernel
 def minimise(shared, g, c, v, cost, stop):
     """Minimise datafit + cost from v, in place.
 
@@ -66,7 +66,7 @@ def minimise(shared, g, c, v, cost, stop):
     return q, gap
 
 
-@numba.njit(cache=True)
+@kernel
 def _newton_pays(ratio, wanted, active, features) -> bool:
     """Whether the rounds still needed at the present rate cost more than two Newton steps."""
     if ratio >= 1.0:
@@ -76,7 +76,7 @@ def _newton_pays(ratio, wanted, active, features) -> bool:
     return rounds * (1.0 + PASSES) * 2.0 * active * features > 2.0 * order**3 / 3.0 + 8.0 * active * features
 
 
-@numba.njit(cache=True)
+@kernel
 def minimise_within(shared, g, c, v, cost, radius, stop):
     """Minimise datafit + penalty inside the ball from v, in place.
 
@@ -126,7 +126,7 @@ def minimise_within(shared, g, c, v, cost, radius, stop):
     return tau, gap
 
 
-@numba.njit(cache=True)
+@kernel
 def _no_weight(H, c, weights) -> float:
     """A multiplier at which every weighted coordinate is zero: a gradient is below sqrt(c H_jj)."""
     largest = 0.0
@@ -136,14 +136,14 @@ def _no_weight(H, c, weights) -> float:
     return largest
 
 
-@numba.njit(cache=True)
+@kernel
 def _norm_slope(shared, v, cost) -> float:
     """How fast the ball's norm falls as its multiplier grows, with the signs of v fixed."""
     pull = cost.weights * np.sign(v)
     return np.dot(pull, solve_active(shared, v, cost, pull))
 
 
-@numba.njit(cache=True)
+@kernel
 def _inside(outer, inner, weights, radius):
     """The point nearest to `outer` on the way from `inner`, which is inside, that is in the ball too.
 
@@ -157,7 +157,7 @@ def _inside(outer, inner, weights, radius):
     return mixed * min(1.0, radius / np.sum(weights * np.abs(mixed)))
 
 
-@numba.njit(cache=True)
+@kernel
 def _gap_inside(H, g, c, v, cost, radius, stop):
     """The gap of a row in the ball, and the gap wanted."""
     q = -g

@@ -86,7 +86,8 @@ class Arena:
     def _refer(self, step: Reference, call: Call) -> None:
         values = [self._given(s, call) if isinstance(s, Outside) else self._read(s) for s in step.sources]
         places, element = step.target.destinations
-        found = step.function(*values).reshape(-1, self._samples)[element]
+        with np.errstate(all="ignore"):
+            found = step.function(*values).reshape(-1, self._samples)[element]
         self._floats[places[:, None] + step.target.step * np.arange(self._samples)] = found
 
     def _given(self, source: Outside, call: Call) -> Array:

@@ -5,18 +5,19 @@ from typing import Any
 
 import llvmlite.binding as llvm
 from llvmlite import ir
-from numba import njit, types
+from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
+
+from sim_compress.compilation import part
 
 ORDER = "seq_cst"
 # Rounds of waiting before the processor is offered to others: some ten microseconds.
 PATIENCE = 500
 X86 = llvm.get_process_triple().startswith(("x86_64", "i686"))
 POSIX = sys.platform != "win32"
-# To a type checker these decorators give plain functions with one argument too many.
+# To a type checker this decorator gives plain functions with one argument too many.
 _code: Any = intrinsic
-_inner: Any = njit(nogil=True)
 _yield_processor: Any = types.ExternalFunction("sched_yield", types.int32())
 
 
@@ -82,7 +83,7 @@ def _pause(_: Any) -> Any:
     return types.void(), generate
 
 
-@_inner
+@part
 def wait(rounds: int) -> None:
     """Wait a moment; after many rounds let another thread have the processor."""
     _pause()

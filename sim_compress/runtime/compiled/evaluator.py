@@ -10,6 +10,7 @@ from functools import lru_cache
 
 import numpy as np
 
+from sim_compress.compilation import prepare
 from sim_compress.model import ImplicitModel
 from sim_compress.model.maps import Array
 from sim_compress.runtime.compiled import machine
@@ -17,7 +18,6 @@ from sim_compress.runtime.compiled.arena import Arena, Call
 from sim_compress.runtime.compiled.forms import forms
 from sim_compress.runtime.compiled.lowering import Lowering
 from sim_compress.runtime.compiled.pacing import Pacing
-from sim_compress.runtime.compiled.preparation import prepare
 from sim_compress.runtime.compiled.steps import Program
 from sim_compress.runtime.compiled.team import Team, keep_to, other_processors
 from sim_compress.runtime.compiled.vectors import TILE, WIDTH

@@ -8,9 +8,9 @@ done, and looks at what others have begun only when they seem to be held up.
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from sim_compress.compilation import part
 from sim_compress.runtime.compiled.atomics import atomic_add, atomic_get, atomic_set, atomic_swap, wait
 from sim_compress.runtime.compiled.operations import Halo, TiedSum
 
@@ -27,8 +27,6 @@ OPEN, HELPER = 1, 2
 ATTENDANCE = 10000
 # Rounds after which a thread is held up: some microseconds.
 HELD_UP = 300
-# A type checker would take the compiled functions for plain ones.
-_inner: Any = njit(nogil=True, error_model="numpy")
 
 
 def new_gate(ops: NDArray[np.int64], threads: int) -> NDArray[np.int64]:
@@ -56,31 +54,31 @@ def _left_to_readers(ops: NDArray[np.int64], threads: int) -> NDArray[np.bool_]:
     return left
 
 
-@_inner
+@part(error_model="numpy")
 def _done(gate: Any, thread: int) -> int:
     """Where the number of items is that a thread has done."""
     return FIRST_THREAD + thread * gate[STRIDE]
 
 
-@_inner
+@part(error_model="numpy")
 def _next(gate: Any, thread: int) -> int:
     """Where the next item of a thread's share of the first operation is."""
     return _done(gate, thread) + LINE
 
 
-@_inner
+@part(error_model="numpy")
 def _ends(gate: Any, thread: int) -> int:
     """Where the end of a thread's share of the first operation is."""
     return _next(gate, thread) + (gate[STRIDE] - LINE) // 2
 
 
-@_inner
+@part(error_model="numpy")
 def left_to_readers(gate: Any, i: int) -> bool:
     """Whether operation i is done by each thread for itself, before its share of what follows."""
     return gate[gate[READERS] + i] != 0
 
 
-@_inner
+@part(error_model="numpy")
 def claim(gate: Any, owner: int, i: int) -> int:
     """An item of an owner's share of operation i that nobody has; -1 when there is none.
 
@@ -94,7 +92,7 @@ def claim(gate: Any, owner: int, i: int) -> int:
     return -1
 
 
-@_inner
+@part(error_model="numpy")
 def owner_of(gate: Any, i: int, item: int) -> int:
     """Whose share of operation i an item is in."""
     owner = 0
@@ -103,19 +101,19 @@ def owner_of(gate: Any, i: int, item: int) -> int:
     return owner
 
 
-@_inner
+@part(error_model="numpy")
 def done_before(gate: Any, thread: int) -> int:
     """Items that a thread has done since the gate was opened: a helper may go out and come in again."""
     return gate[_done(gate, thread)]
 
 
-@_inner
+@part(error_model="numpy")
 def publish(gate: Any, thread: int, done: int) -> None:
     """Say how many items a thread has done since the gate was opened."""
     atomic_set(gate, _done(gate, thread), done)
 
 
-@_inner
+@part(error_model="numpy")
 def wait_or_claim(gate: Any, thread: int, i: int, due: int) -> int:
     """Wait until all threads together have done what is due; gives -1 then.
 
@@ -137,7 +135,7 @@ def wait_or_claim(gate: Any, thread: int, i: int, due: int) -> int:
         rounds += 1
 
 
-@_inner
+@part(error_model="numpy")
 def open_gate(gate: Any, first: int, last: int) -> None:
     """Let helpers in, to operations that nobody has begun."""
     threads = gate[THREADS]
@@ -149,7 +147,7 @@ def open_gate(gate: Any, first: int, last: int) -> None:
     atomic_add(gate, STATE, OPEN)
 
 
-@_inner
+@part(error_model="numpy")
 def close_gate(gate: Any) -> None:
     """Let nobody else in, and wait until the last helper is out."""
     atomic_add(gate, STATE, -OPEN)
@@ -159,7 +157,7 @@ def close_gate(gate: Any) -> None:
         rounds += 1
 
 
-@_inner
+@part(error_model="numpy")
 def enter(gate: Any) -> bool:
     """Go in as a helper; False when the gate stayed closed for a while."""
     for _ in range(ATTENDANCE):
@@ -170,7 +168,7 @@ def enter(gate: Any) -> bool:
     return False
 
 
-@_inner
+@part(error_model="numpy")
 def leave(gate: Any) -> None:
     """Go out again."""
     atomic_add(gate, STATE, -HELPER)
