@@ -87,7 +87,7 @@ class Gram:
         part = other.points / points
         weight = self.points * part
         for own, others in ((self.scatter, other.scatter), (self.cross, other.cross)):
-            own += others
+            np.add(own, others, out=own)
         if weight:
             add_outer(self.scatter, weight * s, s)
             add_outer(self.cross, weight * z, s)
