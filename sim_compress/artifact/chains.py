@@ -116,7 +116,8 @@ def _narrowed(values: Floats) -> Floats:
 
 def _encoded(value: Any, arrays: dict[str, Floats]) -> JSON:
     """One field's value; a matrix or an array with axes is put among the arrays."""
-    name = f"maps.{sum(known.startswith('maps.') for known in arrays)}"
+    # A certificate's arrays come after those of all maps.
+    name = f"maps.{len(arrays)}"
     if isinstance(value, sparse.csr_array):
         rows, columns = weight_shape(value)
         coded = encode_matrix(value, Size(rows, columns, 1))

@@ -1,11 +1,11 @@
 """The command line: which command, with which options."""
 
 import argparse
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
+from sim_compress.cli import streams
 from sim_compress.cli.values import channel_values, input_shape, levels, points, positive, seed, target
 from sim_compress.errors import InputError
 
@@ -21,6 +21,9 @@ AUGMENTS = ("mirror", "none")
 UNSTRUCTURED = "unstructured"
 ENGINES = ("processes", "ray", "serial")
 SOLVERS = ("native", "clarabel", "scs", "osqp", "mosek")
+# Options whose default is a choice that a user may as well write down.
+GIVEN = ("objective", "states", "allocation", "nearest_rounds", "augment", "solver", "seed")
+_NOT_GIVEN = object()
 COMMANDS = """\
 commands:
   sim-compress MODEL --target-sparsity 40   compress a network (options above)
@@ -37,7 +40,11 @@ Exit codes: 0 done, 1 a check you asked for failed, 2 bad input, 130 Ctrl-C.
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser whose refusals are errors like all others."""
+    """A parser whose refusals are errors like all others, and whose help tells what is wrong with stdout."""
+
+    def print_help(self, file: Any = None) -> None:
+        assert file is None, "help goes to stdout"
+        streams.write(self.format_help())
 
     def error(self, message: str) -> NoReturn:
         raise InputError(f"{message} (see  {self.prog} --help)")
@@ -52,7 +59,16 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     """
     if argv and argv[0] in PARSERS:
         return PARSERS[argv[0]]().parse_args(argv[1:])
-    return _compress().parse_args(argv)
+    return _with_given(_compress(), argv)
+
+
+def _with_given(parser: Parser, argv: Sequence[str]) -> argparse.Namespace:
+    """Options and their defaults; `given` says which of GIVEN stand on the command line, defaults or not."""
+    arguments = parser.parse_args(argv, argparse.Namespace(**dict.fromkeys(GIVEN, _NOT_GIVEN)))
+    arguments.given = frozenset(name for name in GIVEN if getattr(arguments, name) is not _NOT_GIVEN)
+    for name in set(GIVEN) - arguments.given:
+        setattr(arguments, name, parser.get_default(name))
+    return arguments
 
 
 def _parser(command: str, prog: str, description: str, epilog: str | None = None) -> Parser:
@@ -342,7 +358,7 @@ class _Version(argparse.Action):
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
         from sim_compress.cli.version import package_version
 
-        sys.stdout.write(f"sim-compress {package_version()}\n")
+        streams.write(f"sim-compress {package_version()}\n")
         parser.exit()
 
 

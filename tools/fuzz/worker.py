@@ -36,6 +36,9 @@ def work(name: str, files: tuple[Path, ...], seed: int, start: int, end: int) ->
     subject = opened(name, files)
     with tempfile.TemporaryDirectory() as folder:
         for case in range(start, end):
+            if case == start + 1:
+                # What the libraries hold by now they keep: no need to look through it after every case.
+                gc.freeze()
             judge(subject, name, seed, case, Path(folder) / "spoilt")
 
 
