@@ -116,7 +116,8 @@ def _narrowed(values: Floats) -> Floats:
 
 def _encoded(value: Any, arrays: dict[str, Floats]) -> JSON:
     """One field's value; a matrix or an array with axes is put among the arrays."""
-    name = f"maps.{sum(known.startswith('maps.') for known in arrays)}"
+    # A certificate's arrays come after those of all maps.
+    name = f"maps.{len(arrays)}"
     if isinstance(value, sparse.csr_array):
         rows, columns = weight_shape(value)
         coded = encode_matrix(value, Size(rows, columns, 1))
@@ -168,7 +169,9 @@ def _decode_map(field: Field, arrays: Arrays) -> LinearMap:
     name = _name(field, "map").choice(MAPS)
     kind, names = MAPS[name], FIELDS[name]
     entries = field.entries(("map", *names))
-    return kind(**{name: DECODERS[name](entries[name], arrays) for name in names})
+    values = {name: DECODERS[name](entries[name], arrays) for name in names}
+    with refusing(field.place):
+        return kind(**values)
 
 
 def encode_phi(phi: Activation, arrays: dict[str, Floats]) -> dict[str, JSON]:
@@ -185,7 +188,9 @@ def decode_phi(field: Field, arrays: Arrays) -> Activation:
     name = _name(field, "name").choice(KINDS)
     attributes = KINDS[name].attributes
     entries = field.entries(("name", *attributes))
-    return Activation(name, {key: DECODERS[key](entries[key], arrays) for key in attributes})
+    values = {key: DECODERS[key](entries[key], arrays) for key in attributes}
+    with refusing(field.place):
+        return Activation(name, values)
 
 
 def _name(field: Field, key: str) -> Field:

@@ -66,7 +66,7 @@ def decode_matrix(arrays: Arrays, name: str, field: Field, rows: int) -> tuple[s
     groups = entries["groups"].integer(1, rows) if "groups" in entries else 1
     if rows % groups or columns % groups:
         raise entries["groups"].wrong(f"a divisor of {rows} rows and {columns} columns")
-    arrays.allowance.claim(rows)
+    arrays.allowance.rows(rows)
     size = Size(rows, columns, groups)
     positions, values = _stored(arrays, name, _claims(entries, size.entries))
     if positions is None:

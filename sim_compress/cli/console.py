@@ -1,5 +1,6 @@
 """Where output goes: results on stdout, progress and messages on stderr."""
 
+from collections.abc import Iterable
 from typing import Any, NoReturn
 
 from rich.console import Console
@@ -40,6 +41,15 @@ def error(text: str) -> None:
 def warning(text: str) -> None:
     """What makes the result less than it seems."""
     _message("warning: ", "yellow", text)
+
+
+def last_lines(texts: Iterable[str], *, json: bool) -> None:
+    """What must be known before a result is used: behind it, or on stderr where stdout is for a machine."""
+    for text in texts:
+        if json:
+            warning(text)
+        else:
+            OUT.print(Text.assemble(("warning: ", "yellow"), text), soft_wrap=True)
 
 
 def note(text: str) -> None:

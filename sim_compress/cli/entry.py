@@ -4,6 +4,7 @@
 as for other Unix tools. 1 is kept for a check that the user asked for and that failed.
 """
 
+import logging
 import signal
 import sys
 import threading
@@ -24,6 +25,16 @@ SIGPIPE = 13
 ENDINGS = ("SIGTERM", "SIGHUP")
 
 
+class _Notes(logging.Handler):
+    """Shows what the library logs, as what it compiles."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        # rich is imported for those alone who have something to say.
+        from sim_compress.cli.console import note
+
+        note(record.getMessage())
+
+
 class _Terminated(KeyboardInterrupt):
     """SIGTERM, or the end of the terminal, unwound like Ctrl-C so that temporary files go."""
 
@@ -37,7 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     started = time.perf_counter()
     streams.replace_unknown()
     try:
-        with _terminable():
+        with _terminable(), _logged():
             code = _run(sys.argv[1:] if argv is None else argv, started)
             streams.flush()
             return code
@@ -75,6 +86,17 @@ def _refuse(text: str, code: int) -> int:
         # Where stderr cannot be written, the exit code still tells.
         streams.abandon(sys.stderr)
     return code
+
+
+@contextmanager
+def _logged() -> Iterator[None]:
+    """Show what is logged meanwhile."""
+    logger, notes = logging.getLogger("sim_compress"), _Notes()
+    logger.addHandler(notes)
+    try:
+        yield
+    finally:
+        logger.removeHandler(notes)
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from dataclasses import asdict
 
 import sim_compress
 from sim_compress.artifact import Artifact, read
-from sim_compress.cli.console import OUT, note, plain, warning
+from sim_compress.cli.console import OUT, last_lines, note, plain, warning
 from sim_compress.cli.data import check_scaling, read_data, read_labels, scaling_asked
 from sim_compress.cli.stages import Stages
 from sim_compress.cli.tables import evaluation_words, facts, figures_table, score_rows
@@ -25,6 +25,7 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         OUT.print(figures_table(str(arguments.file), score_rows(evaluation)))
         OUT.print(facts({"measured on": evaluation_words(evaluation)}))
+    last_lines(evaluation.remarks, json=arguments.json)
     return 0
 
 

@@ -2,13 +2,15 @@
 
 import argparse
 import hashlib
+import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from sim_compress.artifact import readable, replace_files, sizes
-from sim_compress.cli.console import OUT, plain, warning
+from sim_compress.cli.console import OUT, last_lines, plain, warning
 from sim_compress.cli.job import Job
 from sim_compress.cli.stages import Stages
 from sim_compress.cli.tables import report_view
@@ -18,6 +20,7 @@ from sim_compress.report import (
     ArtifactFigures,
     CertificateFigures,
     Evaluation,
+    FindingFigures,
     NetworkFigures,
     Report,
     RowFigures,
@@ -31,6 +34,8 @@ from sim_compress.report import (
     to_json,
 )
 from sim_compress.runtime import Session
+
+LOGGER = logging.getLogger("sim_compress.compression")
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,6 +56,17 @@ def network_figures(job: Job) -> NetworkFigures:
     whole = path.stat().st_size == teacher.size
     gzipped = gzip_size(path) if whole else None
     return NetworkFigures(path.name, teacher.sha256, teacher.size, gzipped, teacher.model.parameters)
+
+
+@contextmanager
+def unlogged() -> Iterator[None]:
+    """Findings are not logged while a command runs: it shows them at its end."""
+    level = LOGGER.level
+    LOGGER.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        LOGGER.setLevel(level)
 
 
 def evaluated(job: Job, compressed: Compressed, progress: Callable[[float], None]) -> Evaluation:
@@ -117,6 +133,8 @@ def report_of(
         target_sparsity=settings.target_sparsity,
         sparsity=compressed.sparsity,
         total_sparsity=compressed.total_sparsity,
+        output_errors=compressed.errors,
+        findings=finding_figures(compressed),
         calibration=job.calibration.figures,
         evaluation=evaluation,
         certificate=CertificateFigures(compressed.certificate.kind, compressed.certificate.bound),
@@ -138,6 +156,11 @@ def report_of(
     )
 
 
+def finding_figures(compressed: Compressed) -> tuple[FindingFigures, ...]:
+    """What is wrong with the model on the calibration data."""
+    return tuple(FindingFigures(f.kind, f.text, f.block) for f in compressed.findings)
+
+
 def new_notes(job: Job, compressed: Compressed) -> list[str]:
     """Choices made for the user that were not known when the job was loaded."""
     return [text for text in compressed.notes if text not in job.notes]
@@ -155,6 +178,7 @@ def show(arguments: argparse.Namespace, report: Report, output: Path) -> None:
     else:
         OUT.print(report_view(report))
         OUT.print(f"written: {output} and {report_path(output)}", soft_wrap=True)
+    last_lines((*(f.text for f in report.findings), *report.evaluation.remarks), json=arguments.json)
 
 
 def _artifact(path: Path, data: bytes, compressed: Compressed) -> ArtifactFigures:

@@ -13,17 +13,19 @@ from rich.table import Table
 
 from sim_compress.artifact import encode, replace_files
 from sim_compress.cli import words
-from sim_compress.cli.console import OUT, note, plain, warning
+from sim_compress.cli.console import OUT, last_lines, note, plain, warning
 from sim_compress.cli.job import Job, chosen_engine, loaded
 from sim_compress.cli.levels import LevelStages, level_name, level_number
 from sim_compress.cli.outcome import (
     Run,
     encoded,
     evaluated,
+    finding_figures,
     network_figures,
     new_notes,
     row_figures,
     traced,
+    unlogged,
     written,
 )
 from sim_compress.cli.output import SUFFIX, base
@@ -73,11 +75,20 @@ def run(arguments: argparse.Namespace, settings: Settings, levels: Sequence[floa
     report = _swept(arguments, settings, levels, output)
     if arguments.json:
         plain(to_json(report))
+        last_lines(_findings(report), json=True)
         return
     OUT.print(_table(report))
     OUT.print(facts(sweep_facts(report)))
     paths = [str(path) for path in files(output, ()) if path.suffix != PLOT or not _undrawn()]
     OUT.print(f"written: {words.listed(paths)}", soft_wrap=True)
+    last_lines(_findings(report), json=False)
+
+
+def _findings(report: SweepReport) -> list[str]:
+    """What every level found, by ascending sparsity, then what labels are worth."""
+    found = [f"{level_name(s.target_sparsity)}: {f.text}" for s in report.levels for f in s.findings]
+    remarks = dict.fromkeys(text for s in report.levels for score in s.scores for text in score.remarks)
+    return [*found, *remarks]
 
 
 def _swept(
@@ -93,7 +104,7 @@ def _swept(
         this, shown = Run(arguments, job, network_figures(job), stages), LevelStages(stages)
         stages.begin(STAGES[0])
         found, told = list[SweepLevel](), dict[str, None]()
-        with _telling_what_is_done(found, left, output), chosen_engine(arguments) as engine:
+        with _telling_what_is_done(found, left, output), chosen_engine(arguments) as engine, unlogged():
             for compressed in sweep(job.teacher, job.inputs, settings, levels, shown.update, engine):
                 level = compressed.settings.target_sparsity
                 told |= _told(job, compressed, level, told)
@@ -157,6 +168,8 @@ def _level(compressed: Compressed, evaluation: Evaluation, size: int) -> SweepLe
         bytes=size,
         scores=evaluation.scores,
         rows=row_figures(compressed),
+        output_errors=compressed.errors,
+        findings=finding_figures(compressed),
     )
 
 

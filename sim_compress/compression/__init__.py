@@ -1,6 +1,7 @@
 """Compression of a teacher: settings, checks and the pipeline that sees every stage."""
 
-from sim_compress.compression.checks import check_calibration, check_exact, weights_to_keep
+from sim_compress.compression.appraisal import Finding
+from sim_compress.compression.checks import check_calibration, check_engine, check_exact, weights_to_keep
 from sim_compress.compression.costs import GramCosts, gram_costs
 from sim_compress.compression.patterns import CHANNELS, UNSTRUCTURED, pattern_of
 from sim_compress.compression.pipeline import STAGES, Compressed, Progress, compress
@@ -30,6 +31,7 @@ __all__ = [
     "UNSTRUCTURED",
     "Compressed",
     "Deciding",
+    "Finding",
     "Found",
     "GramCosts",
     "LevelProgress",
@@ -39,6 +41,7 @@ __all__ = [
     "Settings",
     "Tried",
     "check_calibration",
+    "check_engine",
     "check_exact",
     "compress",
     "gram_costs",

@@ -62,7 +62,7 @@ def prepared(
     if settings.tune:
         check_tuning(teacher.model, convex)
     calibration = check_calibration(teacher, arrays)
-    check_exact(teacher, calibration)
+    notes = (*notes, *check_exact(teacher, calibration))
     mirror = may_mirror(teacher.model, calibration, settings)
     designs = mirrored(teacher, calibration) if mirror else calibration
     full = settings.support == "full"

@@ -23,7 +23,7 @@ from sim_compress.model.maps import (
 from sim_compress.model.matrices import Matrices, from_matrices, matrices
 from sim_compress.model.narrowing import narrowed
 from sim_compress.model.rescale import rescaled
-from sim_compress.model.rounding import VALUES, round_values, rounded, rounded_rows
+from sim_compress.model.rounding import VALUES, round_values, rounded, rounded_rows, without_vanishing
 from sim_compress.model.unrolling import chain_matrix
 
 __all__ = [
@@ -61,4 +61,5 @@ __all__ = [
     "rounded_rows",
     "selects",
     "weight_shape",
+    "without_vanishing",
 ]

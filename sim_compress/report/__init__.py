@@ -11,6 +11,7 @@ from sim_compress.report.figures import (
     CertificateFigures,
     DataFigures,
     Evaluation,
+    FindingFigures,
     NetworkFigures,
     Report,
     RowFigures,
@@ -18,8 +19,9 @@ from sim_compress.report.figures import (
     TuningFigures,
 )
 from sim_compress.report.files import foreign_report, growth, gzip_size, read_report, report_path, sha256
+from sim_compress.report.fit import label_remarks, shift_remark
 from sim_compress.report.levels import LevelTable, drop_words, level_table
-from sim_compress.report.measure import Predict, measure
+from sim_compress.report.measure import Predict, classes_of, measure
 from sim_compress.report.page import page, sweep_facts
 from sim_compress.report.resources import peak_memory
 from sim_compress.report.samples import check_labels, is_scores
@@ -33,6 +35,7 @@ __all__ = [
     "Comparison",
     "DataFigures",
     "Evaluation",
+    "FindingFigures",
     "LevelTable",
     "NetworkFigures",
     "Predict",
@@ -47,6 +50,7 @@ __all__ = [
     "chart",
     "check_drawing",
     "check_labels",
+    "classes_of",
     "column",
     "compare",
     "compressed_blocks",
@@ -56,6 +60,7 @@ __all__ = [
     "growth",
     "gzip_size",
     "is_scores",
+    "label_remarks",
     "level_table",
     "measure",
     "page",
@@ -63,6 +68,7 @@ __all__ = [
     "read_report",
     "report_path",
     "sha256",
+    "shift_remark",
     "stored_blocks",
     "sweep_facts",
     "to_json",

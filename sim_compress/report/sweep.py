@@ -3,7 +3,15 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sim_compress.report.figures import DataFigures, NetworkFigures, RowFigures, Score, Setting, headline
+from sim_compress.report.figures import (
+    DataFigures,
+    FindingFigures,
+    NetworkFigures,
+    RowFigures,
+    Score,
+    Setting,
+    headline,
+)
 
 
 @dataclass(frozen=True)
@@ -18,6 +26,7 @@ class SweepLevel:
         bytes: of its artifact, written or not.
         scores: of every output.
         rows: how the convex row problems ended.
+        output_errors, findings: as of `Report`.
     """
 
     target_sparsity: float
@@ -27,6 +36,8 @@ class SweepLevel:
     bytes: int
     scores: tuple[Score, ...]
     rows: RowFigures
+    output_errors: Mapping[str, float | None]
+    findings: tuple[FindingFigures, ...]
 
     @property
     def headline(self) -> Score:

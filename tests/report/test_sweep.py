@@ -21,7 +21,15 @@ from tests.report.examples import CALIBRATION, REPORT, TEST_SET
 
 LEVELS = tuple(
     SweepLevel(
-        part, part, part, round(200 * (1 - part)), round(900 * (1 - part)), (score,), RowFigures({}, 0.0)
+        part,
+        part,
+        part,
+        round(200 * (1 - part)),
+        round(900 * (1 - part)),
+        (score,),
+        RowFigures({}, 0.0),
+        {},
+        (),
     )
     for part, score in (
         (0.2, Score("scores", 0.001, 0.99, 0.94, 0.945)),
