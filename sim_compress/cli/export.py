@@ -2,12 +2,11 @@
 
 import argparse
 import json
-from pathlib import Path
 
 from sim_compress.artifact import read, replace_files
 from sim_compress.cli import words
 from sim_compress.cli.console import OUT, note, plain
-from sim_compress.cli.output import check_target, stem
+from sim_compress.cli.output import check_target, output_path
 from sim_compress.export import to_onnx
 
 SUFFIX = ".sim.onnx"
@@ -15,7 +14,7 @@ SUFFIX = ".sim.onnx"
 
 def run(arguments: argparse.Namespace) -> int:
     """Read the artifact, write the graph and say what it is."""
-    target = arguments.output or Path(stem(arguments.file) + SUFFIX)
+    target = output_path(arguments.output, arguments.file, SUFFIX)
     check_target(target, [arguments.file])
     artifact = read(arguments.file)
     data = to_onnx(artifact.model).SerializeToString()
