@@ -31,6 +31,7 @@ from sim_compress.errors import SolverError
 from sim_compress.model import (
     Affine,
     ImplicitModel,
+    channel_axes,
     narrowed,
     rounded,
     rounded_rows,
@@ -167,8 +168,9 @@ def completed(
         provenance["tuning"] = asdict(tuning)
     if decided.channels:
         provenance["channels"] = {n: [int(s.sum()), len(s)] for n, s in decided.channels.items()}
-    if ready.notes:
-        provenance["notes"] = list(ready.notes)
+    notes = (*ready.notes, *decided.notes)
+    if notes:
+        provenance["notes"] = list(notes)
     if findings:
         provenance["findings"] = [f.text for f in findings]
     for finding in findings:
@@ -180,7 +182,7 @@ def completed(
         decided.outcomes,
         tuning,
         settings,
-        ready.notes,
+        notes,
         appraisal.errors,
         findings,
         provenance,
@@ -211,10 +213,13 @@ def _appraised(ready: Prepared, model: ImplicitModel, plan: Plan) -> Appraisal:
 def _without(model: ImplicitModel, plan: Plan) -> tuple[ImplicitModel, Scaling]:
     """The model and the scaling of its states without the channels that leave."""
     scaling = plan.survey.limits.scaling
-    axes = {b.name: b.affine.row_axis for b in model.blocks}
     if not plan.channels:
         return model, scaling
-    cut = {n: np.compress(plan.channels[n], s, axis=axes[n]) if s.ndim else s for n, s in scaling.items()}
+    axes = channel_axes(model)
+    cut = {
+        n: np.compress(plan.channels[n], s, axis=axes[n]) if s.ndim and n in axes else s
+        for n, s in scaling.items()
+    }
     return narrowed(model, plan.channels), cut
 
 
