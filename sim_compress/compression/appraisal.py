@@ -150,7 +150,13 @@ def _summed(
     """Sums over all batches, each worked on by one thread."""
     parts = batches(teacher.model, inputs)
     total: dict[str, _Sums] = {}
-    for found in in_order(lambda number: sums(converted(teacher.model, parts[number])), len(parts)):
+
+    def of_batch(number: int) -> dict[str, _Sums]:
+        # Values that overflow are what is looked for.
+        with np.errstate(all="ignore"):
+            return sums(converted(teacher.model, parts[number]))
+
+    for found in in_order(of_batch, len(parts)):
         total = {name: total[name] + own if name in total else own for name, own in found.items()}
     return total
 
@@ -182,10 +188,7 @@ def _states(teacher: Teacher, model: ImplicitModel, batch: Values, kept: Kept) -
 def _evaluated(model: ImplicitModel, values: Values) -> Iterator[tuple[Values, tuple[str, ...]]]:
     """States stage by stage, which the caller adds to the values, and what nothing reads after each."""
     for stage in schedule(model):
-        # Values that overflow are what is looked for.
-        with np.errstate(all="ignore"):
-            states = settle(stage, values)
-        yield states, stage.dead
+        yield settle(stage, values), stage.dead
 
 
 def _sums(found: Array, wanted: Array) -> _Sums:
