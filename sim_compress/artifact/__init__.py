@@ -1,8 +1,8 @@
 """The artifact: one .safetensors file that holds an implicit model (docs/format.md)."""
 
 from sim_compress.artifact.decoder import Artifact
-from sim_compress.artifact.encoder import encode
 from sim_compress.artifact.fields import JSON
+from sim_compress.artifact.layouts import encode
 from sim_compress.artifact.reader import read
 from sim_compress.artifact.sizes import Sizes, sizes
 from sim_compress.artifact.writer import replace_file, write

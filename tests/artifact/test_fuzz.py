@@ -51,7 +51,7 @@ def test_what_is_read_from_a_hostile_file_can_be_written_and_read_again(
 @MODELS
 def test_some_hostile_files_hold_another_model(model: ImplicitModel, tmp_path: Path) -> None:
     rng, data = Random(0), encoded(model)
-    spoilt = [HOSTILE["array bits, sealed"](rng, data) for _ in range(ROUNDS)]
+    spoilt = [HOSTILE["tensor bits, sealed"](rng, data) for _ in range(ROUNDS)]
     assert any(written_again(s, tmp_path / "m.safetensors") not in (None, data) for s in spoilt)
 
 

@@ -22,7 +22,7 @@ from random import Random
 
 import numpy as np
 from bench.mutations import DAMAGE, HOSTILE
-from read_artifact import rows_of
+from read_artifact import read as read_by_the_page
 
 from sim_compress.artifact import Artifact, encode, read
 from sim_compress.artifact.decoder import decode
@@ -57,17 +57,18 @@ def outcome(kind: str, intact: bytes, place: Path) -> str:
 
 def consistent(artifact: Artifact, place: Path) -> bool:
     """Whether a second reader sees the same rows, and writing and reading changes nothing."""
-    rows = rows_of(place)
+    rows = read_by_the_page(place)
     model = artifact.model
-    for part_of, owners in ((block_part, model.blocks), (output_part, model.outputs)):
-        for i, owner in enumerate(owners):
-            part, affine = part_of(i), owner.affine
-            own = {part.matrix(t, model.is_input(x.source)): x.weight for t, x in enumerate(affine.terms)}
-            dense = {name: w.toarray() for name, w in own.items() if w is not None}
-            if affine.bias is not None:
-                dense[part.bias] = affine.bias
-            if not all(np.array_equal(rows[name], values) for name, values in dense.items()):
-                return False
+    for i, owner in enumerate((*model.blocks, *model.outputs)):
+        part = block_part(i) if i < len(model.blocks) else output_part(i)
+        affine = owner.affine
+        for t, term in enumerate(affine.terms):
+            if term.weight is not None:
+                found = rows.matrices[part.matrix(t, model.is_input(term.source))]
+                if not np.array_equal(found.toarray(), term.weight.toarray()):
+                    return False
+        if affine.bias is not None and not np.array_equal(rows.biases[part.bias], affine.bias):
+            return False
     written = encode(model, artifact.certificate, artifact.provenance)
     again = decode(written)
     return encode(again.model, again.certificate, again.provenance) == written

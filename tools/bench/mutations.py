@@ -1,24 +1,23 @@
 """Ways to spoil an artifact: damage that its digest must find, and hostile files whose digest is right."""
 
 import json
-import zlib
-from collections.abc import Callable
-from hashlib import sha256
+from collections.abc import Callable, Mapping
 from random import Random
 from typing import Any
 
 import numpy as np
-from safetensors.numpy import load, save
 
-from sim_compress.artifact.container import deflated, sealed
-from sim_compress.artifact.spec import DICTIONARY
+from sim_compress.artifact.coding.deflate import deflated, inflated
+from sim_compress.artifact.container import sealed, taken_apart
+from sim_compress.artifact.spec import DIGEST, ITEM_BYTES, METADATA
+from sim_compress.artifact.tensors import Tensor
 
 Mutation = Callable[[Random, bytes], bytes]
 # In place of any value of the metadata.
 NASTY: tuple[Any, ...] = (
     *(0, 1, -1, 2, 7, 255, 2**31 - 1, 2**31, 2**63, 2**64, -(2**63), 10**30),
     *(0.0, -0.0, 0.5, -1.5, 1e-300, 1e300, True, False, None),
-    *("", "relu", "inf", "float16", "maps.0", "A.0.0", "\ud800", "x" * 1000),
+    *("", "relu", "inf", "float16", "bias.0", "A.0.0", "\ud800", "x" * 1000),
     *([], {}, [0], [-1], [1] * 9, [2**31 - 1] * 3, {"name": "relu"}, [[[[]]]], [1.5]),
 )
 HEADER_BYTES = b'0123456789,:"[]{}-e.\\ufnt'
@@ -95,17 +94,25 @@ DAMAGE: dict[str, Mutation] = {
 }
 
 
-def opened(data: bytes) -> tuple[dict[str, Any], bytes]:
-    """Metadata and arrays of an intact artifact."""
-    model = load(data)["model"].tobytes()
-    end = 36 + int.from_bytes(model[32:36], "little")
-    text = zlib.decompressobj(-15, zdict=DICTIONARY).decompress(model[36:end])
-    return json.loads(text), model[end:]
+def opened(data: bytes) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """Metadata and tensors of an intact artifact."""
+    file = taken_apart(data)
+    tensors = dict(file.tensors)
+    head = {key: value for key, value in file.head.items() if key not in ("version", DIGEST)}
+    if METADATA in tensors:
+        head = json.loads(inflated(tensors.pop(METADATA).data.tobytes(), 2**30))
+    return head, tensors
 
 
-def with_text(text: str, arrays: bytes) -> bytes:
+def with_text(text: str, tensors: Mapping[str, Tensor]) -> bytes:
     """A file with this text as metadata and the digest that it has."""
-    return sealed(deflated(text.encode("utf-8", "surrogatepass")), arrays)
+    return with_stream(deflated(text.encode("utf-8", "surrogatepass")), tensors)
+
+
+def with_stream(stream: bytes, tensors: Mapping[str, Tensor]) -> bytes:
+    """A file with these bytes as its tensor of metadata and the digest that it has."""
+    packed = np.frombuffer(stream, np.uint8)
+    return sealed("{}", {METADATA: Tensor("U8", packed.shape, packed), **tensors})
 
 
 def _edit(rng: Random, value: Any) -> None:
@@ -132,35 +139,84 @@ def _edit(rng: Random, value: Any) -> None:
 
 
 def _metadata(rng: Random, data: bytes) -> bytes:
-    metadata, arrays = opened(data)
+    metadata, tensors = opened(data)
     for _ in range(rng.randint(1, 2)):
         _edit(rng, metadata)
-    return with_text(json.dumps(metadata), arrays)
+    return with_text(json.dumps(metadata), tensors)
 
 
 def _metadata_text(rng: Random, data: bytes) -> bytes:
-    metadata, arrays = opened(data)
+    metadata, tensors = opened(data)
     text = bytearray(json.dumps(metadata).encode())
     for _ in range(rng.randint(1, 3)):
         text[rng.randrange(len(text))] = rng.choice(HEADER_BYTES)
-    return with_text(text.decode("latin1"), arrays)
+    return with_text(text.decode("latin1"), tensors)
 
 
 def _bomb(rng: Random, data: bytes) -> bytes:
     """Metadata that unpacks to far more than the file, or is nested without end."""
-    _, arrays = opened(data)
+    _, tensors = opened(data)
     text = rng.choice(("[", " ", '{"a":', "1", '["')) * (rng.choice((10**4, 10**6, 3 * 10**7)))
-    return with_text(text, arrays)
+    return with_text(text, tensors)
 
 
-def _arrays(change: Mutation) -> Mutation:
-    """A change of the arrays alone."""
+def _stream(rng: Random, data: bytes) -> bytes:
+    """Another stream of the metadata."""
+    metadata, tensors = opened(data)
+    stream = deflated(json.dumps(metadata).encode())
+    return with_stream(rng.choice((_any_bits, _removed, _truncated, _inserted))(rng, stream), tensors)
+
+
+def _tensors(change: Callable[[Random, dict[str, Tensor]], object]) -> Mutation:
+    """A change of the tensors alone."""
 
     def mutation(rng: Random, data: bytes) -> bytes:
-        metadata, arrays = opened(data)
-        return with_text(json.dumps(metadata), change(rng, arrays))
+        metadata, tensors = opened(data)
+        change(rng, tensors)
+        return with_text(json.dumps(metadata), tensors)
 
     return mutation
+
+
+def _in_one(change: Mutation) -> Callable[[Random, dict[str, Tensor]], None]:
+    """Other bytes in one tensor, of the shape that they then have."""
+
+    def mutation(rng: Random, tensors: dict[str, Tensor]) -> None:
+        name = rng.choice([n for n, t in tensors.items() if t.data.size] or [""])
+        if name:
+            old = tensors[name]
+            size = ITEM_BYTES[old.dtype]
+            spoilt = change(rng, old.data.tobytes())
+            spoilt = spoilt[: len(spoilt) // size * size]
+            shape = old.shape if len(spoilt) == old.data.nbytes else (len(spoilt) // size,)
+            tensors[name] = Tensor(old.dtype, shape, np.frombuffer(spoilt, np.uint8))
+
+    return mutation
+
+
+def _left_out(rng: Random, tensors: dict[str, Tensor]) -> None:
+    del tensors[rng.choice(list(tensors))]
+
+
+def _swapped(rng: Random, tensors: dict[str, Tensor]) -> None:
+    """The tensors of two names, or one of them twice."""
+    first, second = rng.choice(list(tensors)), rng.choice(list(tensors))
+    tensors[first], tensors[second] = tensors[second], rng.choice((tensors[first], tensors[second]))
+
+
+def _renamed(rng: Random, tensors: dict[str, Tensor]) -> None:
+    name = rng.choice(list(tensors))
+    tensors[rng.choice(("bias", "A.0.0", name + ".values", name[:-1], ""))] = tensors.pop(name)
+
+
+def _reshaped(rng: Random, tensors: dict[str, Tensor]) -> None:
+    """Another dtype or shape for the same bytes."""
+    name = rng.choice(list(tensors))
+    data = tensors[name].data
+    dtype = rng.choice([d for d, size in ITEM_BYTES.items() if not data.nbytes % size])
+    count = data.nbytes // ITEM_BYTES[dtype]
+    shape = rng.choice(((count,), (1, count), (count, 1), (1,) * 9 + (count,)))
+    tensors[name] = Tensor(dtype, () if count == 1 and rng.random() < 0.5 else shape, data)
 
 
 def _any_bits(rng: Random, arrays: bytes) -> bytes:
@@ -181,37 +237,27 @@ def _inserted(rng: Random, arrays: bytes) -> bytes:
 
 
 def _both(rng: Random, data: bytes) -> bytes:
-    """A change of the arrays and one of the metadata."""
-    metadata, arrays = opened(data)
+    """A change of the tensors and one of the metadata."""
+    metadata, tensors = opened(data)
     _edit(rng, metadata)
-    change = rng.choice((_any_bits, _other_bytes, _inserted, _removed, _truncated, _moved))
-    return with_text(json.dumps(metadata), change(rng, arrays))
-
-
-def _size_of_text(rng: Random, data: bytes) -> bytes:
-    """Another size of the metadata, or another stream of them."""
-    model = load(data)["model"].tobytes()
-    body = bytearray(model[32:])
-    if rng.random() < 0.5:
-        body[:4] = rng.choice((0, 1, 2**16, 2**31, 2**32 - 1, len(body) - 4, len(body) - 3)).to_bytes(
-            4, "little"
-        )
-    else:
-        body = bytearray(_flipped(rng, bytes(body), 0, 4 + int.from_bytes(body[:4], "little")))
-    seal = sha256(body).digest()
-    return save({"model": np.frombuffer(seal + body, np.uint8)}, {"sim_compress": '{"version":3}'})
+    change = rng.choice((_any_bits, _other_bytes, _inserted, _removed, _truncated))
+    _in_one(change)(rng, tensors)
+    return with_text(json.dumps(metadata), tensors)
 
 
 HOSTILE: dict[str, Mutation] = {
     "metadata, sealed": _metadata,
     "metadata text, sealed": _metadata_text,
     "metadata bomb, sealed": _bomb,
-    "metadata stream, sealed": _size_of_text,
-    "array bits, sealed": _arrays(_any_bits),
-    "array bytes, sealed": _arrays(_other_bytes),
-    "arrays longer, sealed": _arrays(_inserted),
-    "arrays shorter, sealed": _arrays(_removed),
-    "arrays cut, sealed": _arrays(_truncated),
-    "arrays moved, sealed": _arrays(_moved),
-    "metadata and arrays, sealed": _both,
+    "metadata stream, sealed": _stream,
+    "tensor bits, sealed": _tensors(_in_one(_any_bits)),
+    "tensor bytes, sealed": _tensors(_in_one(_other_bytes)),
+    "tensor longer, sealed": _tensors(_in_one(_inserted)),
+    "tensor shorter, sealed": _tensors(_in_one(_removed)),
+    "tensor cut, sealed": _tensors(_in_one(_truncated)),
+    "tensor left out, sealed": _tensors(_left_out),
+    "tensors swapped, sealed": _tensors(_swapped),
+    "tensor renamed, sealed": _tensors(_renamed),
+    "tensor reshaped, sealed": _tensors(_reshaped),
+    "metadata and tensors, sealed": _both,
 }
