@@ -12,6 +12,7 @@ from safetensors import deserialize, safe_open
 from scipy.sparse import csr_array
 
 FORMATS = {"float32": (8, 23), "float16": (5, 10), "bfloat16": (8, 7)}
+PARTS = ("values", "exponents", "support")
 DTYPES = {"F32": "float32", "F16": "float16", "BF16": "bfloat16"}
 
 
@@ -67,12 +68,15 @@ def whole(data: bytes, form: str) -> np.ndarray:
 
 
 def parts(tensors: dict, name: str, weight: dict, size: int) -> list[bytes]:
-    """Values of `size` bytes, support and exponents of a matrix."""
+    """Values of `size` bytes, exponents and support of a matrix; no tensor where all entries are 0."""
     if name not in tensors:
-        kinds = ("values", "support", "exponents")
-        return [tensors[f"{name}.{k}"]["data"] if f"{name}.{k}" in tensors else b"" for k in kinds]
-    data, end = tensors[name]["data"], size + weight.get("support_bytes", 0)
-    return [data[:size], data[size:end], data[end:]]
+        found = [tensors[n]["data"] if (n := f"{name}.{kind}") in tensors else b"" for kind in PARTS]
+        return [found[0], zlib.decompress(found[1], -15) if found[1] else b"", found[2]]
+    data, rest = tensors[name]["data"][:size], tensors[name]["data"][size:]
+    if "exponent" not in weight:
+        return [data, b"", rest]
+    stream = zlib.decompressobj(-15)
+    return [data, stream.decompress(rest), stream.unused_data]
 
 
 def values(data: bytes, heads: bytes, weight: dict, count: int) -> np.ndarray:
@@ -81,7 +85,7 @@ def values(data: bytes, heads: bytes, weight: dict, count: int) -> np.ndarray:
     if "exponent" not in weight:
         return whole(data, form)
     lead, (_, m) = weight.get("lead", 3), FORMATS[form]
-    first = np.frombuffer(zlib.decompress(heads, -15), np.uint8).astype(int)
+    first = np.frombuffer(heads, np.uint8).astype(int)
     rest = numbers(data, count, 1 + m - lead)
     mantissa = (first % 2**lead << (m - lead)) + rest % 2 ** (m - lead)
     return floats(rest >> (m - lead), weight["exponent"] - (first >> lead), mantissa, form)
@@ -105,7 +109,7 @@ def matrix(tensors: dict, name: str, weight: dict) -> csr_array:
     count = weight.get("nonzeros", rows * width)
     e, m = FORMATS[weight.get("values", "float32")]
     width_of_value = 1 + m - weight.get("lead", 3) if "exponent" in weight else 1 + e + m
-    data, support, heads = parts(tensors, name, weight, -(-count * width_of_value // 8))
+    data, heads, support = parts(tensors, name, weight, -(-count * width_of_value // 8))
     entries = places(support, weight, count)
     row, column = entries // width, entries % width
     placed = (row, column + row * groups // rows * width)

@@ -3,8 +3,23 @@
 from sim_compress.artifact.decoder import Artifact
 from sim_compress.artifact.fields import JSON
 from sim_compress.artifact.layouts import encode
+from sim_compress.artifact.plain import Plain, csr_file, tied, unrolled, write_npz
 from sim_compress.artifact.reader import read
 from sim_compress.artifact.sizes import Sizes, sizes
 from sim_compress.artifact.writer import replace_file, write
 
-__all__ = ["JSON", "Artifact", "Sizes", "encode", "read", "replace_file", "sizes", "write"]
+__all__ = [
+    "JSON",
+    "Artifact",
+    "Plain",
+    "Sizes",
+    "csr_file",
+    "encode",
+    "read",
+    "replace_file",
+    "sizes",
+    "tied",
+    "unrolled",
+    "write",
+    "write_npz",
+]

@@ -13,7 +13,7 @@ from sim_compress.artifact.coding.deflate import deflated, inflated
 from sim_compress.artifact.coding.packing import Bytes
 from sim_compress.artifact.fields import JSON, Field, parse, shown
 from sim_compress.artifact.limits import MAX_TEXT
-from sim_compress.artifact.spec import BYTES, DIGEST, ITEM_BYTES, KEY, METADATA, NO_DIGEST, VERSION
+from sim_compress.artifact.spec import BYTES, DIGEST, ITEM_BYTES, KEY, METADATA, NO_DIGEST, PLAIN_KEY, VERSION
 from sim_compress.artifact.tensors import Tensor, Tensors
 from sim_compress.errors import ArtifactError, InputError
 
@@ -59,6 +59,11 @@ def taken_apart(data: bytes) -> File:
     length = int.from_bytes(data[:8], "little")
     header = parse(data[8 : 8 + length].decode("utf-8"), "header").value
     strings = header.get("__metadata__") if isinstance(header, dict) else None
+    if isinstance(strings, dict) and PLAIN_KEY in strings:
+        raise ForeignFileError(
+            "expected a sim-compress artifact, found plain matrices that were exported from one: "
+            "give the artifact itself"
+        )
     if not isinstance(header, dict) or not isinstance(strings, dict) or KEY not in strings:
         raise ForeignFileError(f"expected a sim-compress artifact, found no metadata {KEY!r}: check the path")
     head = parse(Field(strings[KEY], KEY).text(), KEY).value

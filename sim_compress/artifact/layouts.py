@@ -18,7 +18,7 @@ from sim_compress.artifact.encoder import described
 from sim_compress.artifact.fields import JSON
 from sim_compress.artifact.spec import BIAS, BYTES
 from sim_compress.artifact.store import Floats
-from sim_compress.artifact.tensors import Tensor
+from sim_compress.artifact.tensors import Tensor, tensor_of
 from sim_compress.certificate import Certificate
 from sim_compress.model import ImplicitModel, weight_shape
 
@@ -82,10 +82,7 @@ class Arrays:
         rows, columns = weight_shape(weight)
         if name not in self._coded:
             self._coded[name] = encode_matrix(weight, Size(rows, columns, groups))
-        coded = self._coded[name]
-        if self._shared and coded.support is not None:
-            return {**coded.fields, "support_bytes": len(coded.support.data)}
-        return coded.fields
+        return self._coded[name].fields
 
     def fixed_matrix(self, name: str, matrix: sparse.csr_array) -> JSON:
         return {"tensor": name, "weight": self.matrix(name, matrix, 1)}
@@ -103,7 +100,8 @@ class Arrays:
         """All of them as the tensors of a file."""
         found: dict[str, Tensor] = {}
         for name, coded in self._coded.items():
-            found |= _joined(name, coded) if self._shared else _apart(name, coded)
+            if coded.count:
+                found |= _joined(name, coded) if self._shared else _apart(name, coded)
         biases = self._biases
         if self._shared and biases:
             biases = {BIAS: np.concatenate(list(biases.values()))}
@@ -111,8 +109,7 @@ class Arrays:
             kind = narrowest(values)
             found[name] = Tensor(kind.dtype, values.shape, to_bytes(values, kind))
         for name, values in self._constants.items():
-            data = values.reshape(-1).view(np.uint8)
-            found[name] = Tensor(f"F{8 * values.itemsize}", values.shape, data)
+            found[name] = tensor_of(values)
         return found
 
 

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 
 KEY = "sim_compress"
+# The key of a file of plain matrices, which is no artifact.
+PLAIN_KEY = "sim_compress_csr"
 VERSION = 4
 DIGEST = "sha256"
 NO_DIGEST = "0" * 64
@@ -11,7 +13,7 @@ METADATA, BIAS = "metadata", "bias"
 # safetensors' names of the tensors that hold bytes, and the formats of constants, as numpy names them.
 BYTES = "U8"
 CONSTANTS = {"F32": "<f4", "F64": "<f8"}
-ITEM_BYTES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "U8": 1}
+ITEM_BYTES = {"F64": 8, "I64": 8, "F32": 4, "I32": 4, "F16": 2, "BF16": 2, "U8": 1}
 DEFAULT_DTYPE = "float32"
 INPUT_DTYPES = frozenset(
     {"bool", "float16", "float32", "float64"}

@@ -32,6 +32,11 @@ class Store(Protocol):
         """SHA-256 of the whole, 64 hexadecimal digits, as the file's own format takes it."""
         ...
 
+    @property
+    def allowance(self) -> "Allowance":
+        """What a file of this size may have."""
+        ...
+
     def source(self, field: Field, sources: dict[str, Source]) -> Source:
         """The source that a term's field refers to; inputs come first, then the blocks."""
         ...
@@ -98,12 +103,12 @@ class Allowance:
     def __init__(self, size: int) -> None:
         self._most = self._left = MAX_ROWS + size
 
-    def claim(self, rows: int) -> None:
+    def rows(self, count: int) -> None:
         """Count the rows of one more matrix.
 
         Raises:
             ArtifactError: all matrices so far have more rows than a file of this size may have.
         """
-        self._left -= rows
+        self._left -= count
         if self._left < 0:
             raise ArtifactError(f"expected at most {self._most} rows of matrices in all, found more")

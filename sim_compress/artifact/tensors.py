@@ -16,6 +16,7 @@ from sim_compress.artifact.coding import (
     from_bytes,
     matrix_claims,
 )
+from sim_compress.artifact.coding.deflate import inflated, inflated_front
 from sim_compress.artifact.fields import Field, shown
 from sim_compress.artifact.limits import refusing, sane
 from sim_compress.artifact.spec import BIAS, BYTES, CONSTANTS, scaling_name
@@ -36,6 +37,13 @@ class Tensor:
     data: NDArray[np.uint8]
 
 
+def tensor_of(values: NDArray[Any]) -> Tensor:
+    """An array of floats or signed integers as a tensor of its own dtype and shape."""
+    little = np.ascontiguousarray(values, values.dtype.newbyteorder("<"))
+    kind = {"f": "F", "i": "I"}[little.dtype.kind]
+    return Tensor(f"{kind}{8 * little.itemsize}", values.shape, little.reshape(-1).view(np.uint8))
+
+
 class Tensors:
     """All tensors of a file; a `Store`.
 
@@ -48,7 +56,7 @@ class Tensors:
     def __init__(self, tensors: Mapping[str, Tensor], size: int, digest: str) -> None:
         self.digest = digest
         self._left = dict(tensors)
-        self._allowance = Allowance(size)
+        self.allowance = Allowance(size)
         self._constants: dict[str, Floats] = {}
         self._biases: Floats | None = None
         self._place = 0
@@ -75,13 +83,13 @@ class Tensors:
 
     def matrix(self, name: str, field: Field, rows: int) -> tuple[sparse.csr_array, int]:
         claims = matrix_claims(field, rows)
-        self._allowance.claim(rows)
+        self.allowance.rows(rows)
         return self._matrix(name, claims), claims.size.groups
 
     def fixed_matrix(self, field: Field) -> sparse.csr_array:
         entries = field.entries(("tensor", "weight"))
         claims = matrix_claims(entries["weight"])
-        self._allowance.claim(claims.size.rows)
+        self.allowance.rows(claims.size.rows)
         return self._matrix(entries["tensor"].text(), claims)
 
     def constant(self, field: Field) -> Floats:
@@ -147,43 +155,50 @@ class Tensors:
         return values
 
     def _matrix(self, name: str, claims: MatrixClaims) -> sparse.csr_array:
-        stored = self._shared(name, claims) if name in self._left else self._apart(name, claims)
         try:
-            return decode_matrix(claims, stored)
+            return decode_matrix(claims, self._parts(name, claims))
         except ArtifactError as error:
             raise ArtifactError(f"{name}: {error}") from error
 
+    def _parts(self, name: str, claims: MatrixClaims) -> Stored:
+        """The parts of a matrix; one without nonzeros has none."""
+        if not claims.count:
+            return Stored(NOTHING, None, NOTHING)
+        return self._shared(name, claims) if name in self._left else self._apart(name, claims)
+
     def _shared(self, name: str, claims: MatrixClaims) -> Stored:
-        """Parts that stand in one tensor, one after the other."""
-        data = self._bytes(name, self._take(name, (BYTES,)))
-        support = claims.support_bytes
-        if support is None:
-            if not claims.full:
-                raise ArtifactError(f"{name}: expected support_bytes, as its parts share a tensor")
-            support = 0
-        least = claims.value_bytes + support
-        if len(data) < least or (claims.largest is None and len(data) > least):
-            raise ArtifactError(f"{name}: expected {least} bytes of values and support, found {len(data)}")
-        first, second = claims.value_bytes, claims.value_bytes + support
-        return Stored(data[:first], data[first:second], data[second:])
+        """Parts that stand in one tensor, one after the other: exponents end where their stream ends."""
+        data, size = self._bytes(name), claims.value_bytes
+        if len(data) < size:
+            raise ArtifactError(f"expected {size} bytes of values, found {len(data)}")
+        values, rest, heads = data[:size], data[size:], None
+        if claims.largest is not None:
+            inside, used = inflated_front(rest.data, claims.count)
+            heads, rest = _heads(inside, claims), rest[used:]
+        if claims.full and len(rest):
+            raise ArtifactError(f"expected no support, as no entry is 0, found {len(rest)} more bytes")
+        return Stored(values, heads, rest)
 
     def _apart(self, name: str, claims: MatrixClaims) -> Stored:
         """Parts that have a tensor each."""
-        if claims.support_bytes is not None:
-            raise ArtifactError(f"{name}: expected no support_bytes, as its support is a tensor of its own")
         whole = claims.largest is None
         dtype, shape = (claims.kind.dtype, claims.count) if whole else (BYTES, claims.value_bytes)
         values = self._shaped(f"{name}.values", (dtype,), (shape,)).data
-        return Stored(
-            values,
-            NOTHING if claims.full else self._part(f"{name}.support"),
-            NOTHING if whole else self._part(f"{name}.exponents"),
-        )
+        heads = None
+        if not whole:
+            heads = _heads(inflated(self._bytes(f"{name}.exponents").data, claims.count), claims)
+        return Stored(values, heads, NOTHING if claims.full else self._bytes(f"{name}.support"))
 
-    def _part(self, name: str) -> NDArray[np.uint8]:
-        return self._bytes(name, self._take(name, (BYTES,)))
-
-    def _bytes(self, name: str, tensor: Tensor) -> NDArray[np.uint8]:
+    def _bytes(self, name: str) -> NDArray[np.uint8]:
+        """A tensor of coded bytes."""
+        tensor = self._take(name, (BYTES,))
         if len(tensor.shape) != 1:
             raise ArtifactError(f"{name}: expected one axis of bytes, found shape {list(tensor.shape)}")
         return tensor.data
+
+
+def _heads(inside: bytes, claims: MatrixClaims) -> NDArray[np.uint8]:
+    """One byte for every number."""
+    if len(inside) != claims.count:
+        raise ArtifactError(f"expected {claims.count} exponents, found {len(inside)}")
+    return np.frombuffer(inside, np.uint8)

@@ -20,7 +20,7 @@ from sim_compress.model.maps import (
     picking,
     selects,
 )
-from sim_compress.model.matrices import Matrices, from_matrices, matrices
+from sim_compress.model.matrices import Matrices, from_matrices, matrices, unrolled_bytes
 from sim_compress.model.narrowing import narrowed
 from sim_compress.model.rescale import rescaled
 from sim_compress.model.rounding import VALUES, round_values, rounded, rounded_rows
@@ -60,5 +60,6 @@ __all__ = [
     "rounded",
     "rounded_rows",
     "selects",
+    "unrolled_bytes",
     "weight_shape",
 ]

@@ -80,8 +80,6 @@ FIELDS: list[Rule] = [
     ),
     ("rice parameter of 32", field(f"{SPARSE}.rice", 32), "rice: expected a whole number in 0..31"),
     ("rice without nonzeros", field(f"{FULL}.rice", 1), "rice: expected nonzeros beside it"),
-    ("a support's size", field(f"{SPARSE}.support_bytes", 53), "A.3.0: expected no support_bytes"),
-    ("size of no support", field(f"{FULL}.support_bytes", 1), "support_bytes: expected nonzeros beside it"),
     ("reserved value format", field(f"{FULL}.values", "int8"), "values: expected one of bfloat16"),
     ("exponent of infinity", field(f"{FULL}.exponent", 255), "exponent: expected a whole number in 0..254"),
     ("exponent of another format", field(f"{FULL}.values", "float16"), "a whole number in 0..30"),

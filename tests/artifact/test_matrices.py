@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from scipy import sparse
 
 from sim_compress.artifact.coding import Coded, Size, Stored, decode_matrix, encode_matrix, matrix_claims
+from sim_compress.artifact.coding.deflate import inflated
 from sim_compress.artifact.coding.floats import from_bytes, narrowest, to_bytes
 from sim_compress.artifact.coding.supports import decode_support, encode_support
 from sim_compress.artifact.fields import Field
@@ -28,11 +29,11 @@ def decoded(coded: Coded, size: Size) -> sparse.csr_array:
     """A matrix stored and read, and its size checked."""
     claims = matrix_claims(Field(json.loads(json.dumps(coded.fields)), "weight"), size.rows)
     assert claims.size == size
-    assert claims.value_bytes == len(coded.parts["values"])
-    nothing = np.zeros(0, np.uint8)
-    return decode_matrix(
-        claims, Stored(*(coded.parts.get(part, nothing) for part in ("values", "support", "exponents")))
-    )
+    assert claims.value_bytes == len(coded.parts.get("values", b""))
+    parts = {part: data.tobytes() for part, data in coded.parts.items()}
+    heads = np.frombuffer(inflated(parts["exponents"], 10**6), np.uint8) if "exponents" in parts else None
+    values, support = (np.frombuffer(parts.get(part, b""), np.uint8) for part in ("values", "support"))
+    return decode_matrix(claims, Stored(values, heads, support))
 
 
 def support_bits(coded: Coded) -> int:
@@ -177,7 +178,7 @@ def test_few_zeros_take_few_bytes() -> None:
 def test_an_empty_matrix_takes_no_bytes() -> None:
     size = Size(50, 100, 1)
     coded = encode_matrix(sparse.csr_array((50, 100), dtype=np.float32), size)
-    assert sum(len(part) for part in coded.parts.values()) == 0
+    assert coded.parts == {}
     assert decoded(coded, size).nnz == 0
 
 

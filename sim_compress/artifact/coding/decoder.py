@@ -6,15 +6,15 @@ import numpy as np
 from scipy import sparse
 
 from sim_compress.artifact.coding.encoder import Size
-from sim_compress.artifact.coding.floats import FLOAT32, KINDS, FloatKind, Floats
+from sim_compress.artifact.coding.floats import FLOAT32, KINDS, FloatKind, Floats, from_bytes
 from sim_compress.artifact.coding.packing import Bytes, Numbers
 from sim_compress.artifact.coding.supports import MAX_RICE, Support, decode_support
-from sim_compress.artifact.coding.values import LEAD, Apart, Values, decode_values, value_bytes
+from sim_compress.artifact.coding.values import LEAD, decode_apart, value_bytes
 from sim_compress.artifact.fields import Field
 from sim_compress.artifact.limits import MAX_ELEMENTS
 from sim_compress.errors import ArtifactError
 
-OPTIONS = ("groups", "nonzeros", "rice", "values", "exponent", "lead", "support_bytes")
+OPTIONS = ("groups", "nonzeros", "rice", "values", "exponent", "lead")
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,6 @@ class MatrixClaims:
         kind: format of the values.
         largest: the largest exponent; None where values are whole.
         lead: leading mantissa bits beside an exponent.
-        support_bytes: of the support, where parts share a tensor.
     """
 
     size: Size
@@ -39,7 +38,6 @@ class MatrixClaims:
     kind: FloatKind
     largest: int | None
     lead: int
-    support_bytes: int | None
 
     @property
     def value_bytes(self) -> int:
@@ -49,11 +47,17 @@ class MatrixClaims:
 
 @dataclass(frozen=True)
 class Stored:
-    """The bytes of a matrix's parts; those that its fields exclude are empty."""
+    """The parts of a matrix.
+
+    Attributes:
+        values: of the size that the claims say.
+        heads: one byte a number, inflated; None where values are whole.
+        support: as stored; empty where there is none.
+    """
 
     values: Bytes
+    heads: Bytes | None
     support: Bytes
-    exponents: Bytes
 
 
 def matrix_claims(field: Field, rows: int | None = None) -> MatrixClaims:
@@ -72,9 +76,8 @@ def matrix_claims(field: Field, rows: int | None = None) -> MatrixClaims:
         raise entries["groups"].wrong(f"a divisor of {rows} rows and {columns} columns")
     size = Size(rows, columns, groups)
     full = "nonzeros" not in entries
-    for key in ("rice", "support_bytes"):
-        if full and key in entries:
-            raise entries[key].wrong("nonzeros beside it")
+    if full and "rice" in entries:
+        raise entries["rice"].wrong("nonzeros beside it")
     if "lead" in entries and "exponent" not in entries:
         raise entries["lead"].wrong("an exponent beside it")
     kind = KINDS[entries["values"].choice(KINDS)] if "values" in entries else FLOAT32
@@ -88,18 +91,19 @@ def matrix_claims(field: Field, rows: int | None = None) -> MatrixClaims:
         # The last exponent is that of infinities.
         entries["exponent"].integer(0, (1 << kind.exponent) - 2) if "exponent" in entries else None,
         entries["lead"].integer(0, LEAD) if "lead" in entries else LEAD,
-        entries["support_bytes"].integer(0, MAX_ELEMENTS) if "support_bytes" in entries else None,
     )
 
 
 def decode_matrix(claims: MatrixClaims, stored: Stored) -> sparse.csr_array:
-    """The canonical float32 matrix; the values have the size that the claims say.
+    """The canonical float32 matrix.
 
     Raises:
         ArtifactError: a part breaks a rule.
     """
-    apart = None if claims.largest is None else Apart(claims.largest, claims.lead, stored.exponents)
-    values = decode_values(Values(claims.kind, stored.values, apart), claims.count)
+    if claims.largest is None or stored.heads is None:
+        values = from_bytes(stored.values, claims.kind)
+    else:
+        values = decode_apart(claims.kind, stored.values, stored.heads, claims.largest, claims.lead)
     if claims.full:
         positions = np.arange(claims.size.entries)
     else:

@@ -30,6 +30,18 @@ def inflated(stream: bytes | memoryview, most: int, window: bytes = b"") -> byte
     Raises:
         ArtifactError: the stream is damaged, longer than `most`, cut short or followed by more.
     """
+    data, used = inflated_front(stream, most, window)
+    if used < len(stream):
+        raise ArtifactError(f"expected one deflate stream, found {len(stream) - used} more bytes behind it")
+    return data
+
+
+def inflated_front(stream: bytes | memoryview, most: int, window: bytes = b"") -> tuple[bytes, int]:
+    """The bytes of the first stream, and how many bytes that stream takes.
+
+    Raises:
+        ArtifactError: the stream is damaged, longer than `most` or cut short.
+    """
     unpacker = zlib.decompressobj(RAW, window)
     try:
         data = unpacker.decompress(stream, most + 1)
@@ -37,6 +49,6 @@ def inflated(stream: bytes | memoryview, most: int, window: bytes = b"") -> byte
         raise ArtifactError(f"expected a deflate stream, found an error: {error}") from error
     if len(data) > most:
         raise ArtifactError(f"expected at most {most} bytes in the deflate stream, found more")
-    if not unpacker.eof or unpacker.unused_data:
-        raise ArtifactError("expected exactly one whole deflate stream")
-    return data
+    if not unpacker.eof:
+        raise ArtifactError("expected a whole deflate stream, found the beginning of one")
+    return data, len(stream) - len(unpacker.unused_data)

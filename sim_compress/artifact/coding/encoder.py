@@ -69,11 +69,11 @@ class Coded:
     def parts(self) -> Mapping[str, Bytes]:
         """The bytes of its parts by name, in the order in which they share a tensor."""
         found = {"values": self.values.data}
-        if self.support is not None:
-            found["support"] = self.support.data
         if self.values.apart is not None:
             found["exponents"] = self.values.apart.exponents
-        return found
+        if self.support is not None:
+            found["support"] = self.support.data
+        return found if self.count else {}
 
 
 def encode_matrix(weight: sparse.csr_array, size: Size) -> Coded:

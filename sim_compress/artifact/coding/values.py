@@ -9,12 +9,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sim_compress.artifact.coding.deflate import SYMBOLS, deflated, inflated
+from sim_compress.artifact.coding.deflate import SYMBOLS, deflated
 from sim_compress.artifact.coding.floats import (
     FloatKind,
     Floats,
     from_bits,
-    from_bytes,
     holding,
     to_bits,
     to_bytes,
@@ -83,29 +82,27 @@ def _apart(values: Floats, kind: FloatKind) -> Values:
     return Values(kind, pack(rests, _rest(kind, lead)), Apart(largest, lead, np.frombuffer(stream, np.uint8)))
 
 
-def decode_values(stored: Values, count: int) -> Floats:
-    """The float32 values, (count,); `data` has the size that `value_bytes` says.
+def decode_apart(kind: FloatKind, rests: Bytes, heads: Bytes, largest: int, lead: int) -> Floats:
+    """The float32 values behind signs, rests of mantissas and exponents, (count,).
+
+    Args:
+        rests: packed, of the size that `value_bytes` says.
+        heads: (count,), an exponent counted down from the largest and leading bits in each.
 
     Raises:
-        ArtifactError: the stream of exponents breaks a rule, or a value is not finite.
+        ArtifactError: an exponent is below 0, or a bit behind the last rest is set.
     """
-    kind, apart = stored.kind, stored.apart
-    if apart is None:
-        return from_bytes(stored.data, kind)
-    heads = np.frombuffer(inflated(apart.exponents.data, count), np.uint8)
-    if len(heads) != count:
-        raise ArtifactError(f"expected {count} exponents, found {len(heads)}")
-    farthest = int(heads.max(initial=0)) >> apart.lead
-    if farthest > apart.largest:
-        raise ArtifactError(f"expected exponents of 0 or more, found {apart.largest} - {farthest}")
-    below = kind.mantissa - apart.lead
-    rests = unpack(stored.data, count, _rest(kind, apart.lead))
-    # Counting down from the largest exponent turns every byte into the leading bits of a value, at once.
+    farthest = int(heads.max(initial=0)) >> lead
+    if farthest > largest:
+        raise ArtifactError(f"expected exponents of 0 or more, found {largest} - {farthest}")
+    below = kind.mantissa - lead
+    # What each byte stands for in the bits of a value, so that one look-up does it.
     table = np.arange(256, dtype=np.int64)
-    table = (apart.largest - (table >> apart.lead)) << apart.lead | (table & ((1 << apart.lead) - 1))
+    table = (largest - (table >> lead)) << lead | (table & ((1 << lead) - 1))
+    rest = unpack(rests, len(heads), _rest(kind, lead))
     bits = (table << below).astype(np.uint32)[heads]
-    bits |= rests >> below << (kind.bits - 1)
-    bits |= rests & np.uint32((1 << below) - 1)
+    bits |= rest >> below << (kind.bits - 1)
+    bits |= rest & np.uint32((1 << below) - 1)
     return from_bits(bits, kind)
 
 

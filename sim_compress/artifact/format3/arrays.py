@@ -57,7 +57,7 @@ class Arrays:
     def __init__(self, rows: Bytes, constants: Bytes, size: int, digest: str) -> None:
         self.digest = digest
         self._rows, self._constants = Stretch("rows", rows), Stretch("constants", constants)
-        self._allowance = Allowance(size)
+        self.allowance = Allowance(size)
 
     def source(self, field: Field, sources: dict[str, Source]) -> Source:
         return list(sources.values())[field.integer(0, len(sources) - 1)]
@@ -66,13 +66,13 @@ class Arrays:
         return decode_vector(self._rows.take, name, field, rows)
 
     def matrix(self, name: str, field: Field, rows: int) -> tuple[sparse.csr_array, int]:
-        self._allowance.claim(rows)
+        self.allowance.rows(rows)
         return decode_matrix(self._rows.take, name, field, rows)
 
     def fixed_matrix(self, field: Field) -> sparse.csr_array:
         entries = field.entries(("rows", "weight"))
         rows = entries["rows"].integer(1, MAX_ELEMENTS)
-        self._allowance.claim(rows)
+        self.allowance.rows(rows)
         return decode_matrix(self._constants.take, field.place, entries["weight"], rows)[0]
 
     def constant(self, field: Field) -> Floats:
