@@ -75,7 +75,7 @@ def test_a_folder_of_npz_is_written(run, compressed):
     found = json.loads(run("export", compressed, "--format", "npz", "--unrolled", "--json").out)
     assert found["written"] == "net.npz"
     assert found["bytes"] == sum(file.stat().st_size for file in Path("net.npz").iterdir())
-    assert sparse.load_npz("net.npz/A.npz").nnz
+    assert sparse.load_npz("net.npz/B.npz").nnz
     code, _, err = run("export", compressed, "--format", "npz")
     assert code == 2
     assert "net.npz: is there already" in err
