@@ -329,6 +329,12 @@ def _export() -> Parser:
         metavar="BYTES",
         help="--unrolled: the most that making them may take, as 500M or 8GiB (default: 1GiB)",
     )
+    parser.add_argument(
+        "--opset",
+        type=positive,
+        metavar="N",
+        help="onnx: version of the standard operator set (default: that of the network it came from)",
+    )
     parser.add_argument("--json", action="store_true", help="print JSON instead of text")
     return parser
 

@@ -10,7 +10,7 @@ from sim_compress.cli import words
 from sim_compress.cli.console import OUT, note, plain
 from sim_compress.cli.output import check_target, stem
 from sim_compress.errors import InputError
-from sim_compress.export import to_onnx
+from sim_compress.export import files_of, source_of, to_onnx
 
 SUFFIXES = {"onnx": ".sim.onnx", "csr": ".csr.safetensors", "npz": ".npz"}
 UNROLLED_MEMORY = 2**30
@@ -46,14 +46,19 @@ def _check(arguments: argparse.Namespace) -> None:
     """InputError where an option has no meaning beside the others."""
     if arguments.unrolled and arguments.format == "onnx":
         raise InputError("--unrolled is for plain matrices: add  --format csr  or  --format npz")
+    if arguments.opset is not None and arguments.format != "onnx":
+        raise InputError(f"--opset is for a graph, not for --format {arguments.format}")
     if arguments.memory is not None and not arguments.unrolled:
         raise InputError("--memory limits --unrolled, which was not asked for")
 
 
-def _onnx(artifact: Artifact, target: Path, _: argparse.Namespace) -> int:
-    data = to_onnx(artifact.model).SerializeToString()
-    replace_file(target, data)
-    return len(data)
+def _onnx(artifact: Artifact, target: Path, arguments: argparse.Namespace) -> int:
+    source = source_of(artifact.provenance, arguments.opset)
+    files = files_of(to_onnx(artifact.model, source), target.name)
+    # The graph last, so that it never names weights that are not there.
+    for name, data in reversed(files.items()):
+        replace_file(target.with_name(name), data)
+    return sum(len(data) for data in files.values())
 
 
 def _csr(artifact: Artifact, target: Path, arguments: argparse.Namespace) -> int:

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 from safetensors.numpy import load_file
 from scipy import sparse
@@ -23,6 +24,11 @@ def test_the_graph_gives_the_outputs_of_the_artifact(run, compressed):
     assert "dense" in err
     inputs = images(5).astype(np.float32)
     assert_close(run_onnx(Path("sparse.onnx"), {"images": inputs})["scores"], load(compressed)(inputs))
+
+
+def test_the_operator_set_is_the_one_asked_for(run, compressed):
+    assert run("export", compressed, "-o", "sparse.onnx", "--opset", 15).code == 0
+    assert [o.version for o in onnx.load("sparse.onnx").opset_import] == [15]
 
 
 def test_the_graph_can_be_compressed_again(run, compressed):
@@ -86,6 +92,8 @@ def test_a_folder_of_npz_is_written(run, compressed):
     [
         (("--unrolled",), "add --format csr"),
         (("--memory", "1G"), "--memory limits --unrolled"),
+        (("--format", "csr", "--opset", "17"), "--opset is for a graph, not for --format csr"),
+        (("--opset", "5"), "--opset 5: expected 13 to"),
         (("--format", "csr", "--memory", "1G"), "--memory limits --unrolled"),
         (("--format", "csr", "--unrolled", "--memory", "1K"), "raise --memory"),
         (("--format", "csr", "--unrolled", "--memory", "much"), "expected bytes as 500M or 2GiB"),
