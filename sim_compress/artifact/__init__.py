@@ -3,6 +3,7 @@
 from sim_compress.artifact.decoder import Artifact
 from sim_compress.artifact.fields import JSON
 from sim_compress.artifact.layouts import encode
+from sim_compress.artifact.listing import PARTS, Listed, listing
 from sim_compress.artifact.plain import Plain, csr_file, tied, unrolled, write_npz
 from sim_compress.artifact.reader import read
 from sim_compress.artifact.sizes import Sizes, sizes
@@ -10,11 +11,14 @@ from sim_compress.artifact.writer import replace_file, write
 
 __all__ = [
     "JSON",
+    "PARTS",
     "Artifact",
+    "Listed",
     "Plain",
     "Sizes",
     "csr_file",
     "encode",
+    "listing",
     "read",
     "replace_file",
     "sizes",

@@ -21,6 +21,7 @@ from sim_compress.artifact.rows import (
 )
 from sim_compress.artifact.spec import DEFAULT_DTYPE, INPUT_DTYPES, VERSION, block_part, output_part
 from sim_compress.artifact.store import Source, Store
+from sim_compress.artifact.tensors import Entry
 from sim_compress.certificate import Certificate, verify
 from sim_compress.errors import ArtifactError, CertificateError, InputError
 from sim_compress.model import ImplicitModel, Input, Output, Shape, StateBlock
@@ -43,6 +44,7 @@ class Artifact:
         provenance: what the writer was told about where the model comes from.
         size: bytes of the file.
         digest: SHA-256 of the whole as the file states it, verified.
+        tensors: what the header of the file says of each, by name.
     """
 
     model: ImplicitModel
@@ -50,6 +52,7 @@ class Artifact:
     provenance: Mapping[str, JSON]
     size: int
     digest: str
+    tensors: Mapping[str, Entry]
 
 
 @dataclass(frozen=True)
@@ -68,21 +71,22 @@ def decode(data: bytes) -> Artifact:
     Raises:
         ArtifactError: a rule of docs/format.md is broken; the text names the array or field.
     """
-    metadata, store = _opened(data)
+    file = container.taken_apart(data)
+    metadata, store = _opened(file)
     top = metadata.entries(TOP_KEYS)
     provenance = top["provenance"].value
     if not isinstance(provenance, dict):
         raise top["provenance"].wrong("an object")
+    entries = {name: Entry(t.dtype, t.shape, t.data.nbytes) for name, t in file.tensors.items()}
     model = _model(top, store)
     certificate = decode_certificate(top["certificate"], model, store)
     store.check_end()
     _verify(model, certificate, len(data))
-    return Artifact(model, certificate, provenance, len(data), store.digest)
+    return Artifact(model, certificate, provenance, len(data), store.digest, entries)
 
 
-def _opened(data: bytes) -> tuple[Field, Store]:
+def _opened(file: container.File) -> tuple[Field, Store]:
     """The metadata and the arrays of a file of a version that can be read."""
-    file = container.taken_apart(data)
     if file.version > VERSION:
         raise container.ForeignFileError(
             f"format version {shown(file.version)} is newer than {VERSION}, the newest this program reads: "
