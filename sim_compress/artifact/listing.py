@@ -58,11 +58,9 @@ def _rows(artifact: Artifact, index: int, block: str, affine: Affine) -> Iterato
         if term.weight is not None:
             name = part.matrix(t, model.is_input(term.source))
             own = {n: tensors[n].dtype for n in (name, *(f"{name}.{p}" for p in PARTS)) if n in tensors}
-            size = sum(tensors[n].bytes for n in own)
-            known = bool(own) or not term.weight.nnz
-            yield Listed(
-                name, block, weight_shape(term.weight), term.weight.nnz, size if known else None, own
-            )
+            # A matrix of zeros has no tensor; in version 3 none has one of its own.
+            size = sum(tensors[n].bytes for n in own) if own or not term.weight.nnz else None
+            yield Listed(name, block, weight_shape(term.weight), term.weight.nnz, size, own)
     if affine.bias is not None:
         name = part.bias if part.bias in tensors else BIAS
         own = {name: tensors[name].dtype} if name in tensors else {}

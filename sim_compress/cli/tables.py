@@ -179,12 +179,13 @@ def stored_tensors(items: Iterable[Listed]) -> Table:
 
 
 def _stored_as(item: Listed) -> str:
-    """Parts with their dtypes, or the tensor that it shares."""
-    own = {name.removeprefix(f"{item.name}."): dtype for name, dtype in item.tensors.items()}
-    return ", ".join(
-        dtype if name == item.name else f"{name} {dtype}" if name in PARTS else f"in {name} {dtype}"
-        for name, dtype in own.items()
-    )
+    """Parts with their dtype, or the tensor that it shares."""
+    by_dtype: dict[str, list[str]] = {}
+    for name, dtype in item.tensors.items():
+        part = name.removeprefix(f"{item.name}.")
+        said = [] if name == item.name else [part] if part in PARTS else [f"in {name}"]
+        by_dtype.setdefault(dtype, []).extend(said)
+    return "; ".join(f"{dtype} {', '.join(parts)}".strip() for dtype, parts in by_dtype.items())
 
 
 SIZES: Mapping[str, Callable[[BlockFigures], str]] = {
