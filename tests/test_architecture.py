@@ -20,13 +20,15 @@ ALLOWED = {
     "errors": set(),
     "activations": {"errors"},
     "model": {"errors", "activations"},
-    "core": {"errors"},
+    "forks": set(),
+    "compilation": {"errors", "forks"},
+    "core": {"errors", "forks", "compilation"},
     "certificate": BASE,
     "frontend": BASE | {"certificate"},
     "artifact": BASE | {"certificate"},
-    "runtime": BASE | {"certificate"},
+    "runtime": BASE | {"certificate", "forks", "compilation"},
     "export": BASE | {"certificate"},
-    "states": BASE | {"certificate", "core", "frontend", "artifact", "runtime"},
+    "states": BASE | {"certificate", "forks", "compilation", "core", "frontend", "artifact", "runtime"},
 }
 ALLOWED["compression"] = ALLOWED["states"] | {"states"}
 ALLOWED["report"] = ALLOWED["compression"] | {"compression"}

@@ -5,9 +5,9 @@ from sim_compress.artifact.fields import JSON
 from sim_compress.artifact.layouts import encode
 from sim_compress.artifact.listing import PARTS, Listed, listing
 from sim_compress.artifact.plain import Plain, csr_file, tied, unrolled, write_npz
-from sim_compress.artifact.reader import read
+from sim_compress.artifact.reader import Source, read
 from sim_compress.artifact.sizes import Sizes, sizes
-from sim_compress.artifact.writer import replace_file, write
+from sim_compress.artifact.writer import readable, replace_files, write
 
 __all__ = [
     "JSON",
@@ -16,11 +16,13 @@ __all__ = [
     "Listed",
     "Plain",
     "Sizes",
+    "Source",
     "csr_file",
     "encode",
     "listing",
     "read",
-    "replace_file",
+    "readable",
+    "replace_files",
     "sizes",
     "tied",
     "unrolled",

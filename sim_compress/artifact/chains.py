@@ -12,7 +12,7 @@ from scipy import sparse
 
 from sim_compress.activations import KINDS, Activation
 from sim_compress.artifact.fields import JSON, Field, shown
-from sim_compress.artifact.limits import MAX_ELEMENTS, MAX_RANK
+from sim_compress.artifact.limits import MAX_ELEMENTS, MAX_RANK, refusing
 from sim_compress.artifact.store import Sink, Store
 from sim_compress.errors import ArtifactError, InputError
 from sim_compress.model import MAPS, LinearMap
@@ -169,10 +169,12 @@ def _decode_map(field: Field, store: Store) -> LinearMap:
     names, optional = FIELDS[name], DEFAULTS[name][1] if name in DEFAULTS else {}
     entries = field.entries(("map", *(n for n in names if n not in optional)), optional)
     if len(entries) <= len(names):
-        values = {key: entry.value for key, entry in entries.items()}
-        missing = {k: Field(v, field.place) for k, v in _defaults(name, values).items() if k not in entries}
+        given = {key: entry.value for key, entry in entries.items()}
+        missing = {k: Field(v, field.place) for k, v in _defaults(name, given).items() if k not in entries}
         entries |= missing
-    return MAPS[name](**{n: DECODERS[n](entries[n], store) for n in names})
+    values = {n: DECODERS[n](entries[n], store) for n in names}
+    with refusing(field.place):
+        return MAPS[name](**values)
 
 
 def encode_phi(phi: Activation, name: str, sink: Sink) -> dict[str, JSON]:
@@ -190,7 +192,9 @@ def decode_phi(field: Field, store: Store) -> Activation:
     name = _name(field, "name").choice(KINDS)
     attributes = KINDS[name].attributes
     entries = field.entries(("name", *attributes))
-    return Activation(name, {key: DECODERS[key](entries[key], store) for key in attributes})
+    values = {key: DECODERS[key](entries[key], store) for key in attributes}
+    with refusing(field.place):
+        return Activation(name, values)
 
 
 def _name(field: Field, key: str) -> Field:

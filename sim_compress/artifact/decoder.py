@@ -11,7 +11,7 @@ from sim_compress.artifact import container, format3
 from sim_compress.artifact.certificates import decode_certificate
 from sim_compress.artifact.chains import decode_phi
 from sim_compress.artifact.fields import JSON, Field, shown
-from sim_compress.artifact.limits import check_proof, check_total, refusing, state_shape
+from sim_compress.artifact.limits import check_proof, check_total, refusing, state_shapes
 from sim_compress.artifact.rows import (
     AFFINE_KEYS,
     AFFINE_OPTIONS,
@@ -102,6 +102,7 @@ def _opened(file: container.File) -> tuple[Field, Store]:
 
 def _model(top: Mapping[str, Field], store: Store) -> ImplicitModel:
     inputs = tuple(_input(item) for item in top["inputs"].items())
+    store.allowance.arrays(top["inputs"].place, [i.shape for i in inputs])
     heads = [_head(item, store) for item in top["blocks"].items()]
     sources = [
         *(Source(i.name, i.shape, is_input=True) for i in inputs),
@@ -140,8 +141,9 @@ def _head(item: Field, store: Store) -> _Head:
     entries = item.entries((*AFFINE_KEYS, "phi"), AFFINE_OPTIONS)
     phi = decode_phi(entries["phi"], store)
     with refusing(item.place):
-        state = state_shape(phi, decode_shape(entries["shape"]))
-    return _Head(entries, entries["name"].text(), phi, state)
+        shapes = state_shapes(phi, decode_shape(entries["shape"]))
+    store.allowance.arrays(item.place, shapes)
+    return _Head(entries, entries["name"].text(), phi, shapes[-1])
 
 
 def _output(item: Field, index: int, shared: Opened) -> Output:

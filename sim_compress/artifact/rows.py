@@ -37,6 +37,7 @@ def decode_affine(entries: Mapping[str, Field], part: Part, opened: Opened) -> A
         ArtifactError: an entry or array is missing, or does not fit the shapes.
     """
     shape = decode_shape(entries["shape"])
+    opened.store.allowance.arrays(entries["shape"].place, [shape])
     last = max(len(shape) - 1, 0)
     row_axis = entries["row_axis"].integer(0, last) if "row_axis" in entries else 0
     rows = Affine(shape, (), row_axis=row_axis).rows
@@ -50,7 +51,10 @@ def _term(item: Field, index: int, rows: int, part: Part, opened: Opened) -> Ter
     source = opened.store.source(entries["source"], opened.sources)
     maps = decode_maps(entries["maps"], opened.store) if "maps" in entries else ()
     with refusing(item.place):
-        features = chain_shapes(maps, source.shape)[-1]
+        shapes = chain_shapes(maps, source.shape)
+    # The first is the source's own, which is counted there.
+    opened.store.allowance.arrays(item.place, shapes[1:])
+    features = shapes[-1]
     if "weight" not in entries:
         return Term(source.name, maps)
     if not features:

@@ -1,5 +1,7 @@
 """What decoders ask of an open file, whatever its version, and what encoders ask of a new one."""
 
+import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -8,7 +10,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from sim_compress.artifact.fields import JSON, Field
-from sim_compress.artifact.limits import MAX_ROWS
+from sim_compress.artifact.limits import ELEMENTS, ELEMENTS_PER_BYTE, MAX_ROWS
 from sim_compress.errors import ArtifactError
 from sim_compress.model import ImplicitModel, Shape
 
@@ -94,21 +96,36 @@ class Sink(Protocol):
 
 
 class Allowance:
-    """The rows that all matrices of a file may have together: they take memory, but no bytes in the file.
+    """What a file of so many bytes may have of things that take memory, but no bytes in the file.
 
     Args:
         size: bytes of the file.
     """
 
     def __init__(self, size: int) -> None:
-        self._most = self._left = MAX_ROWS + size
+        self._rows = MAX_ROWS + size
+        self._elements = ELEMENTS + ELEMENTS_PER_BYTE * size
+        self._rows_left, self._elements_left = self._rows, self._elements
 
     def rows(self, count: int) -> None:
         """Count the rows of one more matrix.
 
         Raises:
-            ArtifactError: all matrices so far have more rows than a file of this size may have.
+            ArtifactError: all matrices so far have more than they may have together.
         """
-        self._left -= count
-        if self._left < 0:
-            raise ArtifactError(f"expected at most {self._most} rows of matrices in all, found more")
+        self._rows_left -= count
+        if self._rows_left < 0:
+            raise ArtifactError(f"expected at most {self._rows} rows of matrices in all, found more")
+
+    def arrays(self, place: str, shapes: Iterable[Shape]) -> None:
+        """Count the elements of arrays that evaluating a sample makes.
+
+        Raises:
+            ArtifactError: all arrays so far have more than they may have together.
+        """
+        self._elements_left -= sum(map(math.prod, shapes))
+        if self._elements_left < 0:
+            raise ArtifactError(
+                f"{place}: expected at most {self._elements} elements a sample in all for a file of this "
+                "size, found more"
+            )

@@ -1,11 +1,11 @@
 """The command line: which command, with which options."""
 
 import argparse
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
+from sim_compress.cli import streams
 from sim_compress.cli.values import (
     channel_values,
     input_shape,
@@ -31,6 +31,9 @@ UNSTRUCTURED = "unstructured"
 ENGINES = ("processes", "ray", "serial")
 SOLVERS = ("native", "clarabel", "scs", "osqp", "mosek")
 EXPORT_FORMATS = ("onnx", "csr", "npz")
+# Options whose default is a choice that a user may as well write down.
+GIVEN = ("objective", "states", "allocation", "nearest_rounds", "augment", "solver", "seed")
+_NOT_GIVEN = object()
 COMMANDS = """\
 commands:
   sim-compress MODEL --target-sparsity 40   compress a network (options above)
@@ -47,7 +50,11 @@ Exit codes: 0 done, 1 a check you asked for failed, 2 bad input, 130 Ctrl-C.
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser whose refusals are errors like all others."""
+    """A parser whose refusals are errors like all others, and whose help tells what is wrong with stdout."""
+
+    def print_help(self, file: Any = None) -> None:
+        assert file is None, "help goes to stdout"
+        streams.write(self.format_help())
 
     def error(self, message: str) -> NoReturn:
         raise InputError(f"{message} (see  {self.prog} --help)")
@@ -62,7 +69,16 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     """
     if argv and argv[0] in PARSERS:
         return PARSERS[argv[0]]().parse_args(argv[1:])
-    return _compress().parse_args(argv)
+    return _with_given(_compress(), argv)
+
+
+def _with_given(parser: Parser, argv: Sequence[str]) -> argparse.Namespace:
+    """Options and their defaults; `given` says which of GIVEN stand on the command line, defaults or not."""
+    arguments = parser.parse_args(argv, argparse.Namespace(**dict.fromkeys(GIVEN, _NOT_GIVEN)))
+    arguments.given = frozenset(name for name in GIVEN if getattr(arguments, name) is not _NOT_GIVEN)
+    for name in set(GIVEN) - arguments.given:
+        setattr(arguments, name, parser.get_default(name))
+    return arguments
 
 
 def _parser(command: str, prog: str, description: str, epilog: str | None = None) -> Parser:
@@ -284,7 +300,11 @@ def _bench() -> Parser:
     parser.add_argument("file", metavar="FILE", type=Path, help="artifact")
     parser.add_argument("--against", type=Path, required=True, metavar="MODEL", help="ONNX network")
     parser.add_argument(
-        "--batch", type=positive, nargs="+", default=[1, 64], metavar="N", help="batch sizes (default: 1 64)"
+        "--batch",
+        type=positive,
+        nargs="+",
+        metavar="N",
+        help="batch sizes (default: 1 64, or the one that the network takes)",
     )
     parser.add_argument(
         "--threads", type=positive, metavar="N", help="threads of both (default: one a processor)"
@@ -359,7 +379,8 @@ def _add_data_options(parser: Parser) -> None:
             f"--{name}",
             type=channel_values,
             metavar="X[,Y,Z]",
-            help=f"{meaning} pixels / 255, one value or one a channel (default: pixels stay 0..255)",
+            help=f"{meaning} pixels / 255, one value or one a channel; a mean above 1 is of pixels as "
+            "they are, and then both are (default: pixels stay 0..255)",
         )
 
 
@@ -372,7 +393,7 @@ class _Version(argparse.Action):
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
         from sim_compress.cli.version import package_version
 
-        sys.stdout.write(f"sim-compress {package_version()}\n")
+        streams.write(f"sim-compress {package_version()}\n")
         parser.exit()
 
 

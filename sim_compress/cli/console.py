@@ -1,15 +1,36 @@
 """Where output goes: results on stdout, progress and messages on stderr."""
 
+from collections.abc import Iterable
+from typing import Any, NoReturn
+
 from rich.console import Console
 from rich.text import Text
 
-OUT = Console(highlight=False, emoji=False, markup=False)
-ERR = Console(stderr=True, highlight=False, emoji=False, markup=False)
+from sim_compress.cli import streams
+
+
+class _Console(Console):
+    """A console that leaves it to the entry point to end the command where nobody reads."""
+
+    def on_broken_pipe(self) -> NoReturn:
+        raise BrokenPipeError
+
+
+class _Output(_Console):
+    """The console of stdout."""
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        with streams.naming_stdout():
+            super().print(*objects, **options)
+
+
+OUT = _Output(highlight=False, emoji=False, markup=False)
+ERR = _Console(stderr=True, highlight=False, emoji=False, markup=False)
 
 
 def plain(text: str) -> None:
     """Text for a machine on stdout, as it is."""
-    OUT.file.write(text)
+    streams.write(text)
 
 
 def error(text: str) -> None:
@@ -20,6 +41,15 @@ def error(text: str) -> None:
 def warning(text: str) -> None:
     """What makes the result less than it seems."""
     _message("warning: ", "yellow", text)
+
+
+def last_lines(texts: Iterable[str], *, json: bool) -> None:
+    """What must be known before a result is used: behind it, or on stderr where stdout is for a machine."""
+    for text in texts:
+        if json:
+            warning(text)
+        else:
+            OUT.print(Text.assemble(("warning: ", "yellow"), text), soft_wrap=True)
 
 
 def note(text: str) -> None:

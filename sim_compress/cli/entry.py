@@ -1,9 +1,10 @@
 """The entry point: every outcome as an exit code, every error as one line.
 
-0 done, 2 bad input, 130 Ctrl-C, 143 terminated. 1 is kept for a check that the user asked for and that
-failed.
+0 done, 2 bad input, 130 Ctrl-C, 143 terminated, 141 where the reader of a pipe has gone, as for other Unix
+tools. 1 is kept for a check that the user asked for and that failed.
 """
 
+import logging
 import signal
 import sys
 import threading
@@ -13,11 +14,24 @@ from contextlib import contextmanager
 from importlib import import_module
 from types import FrameType
 
+from sim_compress.cli import streams
 from sim_compress.cli.arguments import parse
 from sim_compress.errors import SimCompressError
 
 BAD_INPUT = 2
 SIGNALLED = 128
+# Windows has no such signal; its number is the same everywhere else.
+SIGPIPE = 13
+
+
+class _Notes(logging.Handler):
+    """Shows what the library logs, as what it compiles."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        # rich is imported for those alone who have something to say.
+        from sim_compress.cli.console import note
+
+        note(record.getMessage())
 
 
 class _Terminated(KeyboardInterrupt):
@@ -27,29 +41,57 @@ class _Terminated(KeyboardInterrupt):
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line and give its exit code; prints, never raises for a user's mistake."""
     started = time.perf_counter()
+    streams.replace_unknown()
     try:
-        with _terminable():
-            arguments = parse(sys.argv[1:] if argv is None else argv)
-            arguments.started = started
-            # Commands import onnxruntime and numba; --help must not wait for them.
-            return import_module(f"sim_compress.cli.{arguments.command}").run(arguments)
-    except SystemExit as printed:
-        return int(printed.code or 0)
+        with _terminable(), _logged():
+            code = _run(sys.argv[1:] if argv is None else argv, started)
+            streams.flush()
+            return code
     except _Terminated:
         return _refuse("terminated", SIGNALLED + signal.SIGTERM)
     except KeyboardInterrupt:
         return _refuse("interrupted", SIGNALLED + signal.SIGINT)
     except SimCompressError as error:
         return _refuse(str(error), BAD_INPUT)
+    except BrokenPipeError:
+        for stream in (sys.stdout, sys.stderr):
+            streams.abandon(stream)
+        return SIGNALLED + SIGPIPE
     except OSError as error:
         return _refuse(f"{error.filename}: {error.strerror}" if error.filename else str(error), BAD_INPUT)
+
+
+def _run(argv: Sequence[str], started: float) -> int:
+    """The command's own exit code."""
+    try:
+        arguments = parse(argv)
+    except SystemExit as printed:
+        return int(printed.code or 0)
+    arguments.started = started
+    # Commands import onnxruntime and numba; --help must not wait for them.
+    return import_module(f"sim_compress.cli.{arguments.command}").run(arguments)
 
 
 def _refuse(text: str, code: int) -> int:
     from sim_compress.cli.console import error
 
-    error(text)
+    try:
+        error(text)
+    except OSError:
+        # Where stderr cannot be written, the exit code still tells.
+        streams.abandon(sys.stderr)
     return code
+
+
+@contextmanager
+def _logged() -> Iterator[None]:
+    """Show what is logged meanwhile."""
+    logger, notes = logging.getLogger("sim_compress"), _Notes()
+    logger.addHandler(notes)
+    try:
+        yield
+    finally:
+        logger.removeHandler(notes)
 
 
 @contextmanager

@@ -5,7 +5,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-from sim_compress.artifact import Artifact, Plain, csr_file, read, replace_file, tied, unrolled, write_npz
+from sim_compress.artifact import Artifact, Plain, csr_file, read, replace_files, tied, unrolled, write_npz
 from sim_compress.cli import words
 from sim_compress.cli.console import OUT, note, plain
 from sim_compress.cli.output import check_target, stem
@@ -55,15 +55,13 @@ def _check(arguments: argparse.Namespace) -> None:
 def _onnx(artifact: Artifact, target: Path, arguments: argparse.Namespace) -> int:
     source = source_of(artifact.provenance, arguments.opset)
     files = files_of(to_onnx(artifact.model, source), target.name)
-    # The graph last, so that it never names weights that are not there.
-    for name, data in reversed(files.items()):
-        replace_file(target.with_name(name), data)
+    replace_files({target.with_name(name): data for name, data in files.items()})
     return sum(len(data) for data in files.values())
 
 
 def _csr(artifact: Artifact, target: Path, arguments: argparse.Namespace) -> int:
     data = csr_file(_plain(artifact, arguments))
-    replace_file(target, data)
+    replace_files({target: data})
     return len(data)
 
 

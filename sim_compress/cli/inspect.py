@@ -8,13 +8,15 @@ from pathlib import Path
 
 from sim_compress.artifact import JSON, Artifact, listing, read, sizes
 from sim_compress.cli import tables, words
-from sim_compress.cli.console import OUT, plain
-from sim_compress.report import BlockFigures, sha256, stored_blocks
+from sim_compress.cli.console import OUT, plain, warning
+from sim_compress.report import BlockFigures, foreign_report, sha256, stored_blocks
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Read, check and show the artifact."""
     artifact = read(arguments.file)
+    if remark := foreign_report(arguments.file):
+        warning(remark)
     if arguments.json:
         plain(json.dumps(_document(arguments.file, artifact), indent=2, allow_nan=False) + "\n")
         return 0

@@ -12,11 +12,20 @@ from sim_compress.cli import words
 from sim_compress.cli.console import OUT, note, warning
 from sim_compress.cli.job import Job, chosen_engine, loaded
 from sim_compress.cli.levels import LevelStages, level_name
-from sim_compress.cli.outcome import Run, evaluated, network_figures, new_notes, report_of, saved, show
+from sim_compress.cli.outcome import (
+    Run,
+    encoded,
+    evaluated,
+    network_figures,
+    new_notes,
+    show,
+    unlogged,
+    written,
+)
 from sim_compress.cli.stages import Stages
 from sim_compress.compression import STAGES, Compressed, Found, Settings, Tried, sparsest
 from sim_compress.errors import DataError
-from sim_compress.report import Evaluation, Report, drop_words, is_scores, report_path, write_report
+from sim_compress.report import Evaluation, Report, classes_of, drop_words, is_scores, shift_remark
 from sim_compress.report.reference import remembered
 
 
@@ -35,10 +44,12 @@ def _searched(
     with Stages(("load", *STAGES[:-1])) as stages:
         stages.begin("load")
         job = loaded(arguments)
+        # The network is asked once for what every level is compared with.
+        job = replace(job, predict=remembered(job.predict))
         _check_scores(job)
+        _check_labels(job)
         notices = _notices(job, bound)
         note(notices[0])
-        job = replace(job, predict=remembered(job.predict))
         this, shown = Run(arguments, job, network_figures(job), stages), LevelStages(stages)
         measured: dict[float, Evaluation] = {}
 
@@ -48,19 +59,17 @@ def _searched(
             return _drop(measured[level])
 
         stages.begin(STAGES[0])
-        with chosen_engine(arguments) as engine:
+        with chosen_engine(arguments) as engine, unlogged():
             found = sparsest(job.teacher, job.inputs, settings, drop, bound, shown.update, engine)
         for text in new_notes(job, found.compressed):
             note(text)
         for text in found.compressed.outcomes.warnings:
             warning(text)
         stages.begin("save")
-        size = saved(this, found.compressed, output)
+        data = encoded(this, found.compressed, output)
     evaluation = measured[found.compressed.settings.target_sparsity]
     told = (*notices, f"tried: {'; '.join(map(_words, found.tried))}")
-    report = report_of(this, found.compressed, evaluation, output, size, told)
-    write_report(report_path(output), report)
-    return report, found
+    return written(this, found.compressed, evaluation, output, data, told), found
 
 
 def _drop(evaluation: Evaluation) -> float:
@@ -81,6 +90,16 @@ def _check_scores(job: Job) -> None:
             f"scores ({', '.join(f'{o.name}: {words.shape(o.shape)}' for o in outputs)}): look at the output "
             "error of  --sweep 10:90:10  and choose a --target-sparsity"
         )
+
+
+def _check_labels(job: Job) -> None:
+    """Refuse labels that are counted from another number: whatever is lost, their accuracy stays."""
+    if job.labels is None:
+        return
+    (name,) = (o.name for o in job.teacher.model.outputs if is_scores(o.shape))
+    classes = classes_of(job.teacher.model, job.predict, job.evaluation.inputs, name)
+    if shifted := shift_remark(classes, job.labels, "the network"):
+        raise DataError(f"{job.evaluation.figures.source}: {shifted}. --max-drop needs labels that fit")
 
 
 def _notices(job: Job, bound: float) -> tuple[str, ...]:

@@ -1,13 +1,16 @@
 """A compressed model measured, and everything there is to say about it in one report."""
 
 import argparse
+import hashlib
+import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from sim_compress.artifact import sizes
-from sim_compress.cli.console import OUT, plain, warning
+from sim_compress.artifact import readable, replace_files, sizes
+from sim_compress.cli.console import OUT, last_lines, plain, warning
 from sim_compress.cli.job import Job
 from sim_compress.cli.stages import Stages
 from sim_compress.cli.tables import report_view
@@ -17,6 +20,7 @@ from sim_compress.report import (
     ArtifactFigures,
     CertificateFigures,
     Evaluation,
+    FindingFigures,
     NetworkFigures,
     Report,
     RowFigures,
@@ -27,10 +31,11 @@ from sim_compress.report import (
     measure,
     peak_memory,
     report_path,
-    sha256,
     to_json,
 )
 from sim_compress.runtime import Session
+
+LOGGER = logging.getLogger("sim_compress.compression")
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,6 +56,17 @@ def network_figures(job: Job) -> NetworkFigures:
     whole = path.stat().st_size == teacher.size
     gzipped = gzip_size(path) if whole else None
     return NetworkFigures(path.name, teacher.sha256, teacher.size, gzipped, teacher.model.parameters)
+
+
+@contextmanager
+def unlogged() -> Iterator[None]:
+    """Findings are not logged while a command runs: it shows them at its end."""
+    level = LOGGER.level
+    LOGGER.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        LOGGER.setLevel(level)
 
 
 def evaluated(job: Job, compressed: Compressed, progress: Callable[[float], None]) -> Evaluation:
@@ -76,12 +92,27 @@ def traced(compressed: Compressed, job: Job) -> Compressed:
     return replace(compressed, provenance={**compressed.provenance, "calibration": calibration})
 
 
-def saved(run: Run, compressed: Compressed, output: Path) -> int:
-    """Bytes of the artifact, which is written; a warning where the network's file has fewer."""
-    size = traced(compressed, run.job).save(output)
-    for text in growth(run.network.bytes, size):
+def encoded(run: Run, compressed: Compressed, output: Path) -> bytes:
+    """The artifact that is to be written; a warning where the network's file has fewer bytes."""
+    whole = traced(compressed, run.job)
+    data = readable(output, whole.model, whole.certificate, whole.provenance)
+    for text in growth(run.network.bytes, len(data)):
         warning(text)
-    return size
+    return data
+
+
+def written(
+    run: Run,
+    compressed: Compressed,
+    evaluation: Evaluation,
+    output: Path,
+    data: bytes,
+    notices: tuple[str, ...] = (),
+) -> Report:
+    """The report of an artifact of these bytes; both are written together. More notices may be given."""
+    report = report_of(run, compressed, evaluation, output, data, notices)
+    replace_files({output: data, report_path(output): to_json(report).encode()})
+    return report
 
 
 def report_of(
@@ -89,19 +120,21 @@ def report_of(
     compressed: Compressed,
     evaluation: Evaluation,
     output: Path,
-    size: int,
+    data: bytes,
     notices: tuple[str, ...] = (),
 ) -> Report:
-    """The report of an artifact that was written with so many bytes; more notices may be given."""
+    """Everything there is to say of an artifact of these bytes; more notices may be given."""
     job, stages, started = run.job, run.stages, run.arguments.started
     settings = compressed.settings
     return Report(
         package_version=package_version(),
         network=run.network,
-        artifact=_artifact(output, size, compressed),
+        artifact=_artifact(output, data, compressed),
         target_sparsity=settings.target_sparsity,
         sparsity=compressed.sparsity,
         total_sparsity=compressed.total_sparsity,
+        output_errors=compressed.errors,
+        findings=finding_figures(compressed),
         calibration=job.calibration.figures,
         evaluation=evaluation,
         certificate=CertificateFigures(compressed.certificate.kind, compressed.certificate.bound),
@@ -117,10 +150,15 @@ def report_of(
             *job.notes,
             *new_notes(job, compressed),
             *compressed.outcomes.warnings,
-            *growth(run.network.bytes, size),
+            *growth(run.network.bytes, len(data)),
             *notices,
         ),
     )
+
+
+def finding_figures(compressed: Compressed) -> tuple[FindingFigures, ...]:
+    """What is wrong with the model on the calibration data."""
+    return tuple(FindingFigures(f.kind, f.text, f.block) for f in compressed.findings)
 
 
 def new_notes(job: Job, compressed: Compressed) -> list[str]:
@@ -140,8 +178,10 @@ def show(arguments: argparse.Namespace, report: Report, output: Path) -> None:
     else:
         OUT.print(report_view(report))
         OUT.print(f"written: {output} and {report_path(output)}", soft_wrap=True)
+    last_lines((*(f.text for f in report.findings), *report.evaluation.remarks), json=arguments.json)
 
 
-def _artifact(path: Path, size: int, compressed: Compressed) -> ArtifactFigures:
+def _artifact(path: Path, data: bytes, compressed: Compressed) -> ArtifactFigures:
     parts = asdict(sizes(compressed.model))
-    return ArtifactFigures(path.name, sha256(path), size, compressed.model.parameters, **parts)
+    digest = hashlib.sha256(data).hexdigest()
+    return ArtifactFigures(path.name, digest, len(data), compressed.model.parameters, **parts)

@@ -79,7 +79,9 @@ class Stages:
     def _finish(self) -> None:
         if self._current is None:
             return
-        self.seconds[self._current] = time.perf_counter() - self._began
+        # A stage that is begun again goes on.
+        took = time.perf_counter() - self._began
+        self.seconds[self._current] = self.seconds.get(self._current, 0.0) + took
         self._display.update(self._tasks[self._current], completed=1.0)
         self._display.stop_task(self._tasks[self._current])
         if not ERR.is_terminal:

@@ -19,7 +19,7 @@ def report_view(report: Report) -> RenderableType:
     """What came out: figures before and after, then where they come from."""
     title = f"{report.network.file} -> {report.artifact.file}"
     return Group(
-        figures_table(title, [*_size_rows(report), *score_rows(report.evaluation)]),
+        figures_table(title, [*_size_rows(report), *score_rows(report.evaluation), *_error_rows(report)]),
         facts(_facts(report)),
     )
 
@@ -101,6 +101,16 @@ def score_rows(evaluation: Evaluation) -> list[Cells]:
         (f"{label} ({score.output})" if len(evaluation.scores) > 1 else label, before, after, change)
         for score in evaluation.scores
         for label, before, after, change in _scores(score)
+    ]
+
+
+def _error_rows(report: Report) -> list[Cells]:
+    """Error of every output on the calibration data, where 1 is that of the best constant."""
+    several = len(report.output_errors) > 1
+    return [
+        (f"error / variance ({name})" if several else "error / variance", "", words.ratio(error), "")
+        for name, error in report.output_errors.items()
+        if error is not None
     ]
 
 

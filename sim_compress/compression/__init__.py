@@ -1,6 +1,7 @@
 """Compression of a teacher: settings, checks and the pipeline that sees every stage."""
 
-from sim_compress.compression.checks import check_calibration, check_exact, weights_to_keep
+from sim_compress.compression.appraisal import Finding
+from sim_compress.compression.checks import check_calibration, check_engine, check_exact, weights_to_keep
 from sim_compress.compression.costs import GramCosts, gram_costs
 from sim_compress.compression.patterns import CHANNELS, UNSTRUCTURED, pattern_of
 from sim_compress.compression.pipeline import STAGES, Compressed, Progress, compress
@@ -16,6 +17,7 @@ from sim_compress.compression.settings import (
     Settings,
 )
 from sim_compress.compression.trade_off import Found, LevelProgress, Tried, sparsest, sweep
+from sim_compress.compression.unused import Deciding, unused
 
 __all__ = [
     "ALLOCATIONS",
@@ -28,6 +30,8 @@ __all__ = [
     "SUPPORTS",
     "UNSTRUCTURED",
     "Compressed",
+    "Deciding",
+    "Finding",
     "Found",
     "GramCosts",
     "LevelProgress",
@@ -37,6 +41,7 @@ __all__ = [
     "Settings",
     "Tried",
     "check_calibration",
+    "check_engine",
     "check_exact",
     "compress",
     "gram_costs",
@@ -45,5 +50,6 @@ __all__ = [
     "prepared",
     "sparsest",
     "sweep",
+    "unused",
     "weights_to_keep",
 ]

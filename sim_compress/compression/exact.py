@@ -2,10 +2,15 @@
 
 from collections.abc import Mapping
 
-from sim_compress.compression.tasks import Planned
+import numpy as np
+
+from sim_compress.compression.tasks import Planned, Regressed
 from sim_compress.core import Block, Convex, Solution, Status
 from sim_compress.core.solvers import Solver
 from sim_compress.errors import SolverError
+
+# A bias below this part of what it is the difference of is rounding of float32 moments.
+ROUNDING = 1e-6
 
 
 def matched(
@@ -14,7 +19,7 @@ def matched(
     chosen: Solver,
     convex: Convex | None,
 ) -> tuple[dict[str, tuple[Planned, ...]], list[Solution]]:
-    """The matching rows of every block, which together keep at most `count` weights.
+    """The matching rows of every block, which together keep at most `count` weights and new biases.
 
     Raises:
         SolverError: rows that no row matches, or more weights than the target leaves.
@@ -24,13 +29,20 @@ def matched(
     for name, own in blocks.items():
         found = [chosen.match(b.problems, convex or b.penalty, ball=b.ball) for b in own]
         _check_matched(name, found)
-        planned[name] = tuple(
-            Planned(b, s.support, int(s.support.sum()), matched=s.rows)
-            for b, s in zip(own, found, strict=True)
-        )
+        planned[name] = tuple(_planned(b, s) for b, s in zip(own, found, strict=True))
         solutions += found
     _check_count(planned, count)
     return planned, solutions
+
+
+def _planned(block: Block, solution: Solution) -> Planned:
+    """Rows that match, and the biases that they need for it."""
+    problems, V = block.problems, solution.rows
+    W, bias = problems.to_network(V)
+    size = np.abs(problems.row_mean) + np.abs(W) @ np.abs(problems.feature_mean)
+    biased = block.given | (np.abs(bias) > ROUNDING * size)
+    count = int(solution.support.sum() + (biased & ~block.given).sum())
+    return Planned(block, solution.support, count, matched=Regressed(V, biased))
 
 
 def _check_matched(name: str, solutions: list[Solution]) -> None:

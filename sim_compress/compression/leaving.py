@@ -82,6 +82,7 @@ def _readers(name: str, affine: Affine, blocks: tuple[Block, ...], found: Channe
             block.problems,
             found.rows[name][group.rows],
             np.concatenate([c[f] for c, f in zip(found.columns[name], group.features, strict=True)]),
+            biased=block.given | block.constant,
         )
         for block, group in zip(blocks, row_groups(affine), strict=True)
     )
@@ -106,9 +107,13 @@ def _fitted(affine: Affine, readers: Sequence[Reader], gone: NDArray[np.bool_]) 
     for reader in readers:
         problems, stays = reader.problems, np.flatnonzero(_stays(reader.columns, gone))
         V = np.zeros_like(problems.g)
-        H = problems.H[np.ix_(stays, stays)] + RIDGE * np.eye(len(stays))
-        V[:, stays] = np.linalg.solve(H, problems.g[:, stays].T).T
-        rows.append(problems.to_network(V * _stays(reader.rows, gone)[:, None]))
+        assert reader.biased is not None
+        for own in filter(np.any, (reader.biased, ~reader.biased)):
+            part = problems.only(own)
+            part = part if own is reader.biased else part.through_origin()
+            H = part.H[np.ix_(stays, stays)] + RIDGE * np.eye(len(stays))
+            V[np.ix_(own, stays)] = np.linalg.solve(H, part.g[:, stays].T).T
+        rows.append(problems.to_network(V * _stays(reader.rows, gone)[:, None], reader.biased))
     return with_rows(affine, rows)
 
 

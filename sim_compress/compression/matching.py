@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from sim_compress.compilation import prepare
 from sim_compress.model import ImplicitModel
 from sim_compress.model.maps import Array
-from sim_compress.runtime.compiled.preparation import prepare
 from sim_compress.runtime.reverse import tied
 from sim_compress.runtime.reverse.lanes import Buffers, Floats
 from sim_compress.runtime.reverse.network import Network, Pass

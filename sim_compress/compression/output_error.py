@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from sim_compress.compression.rows import with_rows
 from sim_compress.core import Block, Curve, Path, Projection, refit
+from sim_compress.core.allocation import rounded
 from sim_compress.model import Affine, ImplicitModel
 from sim_compress.model.maps import Array
 from sim_compress.runtime import Stage, preactivation, schedule
@@ -25,19 +26,23 @@ PASSES = 4
 FEWEST, MOST = 4, 32
 # Size of an entry of a path that the teacher does not have, against a deviation of one.
 TINY = 1e-6
+# Where paths begin with more than so many times a density, many entries at one alpha, the largest of these
+# are tried: what fewer entries cost could not be guessed from denser levels, which may be exact.
+JUMP = 2
 
 
-# A block, a step of its paths and how many inputs it was tried on -> error of the outputs.
-Trials = Mapping[tuple[str, int, int], float]
+# A block, a step of its paths, entries of its supports and how many inputs -> error of the outputs.
+Trials = Mapping[tuple[str, int, int, int], float]
 
 
 @dataclass(frozen=True)
 class _Level:
-    """One block's rows at one step of its paths."""
+    """One block's rows with some entries, the largest at one step of its paths."""
 
     name: str
     count: int
     step: int
+    whole: bool
 
 
 def output_curves(
@@ -63,24 +68,26 @@ def output_curves(
         known: trials with shorter paths, which are not made again.
     """
     levels = [level for name in affines for level in _levels(name, paths[name])]
-    few = some_inputs(teacher.model, inputs, len(levels))
+    few = some_inputs(teacher.model, inputs, sum(level.whole for level in levels))
     samples = len(next(iter(few.values())))
-    new = [level for level in levels if (level.name, level.step, samples) not in known]
+    keys = [(level.name, level.step, level.count, samples) for level in levels]
+    new = [(key, level) for key, level in zip(keys, levels, strict=True) if key not in known]
     trials, trial = dict(known), Trial(teacher, few)
 
     def tried(number: int) -> float:
-        name, step = new[number].name, new[number].step
-        supports = _supports(blocks[name], paths[name], projections[name], step)
+        _, level = new[number]
+        name = level.name
+        supports = _supports(blocks[name], paths[name], projections[name], level)
         return trial.error({name: _rows(affines[name], blocks[name], supports)})
 
     found = in_order(tried, len(new))
-    for number, (level, error) in enumerate(zip(new, found, strict=True)):
-        trials[level.name, level.step, samples] = error
+    for number, ((key, _), error) in enumerate(zip(new, found, strict=True)):
+        trials[key] = error
         progress((number + 1) / len(new))
     errors: dict[str, list[tuple[int, float]]] = {name: [] for name in affines}
-    for level in levels:
-        errors[level.name].append((level.count, trials[level.name, level.step, samples]))
-    sizes = {name: sum(p.rows.size for p in own) for name, own in paths.items()}
+    for key, level in zip(keys, levels, strict=True):
+        errors[level.name].append((level.count, trials[key]))
+    sizes = {name: sum(p.size for p in own) for name, own in paths.items()}
     return {name: _curve(sizes[name], measured) for name, measured in errors.items()}, trials
 
 
@@ -90,34 +97,44 @@ def _curve(size: int, measured: Sequence[tuple[int, float]]) -> Curve:
 
 
 def _levels(name: str, paths: Sequence[Path]) -> list[_Level]:
-    """The steps where a block's paths come nearest to each density."""
+    """The steps where a block's paths come nearest to each density, by ascending entries."""
     if not paths:
         return []
     counts = np.sum([p.counts for p in paths], axis=0)
-    size = sum(p.rows.size for p in paths)
-    steps = {int(np.argmin(np.abs(counts - density * size))) for density in DENSITIES}
+    size = sum(p.size for p in paths)
     # One level for each count; rows of zeros have no logarithm of a count to offer.
-    distinct = {int(counts[step]): step for step in sorted(steps) if counts[step]}
-    return [_Level(name, count, step) for count, step in distinct.items()]
+    distinct: dict[int, _Level] = {}
+    for wanted in (density * size for density in DENSITIES):
+        step = int(np.argmin(np.abs(counts - wanted)))
+        count, fewer = int(counts[step]), round(wanted)
+        if count > JUMP * wanted and fewer:
+            distinct.setdefault(fewer, _Level(name, fewer, step, whole=False))
+        if count:
+            distinct[count] = _Level(name, count, step, whole=True)
+    return [distinct[count] for count in sorted(distinct)]
 
 
 def _supports(
-    blocks: Sequence[Block], paths: Sequence[Path], projections: Sequence[Projection], step: int
+    blocks: Sequence[Block], paths: Sequence[Path], projections: Sequence[Projection], level: _Level
 ) -> list[NDArray[np.bool_]]:
-    """The paths' supports at one alpha, projected onto the pattern.
+    """The paths' supports at one alpha, or the level's share of them, projected onto the pattern.
 
     Entries count by the size of the teacher's; those that it does not have count a little.
     """
+    held = np.array([p.counts[level.step] for p in paths])
+    counts = rounded(held * (level.count / held.sum()), held, level.count)
     return [
-        project(np.where(p.support(step), np.abs(b.problems.prior) + TINY, 0.0), int(p.counts[step]))
-        for b, p, project in zip(blocks, paths, projections, strict=True)
+        project(np.where(p.support(level.step), np.abs(b.problems.prior) + TINY, 0.0), count)
+        for b, p, project, count in zip(blocks, paths, projections, counts, strict=True)
     ]
 
 
 def _rows(affine: Affine, blocks: Sequence[Block], supports: Sequence[NDArray[np.bool_]]) -> Affine:
-    """The block refitted on some supports."""
-    solved = [refit(b.problems, support, b.ball) for b, support in zip(blocks, supports, strict=True)]
-    return with_rows(affine, [b.problems.to_network(V) for b, V in zip(blocks, solved, strict=True)])
+    """The block refitted on some supports, without biases that the network does not have."""
+    biased = [b.given | b.constant for b in blocks]
+    solved = [refit(b.problems, s, b.ball, own) for b, s, own in zip(blocks, supports, biased, strict=True)]
+    parts = zip(blocks, solved, biased, strict=True)
+    return with_rows(affine, [b.problems.to_network(V, own) for b, V, own in parts])
 
 
 def some_inputs(model: ImplicitModel, inputs: Mapping[str, Array], passes: int) -> dict[str, Array]:

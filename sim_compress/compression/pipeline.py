@@ -1,7 +1,8 @@
 """The pipeline: teacher and calibration inputs in, sparse implicit model out."""
 
+import logging
 import math
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -9,28 +10,42 @@ import numpy as np
 
 from sim_compress.artifact import JSON, write
 from sim_compress.certificate import Certificate, Scaling, certify
+from sim_compress.compression.appraisal import Appraisal, Finding, appraised
 from sim_compress.compression.calibration import Calibration
+from sim_compress.compression.checks import check_engine
 from sim_compress.compression.effort import most_epochs, nearest_rounds
 from sim_compress.compression.full_support import without_empty_terms
 from sim_compress.compression.outcomes import Outcomes
 from sim_compress.compression.planning import Plan, plan
 from sim_compress.compression.prepared import Prepared, prepared, surveyed
+from sim_compress.compression.reached import missed, sparsity_of
 from sim_compress.compression.rows import with_rows
 from sim_compress.compression.settings import Settings
 from sim_compress.compression.surveys import Progress, Survey, row_blocks
-from sim_compress.compression.tasks import Planned, regressed, regressed_by
+from sim_compress.compression.tasks import Planned, Regressed, regressed, regressed_by
 from sim_compress.compression.tuning import EPOCHS_PER_ERROR, Tuning, tuned
-from sim_compress.core import Convex, refit
+from sim_compress.compression.unspent import Unspent, spent, unused
+from sim_compress.core import Convex
 from sim_compress.core.engines import Engine, one_blas_thread
-from sim_compress.core.gram import Matrix
-from sim_compress.model import Affine, ImplicitModel, narrowed, rounded, rounded_rows
+from sim_compress.errors import SolverError
+from sim_compress.model import (
+    Affine,
+    ImplicitModel,
+    narrowed,
+    rounded,
+    rounded_rows,
+    without_vanishing,
+)
 from sim_compress.model.maps import Array, Shape
 from sim_compress.runtime import digest
 from sim_compress.states import Store, Teacher, Visit, regenerate
 
+# Said to those who do not look at `Compressed.findings`.
+LOGGER = logging.getLogger("sim_compress.compression")
 STAGES = ("states", "allocation", "rows")
-# Part of the rows' stage after which they are solved, where they are tuned then.
-SOLVED = 0.5
+# Parts of the rows' stage after which they are solved, where they are tuned then, and after which they are
+# tuned: then the model is appraised.
+SOLVED, TUNED = 0.5, 0.95
 
 
 @dataclass(frozen=True)
@@ -44,6 +59,11 @@ class Compressed:
         tuning: what moving all values together brought.
         settings: what was asked.
         notes: choices made for the user.
+        errors: output name -> mean squared error on the calibration inputs relative to the variance of the
+            network's output, 1 for the best constant; None where that does not vary, or the model's is not
+            finite.
+        findings: what must be known before the model is used: a sparsity that is not as asked, outputs that
+            are constant, not finite or far from the network's, with the block where that begins.
         provenance: teacher and calibration hashes, settings, outcomes, achieved sparsity; JSON values only.
         sparsity: 1 - nnz / nnz of the teacher's over the rows that were compressed.
         total_sparsity: the same over all parameters, those left alone and the tables that ids are looked
@@ -56,6 +76,8 @@ class Compressed:
     tuning: Tuning
     settings: Settings
     notes: tuple[str, ...]
+    errors: Mapping[str, float | None]
+    findings: tuple[Finding, ...]
     provenance: Mapping[str, JSON]
     sparsity: float
     total_sparsity: float
@@ -83,8 +105,8 @@ def compress(
             several; or a loader of batches, whose labels are left out.
         settings: sparsity, objective, kappa, support, states.
         progress: called with a stage of STAGES and its finished part.
-        engine: runs the row groups of baseline states, unless matched exactly; this process alone if not
-            given. The result is the same to the byte.
+        engine: runs the row groups of baseline states; this process alone if not given. The result is the
+            same to the byte. Refused where it would have nothing to do.
         convex: f and C of every row in place of the objective, in cvxpy; needs a conic solver. Its rows are
             those of baseline states.
         input_shapes: input name -> sizes of all axes, for an ONNX file that leaves them open; the batch, the
@@ -95,6 +117,8 @@ def compress(
         SolverError: the solver has no licence, or no rows match exactly at this sparsity.
         MissingExtraError: the solver's package is not installed.
     """
+    if engine is not None:
+        check_engine(settings, convex)
     ready = prepared(network, inputs, settings, convex, input_shapes)
     return completed(ready, surveyed(ready, settings, progress), settings, progress, engine)
 
@@ -107,7 +131,7 @@ def completed(
     with one_blas_thread():
         decided = plan(teacher, known, settings, ready.chosen, convex, progress)
         epochs = most_epochs(ready, settings)
-        solved = SOLVED if epochs else 1.0
+        solved = SOLVED if epochs else TUNED
 
         def rows_done(part: float) -> None:
             progress("rows", solved * part)
@@ -124,12 +148,15 @@ def completed(
         tuning = Tuning()
         if epochs:
             model, tuning = _tuned(
-                ready, model, decided, epochs, lambda part: progress("rows", solved + (1 - solved) * part)
+                ready, model, decided, epochs, lambda part: progress("rows", solved + (TUNED - solved) * part)
             )
     model, scaling = _without(model, decided)
     # Rows that were left alone or tuned are stored in the same format.
     model = rounded(model, settings.values)
-    sparsity = _sparsity(teacher.model, model, decided.groups)
+    _check_finite(model)
+    sparsity = sparsity_of(teacher.model, model, tuple(decided.groups))
+    appraisal = _appraised(ready, model, decided)
+    findings = (*missed(teacher.model, model, decided), *appraisal.findings)
     total = 1 - model.parameters / teacher.model.parameters
     provenance = {
         **_provenance(ready, model, decided),
@@ -142,10 +169,43 @@ def completed(
         provenance["channels"] = {n: [int(s.sum()), len(s)] for n, s in decided.channels.items()}
     if ready.notes:
         provenance["notes"] = list(ready.notes)
-    certificate = certify(model, scaling)
+    if findings:
+        provenance["findings"] = [f.text for f in findings]
+    for finding in findings:
+        LOGGER.warning(finding.text)
+    progress("rows", 1.0)
     return Compressed(
-        model, certificate, decided.outcomes, tuning, settings, ready.notes, provenance, sparsity, total
+        model,
+        certify(model, scaling),
+        decided.outcomes,
+        tuning,
+        settings,
+        ready.notes,
+        appraisal.errors,
+        findings,
+        provenance,
+        sparsity,
+        total,
     )
+
+
+def _check_finite(model: ImplicitModel) -> None:
+    """Raise SolverError where a row is not finite: no artifact could hold it."""
+    for name, affine in model.affines():
+        values = [w.data for w in affine.weights] + ([] if affine.bias is None else [affine.bias])
+        if not all(np.isfinite(v).all() for v in values):
+            raise SolverError(
+                f"block {name!r}: its rows are not finite, as states or weights are too large or too small "
+                "for float32: scale the inputs, or leave the block out (ignore)"
+            )
+
+
+def _appraised(ready: Prepared, model: ImplicitModel, plan: Plan) -> Appraisal:
+    """The model on the calibration inputs, beside the network."""
+    own = dict(ready.teacher.model.affines())
+    sizes = {part: sum(own[n].nnz for n in part.names) for part in plan.scope}
+    asked = sum(part.target * size for part, size in sizes.items()) / sum(sizes.values())
+    return appraised(ready.teacher, model, ready.calibration, plan.channels, asked)
 
 
 def _without(model: ImplicitModel, plan: Plan) -> tuple[ImplicitModel, Scaling]:
@@ -158,12 +218,6 @@ def _without(model: ImplicitModel, plan: Plan) -> tuple[ImplicitModel, Scaling]:
     return narrowed(model, plan.channels), cut
 
 
-def _sparsity(teacher: ImplicitModel, model: ImplicitModel, names: Container[str]) -> float:
-    """1 - nnz / nnz of the teacher's over the named blocks."""
-    before, after = (sum(a.nnz for n, a in m.affines() if n in names) for m in (teacher, model))
-    return 1 - after / before
-
-
 def _in_order(
     teacher: Teacher,
     inputs: Mapping[str, Array],
@@ -173,19 +227,31 @@ def _in_order(
     progress: Callable[[float], None],
 ) -> ImplicitModel:
     """Blocks in order on regenerated states: later rows repair earlier errors, of rounding values too."""
+    unspent = Unspent(plan)
+
+    def solved(visit: Visit, groups: Sequence[Planned]) -> Affine:
+        found = _nearest(visit, groups, [regressed(g) for g in groups], plan, rounds)
+        if values == plan.settings.values:
+            return rounded_rows(visit.name, found, values)
+        return without_vanishing(found, plan.settings.values)
 
     def rows(visit: Visit) -> Affine:
         fresh = row_blocks(visit, plan.settings, plan.survey.limits)
         groups = [replace(g, block=b) for g, b in zip(plan.groups[visit.name], fresh, strict=True)]
-        solved = _nearest(visit, groups, [regressed(g) for g in groups], plan, rounds)
-        return rounded_rows(visit.name, solved, values)
+        groups = unspent.offered(visit.name, groups)
+        found = solved(visit, groups)
+        if more := unspent.more(groups, found):
+            again = solved(visit, more)
+            found = again if unused(groups, again) >= 0 else found
+        unspent.take(visit.name, groups, found)
+        return found
 
     with Store() as store:
         return regenerate(teacher, inputs, rows, store, progress, plan.groups)
 
 
 def _nearest(
-    visit: Visit, groups: Sequence[Planned], solved: list[Matrix], plan: Plan, rounds: int
+    visit: Visit, groups: Sequence[Planned], solved: list[Regressed], plan: Plan, rounds: int
 ) -> Affine:
     """The block refitted, on the same supports, to targets that move where its phi is flat.
 
@@ -198,7 +264,7 @@ def _nearest(
     for _ in range(rounds):
         moved = row_blocks(replace(visit, grams=visit.nearest(rows)), plan.settings, plan.survey.limits)
         groups = [replace(g, block=b) for g, b in zip(groups, moved, strict=True)]
-        solved = [refit(g.block.problems, V != 0, g.block.ball) for g, V in zip(groups, solved, strict=True)]
+        solved = [rows.refitted(g.block) for g, rows in zip(groups, solved, strict=True)]
         rows = _assembled(visit.affine, groups, solved)
     return rows
 
@@ -208,19 +274,28 @@ def _from_baseline(
 ) -> ImplicitModel:
     """Every row group on the teacher's own states, side by side (Algorithm 1 as printed)."""
     groups = [g for own in plan.groups.values() for g in own]
-    solved = iter(regressed_by(engine, groups, progress) if engine else [regressed(g) for g in groups])
+    found = regressed_by(engine, groups, progress) if engine else _one_by_one(groups, progress)
+    solved = iter(spent(plan, groups, found))
     rows = without_empty_terms(
         {
             name: _assembled(affine, plan.groups[name], [next(solved) for _ in plan.groups[name]])
             for name, affine in plan.survey.affines.items()
         }
     )
-    progress(1.0)
     return ImplicitModel(
         model.inputs,
         tuple(replace(b, affine=rows.get(b.name, b.affine)) for b in model.blocks),
         tuple(replace(o, affine=rows.get(o.name, o.affine)) for o in model.outputs),
     )
+
+
+def _one_by_one(groups: Sequence[Planned], progress: Callable[[float], None]) -> list[Regressed]:
+    """The row groups in this process; threads share the rows of each."""
+    found: list[Regressed] = []
+    for group in groups:
+        found.append(regressed(group))
+        progress(len(found) / len(groups))
+    return found
 
 
 def _tuned(
@@ -231,9 +306,11 @@ def _tuned(
     return tuned(ready.teacher.model, model, ready.designs, list(plan.groups), epochs, progress, per_error)
 
 
-def _assembled(affine: Affine, groups: Sequence[Planned], solved: Sequence[Matrix]) -> Affine:
+def _assembled(affine: Affine, groups: Sequence[Planned], solved: Sequence[Regressed]) -> Affine:
     """The block with the solved rows in the network's units."""
-    return with_rows(affine, [g.block.problems.to_network(V) for g, V in zip(groups, solved, strict=True)])
+    return with_rows(
+        affine, [g.block.problems.to_network(*found) for g, found in zip(groups, solved, strict=True)]
+    )
 
 
 def _provenance(ready: Prepared, model: ImplicitModel, plan: Plan) -> dict[str, JSON]:

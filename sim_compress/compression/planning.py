@@ -12,7 +12,7 @@ from sim_compress.compression.exact import matched
 from sim_compress.compression.leaving import remaining
 from sim_compress.compression.outcomes import Outcomes, outcomes
 from sim_compress.compression.patterns import channel_multiple
-from sim_compress.compression.scope import parts
+from sim_compress.compression.scope import Part, parts
 from sim_compress.compression.settings import Settings
 from sim_compress.compression.surveys import Progress, Survey, allocation_of, counts_to_keep
 from sim_compress.compression.tasks import Planned
@@ -29,11 +29,13 @@ Share = tuple[float, int]
 class Plan:
     """One target's share of a survey: supports to start from and entries to keep, by block and row group.
 
-    Where whole channels leave, `channels` says for each block which of its rows stay.
+    `scope` has the targets of the blocks. Where whole channels leave, `channels` says for each block which of
+    its rows stay.
     """
 
     settings: Settings
     survey: Survey
+    scope: tuple[Part, ...]
     alphas: tuple[float, ...]
     groups: Mapping[str, tuple[Planned, ...]]
     outcomes: Outcomes
@@ -62,6 +64,7 @@ def plan(
         InputError: the biases alone exceed a target.
         SolverError: rows that no row matches exactly, or that C leaves no room.
     """
+    scope = parts(teacher.model, teacher.nodes, settings)
     if known.leaving is not None:
         stays, channels = remaining(
             known.leaving,
@@ -71,8 +74,7 @@ def plan(
             channel_multiple(settings.pattern),
         )
         progress("allocation", 1.0)
-        return Plan(settings, known, (), stays, outcomes(()), channels)
-    scope = parts(teacher.model, teacher.nodes, settings)
+        return Plan(settings, known, scope, (), stays, outcomes(()), channels)
     alphas: set[float] = set()
     groups: dict[str, tuple[Planned, ...]] = {}
     solutions: list[Solution] = []
@@ -89,7 +91,7 @@ def plan(
         groups |= planned
         solutions += found
     progress("allocation", 1.0)
-    return Plan(settings, known, tuple(sorted(alphas)), groups, outcomes(solutions))
+    return Plan(settings, known, scope, tuple(sorted(alphas)), groups, outcomes(solutions))
 
 
 def _started(
@@ -121,7 +123,7 @@ def _allocated(known: Survey, names: Sequence[str], count: int, allocation: str)
             shares = iter(_shares(every, count))
             return {n: [next(shares) for _ in known.paths[n]] for n in names}
         case "uniform":
-            sizes = np.array([sum(p.rows.size for p in known.paths[n]) for n in names])
+            sizes = np.array([sum(p.size for p in known.paths[n]) for n in names])
             counts = rounded(count * sizes / max(sizes.sum(), 1), sizes, count)
         case _:
             counts = share([known.curves[n] for n in names], count)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import sparse
 
 from sim_compress.certificate import Scaling, absolute_features, row_bounds, row_scaling
@@ -65,7 +66,14 @@ def row_problems(
         ball = _ball(affine, group, problems, _smallest(affine, limits.bounds[name]), limits.scaling)
     if ball is not None and settings.support == "full":
         ball = replace(ball, weights=np.where(own_states(name, affine, group), FORBIDDEN, ball.weights))
-    return Block(problems, penalty, ball)
+    return Block(problems, penalty, ball, _biased(affine, group))
+
+
+def _biased(affine: Affine, group: RowGroup) -> NDArray[np.bool_]:
+    """(rows,) the rows that have a bias in the network."""
+    if affine.bias is None:
+        return np.zeros(group.rows.stop - group.rows.start, bool)
+    return affine.bias[group.rows] != 0
 
 
 def _typical_size(prior: Matrix) -> float:
@@ -110,7 +118,8 @@ def _reach(term: Term, scaling: Scaling) -> Matrix:
 def with_rows(affine: Affine, parts: Sequence[tuple[Matrix, Matrix]]) -> Affine:
     """The block with new weights and biases, one pair for each row group.
 
-    Values are cast to float32 here, the precision that artifact and runtime hold.
+    Values are cast to float32 here, the precision that artifact and runtime hold. Where the network has no
+    bias and no row got one, there is none.
     """
     if not parts:
         return affine
@@ -126,4 +135,4 @@ def with_rows(affine: Affine, parts: Sequence[tuple[Matrix, Matrix]]) -> Affine:
     new = tuple(
         t if t.weight is None else replace(t, weight=sparse.csr_array(next(fresh))) for t in affine.terms
     )
-    return replace(affine, terms=new, bias=bias)
+    return replace(affine, terms=new, bias=bias if affine.bias is not None or bias.any() else None)

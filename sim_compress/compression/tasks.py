@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sim_compress.core import Ball, Block, Penalty, Projection, RowProblems, largest, polish, refit
+from sim_compress.core import Ball, Block, Penalty, Projection, RowProblems, WithBias, largest, polish, refit
 from sim_compress.core.engines import Arrays, Engine, Progress
 from sim_compress.core.gram import Matrix
 
@@ -21,7 +21,7 @@ class Planned:
     Attributes:
         block: its row problems.
         support: where to start from, (rows, features).
-        count: entries to keep.
+        count: entries to keep, biases that the network does not have among them.
         project: onto the supports that the rows may have; None where the support is found already.
         matched: the rows themselves where they match exactly; nothing is left to do then.
     """
@@ -30,25 +30,61 @@ class Planned:
     support: NDArray[np.bool_]
     count: int
     project: Projection | None = largest
-    matched: Matrix | None = None
+    matched: "Regressed | None" = None
 
 
-def regressed(planned: Planned) -> Matrix:
-    """v in standard coordinates: the planned support refitted, polished and refitted within kappa."""
+class Regressed(NamedTuple):
+    """Rows of one row group.
+
+    Attributes:
+        V: in standard coordinates, (rows, features).
+        biased: (rows,) which rows have a bias.
+    """
+
+    V: Matrix
+    biased: NDArray[np.bool_]
+
+    def refitted(self, block: Block) -> "Regressed":
+        """The rows on the same support with the same biases, for other targets."""
+        return Regressed(refit(block.problems, self.V != 0, block.ball, self.biased), self.biased)
+
+
+def regressed(planned: Planned) -> Regressed:
+    """The planned support refitted, polished and refitted within kappa."""
     if planned.matched is not None:
         return planned.matched
-    problems, ball = planned.block.problems, planned.block.ball
+    block = planned.block
+    problems, ball, always = block.problems, block.ball, block.given | block.constant
     if planned.project is None:
-        return refit(problems, planned.support, ball)
-    start = refit(problems, planned.support)
+        return Regressed(refit(problems, planned.support, ball, always), always)
+    start = refit(problems, planned.support, biased=always)
     # Rows of a block share its entries by their errors in the network's own units: a row that varies little
     # matters little, whatever its relative error.
     weights = problems.row_scale / (np.sqrt(np.mean(problems.row_scale**2)) or 1.0)
-    support = polish(problems, start, planned.count, planned.block.allowed, weights, planned.project)
-    return refit(problems, support, ball)
+    count = max(planned.count - int(block.constant.sum()), 0)
+    if always.all():
+        support = polish(problems, start, count, block.allowed, weights, planned.project)
+        return Regressed(refit(problems, support, ball, always), always)
+    project = WithBias(planned.project, always)
+    whole = polish(
+        problems.with_constant(),
+        _with_biases(problems, start, always),
+        count,
+        np.column_stack([block.allowed, problems.row_scale > 0]),
+        weights,
+        project,
+    )
+    support, biased = whole[:, :-1], whole[:, -1]
+    return Regressed(refit(problems, support, ball, biased), biased)
 
 
-def regressed_by(engine: Engine, groups: Sequence[Planned], progress: Progress) -> list[Matrix]:
+def _with_biases(problems: RowProblems, V: Matrix, biased: NDArray[np.bool_]) -> Matrix:
+    """Rows with their biases behind them, as the constant's weights."""
+    m, mu = problems.means
+    return np.column_stack([V, np.where(biased, mu - V @ m, 0.0)])
+
+
+def regressed_by(engine: Engine, groups: Sequence[Planned], progress: Progress) -> list[Regressed]:
     """`regressed` of every row group, in order.
 
     The costly ones are asked first: one of them asked last would keep a single worker busy at the end.
@@ -57,6 +93,7 @@ def regressed_by(engine: Engine, groups: Sequence[Planned], progress: Progress) 
     for number, group in enumerate(groups):
         shared |= {f"{number}.{part}": getattr(group.block.problems, part) for part in PARTS}
         shared[f"{number}.support"] = group.support
+        shared[f"{number}.biased"] = group.block.given
         if group.block.ball is not None:
             shared[f"{number}.weights"] = group.block.ball.weights
             shared[f"{number}.radius"] = group.block.ball.radius
@@ -71,9 +108,10 @@ def _cost(problems: RowProblems) -> int:
     return problems.features**2 * (problems.features + problems.rows)
 
 
-def _regress(shared: Arrays, task: tuple[int, Penalty, int, Projection | None]) -> Matrix:
+def _regress(shared: Arrays, task: tuple[int, Penalty, int, Projection | None]) -> Regressed:
     number, penalty, count, project = task
     problems = RowProblems(**{part: shared[f"{number}.{part}"] for part in PARTS})
     bounded = f"{number}.weights" in shared
     ball = Ball(shared[f"{number}.weights"], shared[f"{number}.radius"]) if bounded else None
-    return regressed(Planned(Block(problems, penalty, ball), shared[f"{number}.support"], count, project))
+    block = Block(problems, penalty, ball, shared[f"{number}.biased"])
+    return regressed(Planned(block, shared[f"{number}.support"], count, project))

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from sim_compress.compression.calibration import Calibration
-from sim_compress.compression.checks import highest_sparsity
+from sim_compress.compression.checks import check_engine, highest_sparsity
 from sim_compress.compression.pipeline import Compressed, completed
 from sim_compress.compression.prepared import Prepared, prepared, surveyed
 from sim_compress.compression.scope import REST, parts
@@ -82,7 +82,7 @@ def sweep(
         raise InputError("a sweep needs at least one level")
     if len(set(levels)) < len(levels):
         raise InputError(f"every level may come once, got {', '.join(f'{level:g}' for level in levels)}")
-    _check_relaxed(settings)
+    _check(settings, engine, convex)
     ready = prepared(network, inputs, steps[0], convex, input_shapes)
     _check_free(ready, settings)
     return _compressed(ready, steps, progress, engine)
@@ -129,7 +129,7 @@ def sparsest(
     """
     if not bound >= 0:
         raise InputError(f"expected a bound on the drop from 0, got {bound}")
-    _check_relaxed(settings)
+    _check(settings, engine, convex)
     ready = prepared(network, inputs, settings, convex, input_shapes)
     low, high = 0, _check_free(ready, settings) + 1
     surveys = _Surveys(ready, settings, (high - 1) / RESOLUTION)
@@ -172,7 +172,9 @@ class _Surveys:
         return found
 
 
-def _check_relaxed(settings: Settings) -> None:
+def _check(settings: Settings, engine: Engine | None, convex: Convex | None) -> None:
+    if engine is not None:
+        check_engine(settings, convex)
     if settings.matching == "exact":
         raise InputError("exact matching decides the sparsity itself: compress once, or match nearly")
 

@@ -4,7 +4,7 @@ from sim_compress.core.allocation import Allocation, Block, allocate, trace
 from sim_compress.core.elimination import Elimination, Order, Reader, eliminate
 from sim_compress.core.gram import Gram
 from sim_compress.core.path import Path, path
-from sim_compress.core.patterns import Projection, Quota, Tied, largest
+from sim_compress.core.patterns import Projection, Quota, Tied, WithBias, largest
 from sim_compress.core.penalties import L1, Penalty
 from sim_compress.core.polish import polish
 from sim_compress.core.problems import RowProblems, standardise
@@ -37,6 +37,7 @@ __all__ = [
     "Solver",
     "Status",
     "Tied",
+    "WithBias",
     "allocate",
     "eliminate",
     "largest",

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from sim_compress.core.gram import Matrix
 from sim_compress.core.path import Path, empty_path, longer_path
 from sim_compress.core.penalties import Penalty
-from sim_compress.core.problems import RowProblems
+from sim_compress.core.problems import Mask, RowProblems
 from sim_compress.core.solution import Ball
 
 # Ratio of neighbouring alphas. Counts are interpolated between them.
@@ -22,16 +22,35 @@ SMALLEST = 1e-7
 
 @dataclass(frozen=True)
 class Block:
-    """One block's rows as the allocation sees them."""
+    """One block's rows as the allocation sees them.
+
+    Attributes:
+        problems: of all rows; the convex ones leave the bias of every row free.
+        penalty: P.
+        ball: the kappa constraint.
+        biased: (rows,) rows whose bias costs nothing, as the network has one; all if not given. Any other
+            bias is an entry like a weight.
+    """
 
     problems: RowProblems
     penalty: Penalty
     ball: Ball | None = None
+    biased: Mask | None = None
 
     @property
-    def allowed(self) -> NDArray[np.bool_] | None:
-        """Where a row may be nonzero, (rows, features); None for everywhere."""
-        return None if self.ball is None else self.ball.allowed
+    def allowed(self) -> Mask:
+        """Where a row may be nonzero, (rows, features)."""
+        return self.problems.free if self.ball is None else self.problems.free & self.ball.allowed
+
+    @property
+    def given(self) -> Mask:
+        """(rows,) rows whose bias costs nothing."""
+        return np.ones(self.problems.rows, bool) if self.biased is None else self.biased
+
+    @property
+    def constant(self) -> Mask:
+        """(rows,) rows whose target is a constant other than zero: all of them is a bias, which counts."""
+        return ~self.given & (self.problems.row_scale == 0) & (self.problems.row_mean != 0)
 
 
 @dataclass(frozen=True)
@@ -67,7 +86,7 @@ def trace(
     if known:
         paths, alpha, found = list(known), float(known[0].alphas[-1]), _held(known)
     else:
-        paths, alpha, found = [empty_path(b.problems) for b in blocks], highest, -1
+        paths, alpha, found = [empty_path(b.problems, b.ball) for b in blocks], highest, -1
     least = SMALLEST * highest
     while found < 0 or (found < count and alpha > least):
         alphas: Matrix = alpha / np.power(RATIO, np.arange(1.0, STRIDE + 1))
@@ -91,7 +110,7 @@ def allocate(paths: Sequence[Path], count: int) -> Allocation:
         paths: every block's, on one grid.
         count: nonzero weights to keep over all blocks.
     """
-    sizes = np.array([p.rows.size for p in paths])
+    sizes = np.array([p.size for p in paths])
     counts = np.array([p.counts for p in paths]).reshape(len(paths), -1)
     totals = counts.sum(axis=0)
     reached = np.flatnonzero(totals >= count)

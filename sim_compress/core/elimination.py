@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim_compress.core.gram import Matrix
-from sim_compress.core.problems import RowProblems
+from sim_compress.core.problems import Mask, RowProblems
 from sim_compress.core.refit import RIDGE
 
 Numbers = NDArray[np.int64]
@@ -28,12 +28,14 @@ class Reader:
         rows: (rows,) set of each row, NONE where it stays.
         columns: (features,) set of each column, NONE where it stays.
         price: of its squared error in the network's units.
+        biased: (rows,) which rows have a bias; all if not given.
     """
 
     problems: RowProblems
     rows: Numbers
     columns: Numbers
     price: float = 1.0
+    biased: Mask | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,7 +133,8 @@ class _Left:
     def __init__(self, reader: Reader, sets: int) -> None:
         problems = reader.problems
         self._sets, self._rows, self._columns = sets, reader.rows, reader.columns
-        self._there = problems.feature_scale > 0
+        self._there, self._alive = problems.feature_scale > 0, problems.row_scale > 0
+        self._biased = np.ones(problems.rows, bool) if reader.biased is None else reader.biased
         self._weights = reader.price * problems.row_scale**2 / 2
         self._inverse = np.linalg.inv(problems.H + RIDGE * np.eye(problems.features))
         self._V = problems.g @ self._inverse
@@ -140,7 +143,7 @@ class _Left:
 
     @property
     def entries(self) -> int:
-        return len(self._V) * (1 + int(self._there.sum()))
+        return int(self._biased.sum() + self._alive.sum() * self._there.sum())
 
     def take(self, number: int) -> None:
         """Rows and columns of a set leave; the other columns repair what they can."""
@@ -150,15 +153,14 @@ class _Left:
         self._V = self._V[np.ix_(rows, stays)] - self._V[np.ix_(rows, own)] @ repair
         self._inverse = self._inverse[np.ix_(stays, stays)] - self._inverse[np.ix_(stays, own)] @ repair
         self._rows, self._weights = self._rows[rows], self._weights[rows]
+        self._alive, self._biased = self._alive[rows], self._biased[rows]
         self._columns, self._there = self._columns[stays], self._there[stays]
         self._count()
 
     def _count(self) -> None:
         """Cost and size of every set as things stand."""
-        rows = np.bincount(self._rows[self._rows >= 0], minlength=self._sets)
-        there = self._columns[self._there]
-        columns = np.bincount(there[there >= 0], minlength=self._sets)
-        self.size = self.entries - (len(self._V) - rows) * (1 + self._there.sum() - columns)
+        alive, biased = self._staying(self._rows, self._alive), self._staying(self._rows, self._biased)
+        self.size = self.entries - biased - alive * self._staying(self._columns, self._there)
         self.cost = np.zeros(self._sets)
         every = np.bincount(self._columns[self._columns >= 0], minlength=self._sets)
         order = np.argsort(self._columns, kind="stable")
@@ -166,6 +168,11 @@ class _Left:
         for width in np.unique(every[every > 0]):
             alike = np.flatnonzero(every == width)
             self.cost[alike] = self._costs(alike, order[first[alike, None] + np.arange(width)])
+
+    def _staying(self, numbers: Numbers, counted: Mask) -> Numbers:
+        """(sets,) how many of the counted rows or columns would stay without each set."""
+        own = numbers[counted]
+        return len(own) - np.bincount(own[own >= 0], minlength=self._sets)
 
     def _costs(self, sets: Numbers, columns: Numbers) -> Matrix:
         """Costs of sets with as many columns each, (sets, width)."""

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
@@ -12,9 +11,8 @@ from sim_compress.core.problems import RowProblems
 from sim_compress.core.row_threads import over_rows
 from sim_compress.core.solution import Ball
 from sim_compress.core.solvers.appraisal import unbounded
-from sim_compress.core.solvers.cholesky import scratch_size
-from sim_compress.core.solvers.cost import Cost, Shared
-from sim_compress.core.solvers.rows import Stop, minimise, minimise_within
+from sim_compress.core.solvers.minimiser import Stop
+from sim_compress.core.solvers.rows import solve_rows
 
 # Passes a row may take at one alpha; the next one goes on from where they left it.
 SWEEPS = 200
@@ -29,6 +27,7 @@ class Path:
         packed: supports as bits along the features, (steps, rows, bytes).
         counts: entries of each support, (steps,).
         features: columns of a support.
+        size: entries that can be other than zero.
         rows: v at the last alpha, (rows, features): where a longer path goes on.
         multiplier: of each row's ball at the last alpha, (rows,).
     """
@@ -37,6 +36,7 @@ class Path:
     packed: NDArray[np.uint8]
     counts: NDArray[np.int64]
     features: int
+    size: int
     rows: Matrix
     multiplier: Matrix
 
@@ -54,15 +54,16 @@ def path(
     tolerance: float = 1e-3,
 ) -> Path:
     """Supports of a block along descending alphas, from rows of zeros; arguments as for `longer_path`."""
-    return longer_path(empty_path(problems), problems, penalty, alphas, ball, tolerance)
+    return longer_path(empty_path(problems, ball), problems, penalty, alphas, ball, tolerance)
 
 
-def empty_path(problems: RowProblems) -> Path:
+def empty_path(problems: RowProblems, ball: Ball | None = None) -> Path:
     """A path without alphas; it starts at rows of zeros."""
     rows, features = problems.g.shape
+    size = int(np.count_nonzero(problems.free if ball is None else problems.free & ball.allowed))
     packed = np.zeros((0, rows, -(-features // 8)), np.uint8)
     start = np.zeros((rows, features))
-    return Path(np.zeros(0), packed, np.zeros(0, np.int64), features, start, np.zeros(rows))
+    return Path(np.zeros(0), packed, np.zeros(0, np.int64), features, size, start, np.zeros(rows))
 
 
 def longer_path(
@@ -86,9 +87,10 @@ def longer_path(
     if ball is None:
         ball = unbounded(problems)
     over_rows(
-        _trace,
+        solve_rows,
         problems.rows,
         problems.H,
+        np.zeros((0, 0)),
         problems.g,
         problems.c,
         V,
@@ -99,6 +101,7 @@ def longer_path(
         Stop(0.0, tolerance, SWEEPS),
         multiplier,
         packed,
+        False,
     )
     counts = np.bitwise_count(packed).sum(axis=(1, 2), dtype=np.int64)
     return Path(
@@ -106,26 +109,7 @@ def longer_path(
         np.concatenate([known.packed, packed]),
         np.concatenate([known.counts, counts]),
         known.features,
+        known.size,
         V,
         multiplier,
     )
-
-
-@numba.njit(cache=True, nogil=True)
-def _trace(first, stop_row, H, G, C, V, alphas, knee, weights, radius, stop, multiplier, packed):
-    """Rows first:stop_row, each through all alphas; supports go into packed (alphas, rows, bytes)."""
-    none = np.zeros((0, 0))
-    for r in range(first, stop_row):
-        shared = Shared(H, none, np.empty(scratch_size(len(H))))
-        v, own = V[r], Stop(stop.relative, stop.absolute * C[r], stop.sweeps)
-        if C[r] <= 0.0:
-            continue
-        for k in range(len(alphas)):
-            cost = Cost(alphas[k], knee, weights[r], multiplier[r])
-            if radius[r] == np.inf:
-                minimise(shared, G[r], C[r], v, cost, own)
-            else:
-                multiplier[r], _ = minimise_within(shared, G[r], C[r], v, cost, radius[r], own)
-            for j in range(len(v)):
-                if v[j] != 0.0:
-                    packed[k, r, j // 8] |= np.uint8(1 << (j % 8))

@@ -108,3 +108,26 @@ class Tied:
     @cached_property
     def _sizes(self) -> Numbers:
         return np.bincount(self._tiles.ravel())
+
+
+@dataclass(frozen=True, eq=False)
+class WithBias:
+    """Rows with their bias as one more column: some biases are given, the others are entries like weights.
+
+    A pattern says what every row keeps: beside it there are no biases but the given ones.
+
+    Attributes:
+        project: onto the supports of the weights.
+        given: (rows,) biases that stay and count nothing.
+    """
+
+    project: Projection
+    given: Mask
+
+    def __call__(self, V: Matrix, count: int) -> Mask:
+        if self.project is largest:
+            mask = largest(np.column_stack([V[:, :-1], np.where(self.given, 0.0, V[:, -1])]), count)
+        else:
+            mask = np.column_stack([self.project(V[:, :-1], count), np.zeros(len(V), bool)])
+        mask[self.given, -1] = True
+        return mask

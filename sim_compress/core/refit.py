@@ -1,17 +1,19 @@
 """Least squares on a given support, within the kappa constraint."""
 
-import numba
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
+from sim_compress.compilation import kernel
 from sim_compress.core.conjugate import RIDGE, conjugate
 from sim_compress.core.gram import Matrix
 from sim_compress.core.problems import RowProblems
 from sim_compress.core.row_threads import over_rows
 from sim_compress.core.solution import Ball
 from sim_compress.core.solvers.cholesky import scratch_size, solve_on, submatrix
-from sim_compress.core.solvers.cost import Cost, Shared
-from sim_compress.core.solvers.rows import Stop, minimise_within
+from sim_compress.core.solvers.minimiser import Stop
+from sim_compress.core.solvers.rows import UNPACKED, solve_rows
 
 # Operations of the rows' Cholesky factors above which conjugate gradients on all rows at once are cheaper.
 MANY = 1e10
@@ -19,17 +21,48 @@ MANY = 1e10
 GAP, SWEEPS = 1e-8, 200
 
 
-def refit(problems: RowProblems, support: NDArray[np.bool_], ball: Ball | None = None) -> Matrix:
+def refit(
+    problems: RowProblems,
+    support: NDArray[np.bool_],
+    ball: Ball | None = None,
+    biased: NDArray[np.bool_] | None = None,
+) -> Matrix:
     """argmin of the datafit over rows that are zero outside the support.
 
     Args:
         problems: the rows of one block.
         support: (rows, features).
         ball: the kappa constraint; a row that breaks it is solved again within it.
+        biased: (rows,) which rows have a bias; all if not given.
 
     Returns:
         v in standard coordinates, (rows, features), zero outside the support.
     """
+    V = _unbounded(problems, support)
+    left = np.zeros(problems.rows, bool) if biased is None else ~biased
+    if left.any():
+        V[left] = _without_bias(problems.only(left), support[left], V[left])
+    if ball is None:
+        return V
+    norms = np.einsum("rj,rj->r", ball.weights, np.abs(V))
+    for row in np.flatnonzero(norms > ball.radius):
+        columns = np.flatnonzero(support[row])
+        own = problems.only(np.arange(problems.rows) == row)
+        own = own.through_origin() if left[row] else own
+        V[row, columns] = _within(own, ball, int(row), columns, V[row, columns])
+    return V
+
+
+def _without_bias(problems: RowProblems, support: NDArray[np.bool_], V: Matrix) -> Matrix:
+    """The same rows when their bias leaves (Sherman and Morrison 1950): H gains m m', of rank one."""
+    m, mu = problems.means
+    directions = replace(problems, g=np.tile(m, (problems.rows, 1)), prior=np.zeros_like(problems.prior))
+    h = _unbounded(directions, support)
+    return V + h * ((mu - V @ m) / (1 + h @ m))[:, None]
+
+
+def _unbounded(problems: RowProblems, support: NDArray[np.bool_]) -> Matrix:
+    """Every row's least squares with a bias, wherever that leads."""
     V = np.zeros_like(problems.g)
     left = np.arange(problems.rows)
     if np.sum(support.sum(axis=1, dtype=float) ** 3) / 3 > MANY:
@@ -38,15 +71,10 @@ def refit(problems: RowProblems, support: NDArray[np.bool_], ball: Ball | None =
         exact = np.zeros((len(left), problems.features))
         over_rows(_least_squares, len(left), problems.H, problems.g[left], support[left], exact)
         V[left] = exact
-    if ball is not None:
-        norms = np.einsum("rj,rj->r", ball.weights, np.abs(V))
-        for row in np.flatnonzero(norms > ball.radius):
-            columns = np.flatnonzero(support[row])
-            V[row, columns] = _within(problems, ball, int(row), columns, V[row, columns])
     return V
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _least_squares(first, stop_row, H, g, support, V):
     """Normal equations of rows first:stop_row, each on its support, by the Cholesky factor of its part of H.
 
@@ -64,10 +92,25 @@ def _least_squares(first, stop_row, H, g, support, V):
 
 
 def _within(problems: RowProblems, ball: Ball, row: int, columns: NDArray[np.intp], start: Matrix) -> Matrix:
-    """One row's least squares on its support inside its ball."""
+    """The least squares of one row, the only one of the problems, on its support inside its ball."""
     H = problems.H[np.ix_(columns, columns)] + RIDGE * np.eye(len(columns))
-    v, cost = start.copy(), Cost(0.0, np.inf, ball.weights[row, columns], 0.0)
-    stop = Stop(GAP, GAP * float(problems.c[row]), SWEEPS)
-    shared = Shared(H, np.zeros((0, 0)), np.empty(scratch_size(len(H))))
-    minimise_within(shared, problems.g[row, columns], problems.c[row], v, cost, ball.radius[row], stop)
-    return v
+    own = slice(row, row + 1)
+    V, multiplier = start[None].copy(), np.zeros(1)
+    solve_rows(
+        0,
+        1,
+        H,
+        np.zeros((0, 0)),
+        problems.g[:, columns],
+        problems.c,
+        V,
+        np.zeros(1),
+        np.inf,
+        ball.weights[own, columns],
+        ball.radius[own],
+        Stop(GAP, GAP, SWEEPS),
+        multiplier,
+        UNPACKED,
+        False,
+    )
+    return V[0]

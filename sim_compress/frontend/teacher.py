@@ -27,6 +27,7 @@ from sim_compress.frontend.refusals import (
 )
 from sim_compress.frontend.registry import STANDARD
 from sim_compress.frontend.sample_axis import with_sample_axis
+from sim_compress.frontend.screening import screen
 from sim_compress.frontend.straightening import straighten
 from sim_compress.model import ImplicitModel, Shape
 
@@ -126,6 +127,7 @@ def teacher_of(file: NetworkFile, input_shapes: Mapping[str, Shape] = MappingPro
         check_known_operators(file.model)
         original = batch.with_shapes(cleaning.normalise(file.model), input_shapes)
         batch.check_types(original)
+        screen(original, batch.STAND_IN)
         dtypes, notes = _dtypes(file.model), ()
         try:
             cleaned, lowered = _with_free_batch(original, dtypes)

@@ -23,7 +23,7 @@ from sim_compress.model.maps import (
 from sim_compress.model.matrices import Matrices, from_matrices, matrices, unrolled_bytes
 from sim_compress.model.narrowing import narrowed
 from sim_compress.model.rescale import rescaled
-from sim_compress.model.rounding import VALUES, round_values, rounded, rounded_rows
+from sim_compress.model.rounding import VALUES, round_values, rounded, rounded_rows, without_vanishing
 from sim_compress.model.unrolling import chain_matrix
 
 __all__ = [
@@ -62,4 +62,5 @@ __all__ = [
     "selects",
     "unrolled_bytes",
     "weight_shape",
+    "without_vanishing",
 ]

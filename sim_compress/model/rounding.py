@@ -45,6 +45,23 @@ def rounded_rows(name: str, affine: Affine, kind: str) -> Affine:
     return replace(affine, bias=bias, terms=tuple(_rounded_term(t, name, kind) for t in affine.terms))
 
 
+def without_vanishing(affine: Affine, kind: str) -> Affine:
+    """The rows as they are without the weights and biases that would round to 0."""
+    bias = affine.bias
+    if bias is not None:
+        bias = np.where(round_values(bias, kind) == 0, np.float32(0), bias)
+    return replace(affine, bias=bias, terms=tuple(_without_vanishing(t, kind) for t in affine.terms))
+
+
+def _without_vanishing(term: Term, kind: str) -> Term:
+    if term.weight is None:
+        return term
+    weight = term.weight.copy()
+    weight.data[round_values(weight.data, kind) == 0] = 0
+    weight.eliminate_zeros()
+    return replace(term, weight=weight)
+
+
 def _rounded_term(term: Term, name: str, kind: str) -> Term:
     if term.weight is None:
         return term

@@ -11,15 +11,17 @@ from sim_compress.report.figures import (
     CertificateFigures,
     DataFigures,
     Evaluation,
+    FindingFigures,
     NetworkFigures,
     Report,
     RowFigures,
     Score,
     TuningFigures,
 )
-from sim_compress.report.files import growth, gzip_size, read_report, report_path, sha256, write_report
+from sim_compress.report.files import foreign_report, growth, gzip_size, read_report, report_path, sha256
+from sim_compress.report.fit import label_remarks, shift_remark
 from sim_compress.report.levels import LevelTable, drop_words, level_table
-from sim_compress.report.measure import Predict, measure
+from sim_compress.report.measure import Predict, classes_of, measure
 from sim_compress.report.page import page, sweep_facts
 from sim_compress.report.resources import peak_memory
 from sim_compress.report.samples import check_labels, is_scores
@@ -33,6 +35,7 @@ __all__ = [
     "Comparison",
     "DataFigures",
     "Evaluation",
+    "FindingFigures",
     "LevelTable",
     "NetworkFigures",
     "Predict",
@@ -47,14 +50,17 @@ __all__ = [
     "chart",
     "check_drawing",
     "check_labels",
+    "classes_of",
     "column",
     "compare",
     "compressed_blocks",
     "drop_words",
+    "foreign_report",
     "from_json",
     "growth",
     "gzip_size",
     "is_scores",
+    "label_remarks",
     "level_table",
     "measure",
     "page",
@@ -62,8 +68,8 @@ __all__ = [
     "read_report",
     "report_path",
     "sha256",
+    "shift_remark",
     "stored_blocks",
     "sweep_facts",
     "to_json",
-    "write_report",
 ]

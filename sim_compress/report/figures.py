@@ -86,6 +86,8 @@ class Score:
             no vector of two or more scores, or without a teacher.
         accuracy_before: the teacher's; None without labels or teacher.
         accuracy_after: the sparse model's; None without labels.
+        remarks: sentences that say what these numbers are worth: labels that do not fit, values that are not
+            finite.
 
     Raises:
         InputError: a number is negative, or a part of the samples above 1.
@@ -96,6 +98,7 @@ class Score:
     agreement: float | None
     accuracy_before: float | None
     accuracy_after: float | None
+    remarks: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         highest = {
@@ -130,6 +133,11 @@ class Evaluation:
     def headline(self) -> Score:
         """The output a short table shows: the first with class scores, else the first."""
         return headline(self.scores)
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """Of all scores."""
+        return tuple(dict.fromkeys(text for score in self.scores for text in score.remarks))
 
 
 def headline(scores: Sequence[Score]) -> Score:
@@ -174,6 +182,21 @@ class TuningFigures:
 
 
 @dataclass(frozen=True)
+class FindingFigures:
+    """Something a user must know before the model is used.
+
+    Attributes:
+        kind: `sparsity`, `not finite`, `no equilibrium`, `constant output` or `output error`.
+        text: a sentence.
+        block: the block or output where it begins; None where it is in no one.
+    """
+
+    kind: str
+    text: str
+    block: str | None
+
+
+@dataclass(frozen=True)
 class BlockFigures:
     """One block or output.
 
@@ -209,6 +232,9 @@ class Report:
         package_version: of sim-compress.
         sparsity: of the rows that were compressed, which is what was asked for.
         total_sparsity: of all parameters, those left alone included.
+        output_errors: output -> mean squared error on the calibration data, relative to the variance of the
+            network's output over them; None where there is no such number.
+        findings: what is wrong with the model on the calibration data.
         settings: what was asked: sparsity, objective, kappa, seed.
         seconds: stage -> wall time.
         total_seconds: from the start of the program to the artifact on disk.
@@ -222,6 +248,8 @@ class Report:
     target_sparsity: float
     sparsity: float
     total_sparsity: float
+    output_errors: Mapping[str, float | None]
+    findings: tuple[FindingFigures, ...]
     calibration: DataFigures
     evaluation: Evaluation
     certificate: CertificateFigures

@@ -3,7 +3,15 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sim_compress.report.figures import DataFigures, NetworkFigures, RowFigures, Score, Setting, headline
+from sim_compress.report.figures import (
+    DataFigures,
+    FindingFigures,
+    NetworkFigures,
+    RowFigures,
+    Score,
+    Setting,
+    headline,
+)
 
 
 @dataclass(frozen=True)
@@ -18,6 +26,7 @@ class SweepLevel:
         bytes: of its artifact, written or not.
         scores: of every output.
         rows: how the convex row problems ended.
+        output_errors, findings: as of `Report`.
     """
 
     target_sparsity: float
@@ -27,6 +36,8 @@ class SweepLevel:
     bytes: int
     scores: tuple[Score, ...]
     rows: RowFigures
+    output_errors: Mapping[str, float | None]
+    findings: tuple[FindingFigures, ...]
 
     @property
     def headline(self) -> Score:
@@ -40,6 +51,8 @@ class SweepReport:
 
     Attributes:
         levels: by ascending sparsity.
+        missing_levels: target sparsities that were asked for and are not done, ascending; none where the
+            sweep came to its end.
         evaluation: the data that all levels were measured on.
         labelled, on_calibration: as of `Evaluation`.
         settings: of every level but for its target sparsity.
@@ -52,6 +65,7 @@ class SweepReport:
     package_version: str
     network: NetworkFigures
     levels: tuple[SweepLevel, ...]
+    missing_levels: tuple[float, ...]
     calibration: DataFigures
     evaluation: DataFigures
     labelled: bool

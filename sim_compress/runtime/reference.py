@@ -24,10 +24,12 @@ class ReferenceEvaluator:
     def evaluate(self, inputs: Mapping[str, Array]) -> tuple[dict[str, Array], Convergence | None]:
         """Outputs (samples, ...) of checked inputs (samples, ...), and how the loops converged, if any."""
         samples = len(next(iter(inputs.values())))
-        parts = [
-            self._chunk({name: np.moveaxis(u[i : i + CHUNK], 0, -1) for name, u in inputs.items()})
-            for i in range(0, max(samples, 1), CHUNK)
-        ]
+        # Infinities and NaN come out as IEEE says, without a word of numpy.
+        with np.errstate(all="ignore"):
+            parts = [
+                self._chunk({name: np.moveaxis(u[i : i + CHUNK], 0, -1) for name, u in inputs.items()})
+                for i in range(0, max(samples, 1), CHUNK)
+            ]
         outputs = {
             name: np.ascontiguousarray(np.concatenate([np.moveaxis(p[name], -1, 0) for p, _ in parts]))
             for name in parts[0][0]

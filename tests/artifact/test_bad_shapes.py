@@ -101,11 +101,11 @@ def with_blocks(crafted: Crafted, *blocks: dict[str, Any]) -> None:
 
 
 def huge_block(source: str, size: int) -> dict[str, Any]:
-    """A block whose chain passes an array of 2**29 elements."""
+    """A block whose chain passes an array of 2**27 elements."""
     chain = [
         {"map": "reshape", "shape": [size]},
-        {"map": "pad", "before": [2**29], "after": [0]},
-        {"map": "slice", "starts": [2**29], "counts": [size], "steps": [1]},
+        {"map": "pad", "before": [2**27], "after": [0]},
+        {"map": "slice", "starts": [2**27], "counts": [size], "steps": [1]},
     ]
     terms = [{"source": source, "maps": chain}]
     return {"name": "huge", "phi": {"name": "relu"}, "shape": [size], "terms": terms}
@@ -122,10 +122,17 @@ def peak_memory(data: bytes, file: Path) -> int:
         tracemalloc.stop()
 
 
+CUT = [
+    {"map": "slice", "starts": [0], "counts": [4], "steps": [1]},
+    {"map": "reshape", "shape": [1, 4]},
+]
+
+
 def test_huge_claims_in_a_small_file_take_no_memory(tmp_path: Path) -> None:
     crafted = Crafted.of(feedforward_model())
     pool = {"name": "max_pool", "kernel": [2], "strides": [1], "dilations": [1], "pads_begin": [0]}
-    wide = {"name": "wide", "phi": pool | {"pads_end": [2**29]}, "shape": [1, 4], "terms": []}
+    wide = {"name": "wide", "phi": pool | {"pads_end": [2**27]}, "shape": [1, 4]}
+    wide["terms"] = [{"source": "image", "maps": [{"map": "reshape", "shape": [192]}, *CUT]}]
     with_blocks(crafted, huge_block(source="conv", size=512), wide)
     crafted.metadata["certificate"]["order"] += [5, 6]
     data = crafted.bytes()

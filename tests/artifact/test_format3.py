@@ -17,7 +17,7 @@ from sim_compress.artifact.format3.container import DICTIONARY
 from sim_compress.certificate import certify
 from sim_compress.errors import ArtifactError
 from sim_compress.model import ImplicitModel
-from tools.bench.mutations import DAMAGE
+from tools.fuzz.damage import DAMAGE
 
 from .breaking import refusal
 from .crafting import PROVENANCE, encoded

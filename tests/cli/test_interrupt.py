@@ -53,7 +53,9 @@ def test_a_signal_ends_the_job_without_a_trace(folder, number, code, word):
     assert names(folder) == before
 
 
-@pytest.mark.parametrize("stage", ["job.load_job", "compress.compress", "outcome.measure", "outcome.sha256"])
+@pytest.mark.parametrize(
+    "stage", ["job.load_job", "compress.compress", "outcome.measure", "outcome.readable"]
+)
 def test_an_interruption_in_any_stage_is_exit_code_130(run, monkeypatch, stage):
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt

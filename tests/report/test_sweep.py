@@ -21,7 +21,15 @@ from tests.report.examples import CALIBRATION, REPORT, TEST_SET
 
 LEVELS = tuple(
     SweepLevel(
-        part, part, part, round(200 * (1 - part)), round(900 * (1 - part)), (score,), RowFigures({}, 0.0)
+        part,
+        part,
+        part,
+        round(200 * (1 - part)),
+        round(900 * (1 - part)),
+        (score,),
+        RowFigures({}, 0.0),
+        {},
+        (),
     )
     for part, score in (
         (0.2, Score("scores", 0.001, 0.99, 0.94, 0.945)),
@@ -32,6 +40,7 @@ SWEEP = SweepReport(
     package_version="0.1.0",
     network=REPORT.network,
     levels=LEVELS,
+    missing_levels=(),
     calibration=CALIBRATION,
     evaluation=TEST_SET,
     labelled=True,
@@ -71,6 +80,12 @@ def test_the_page_escapes_what_it_is_told():
     assert "&lt;b&gt;&amp;net.onnx" in text
     assert "only &lt;5&gt; samples" in text
     assert "<b>" not in text
+
+
+def test_the_page_names_the_levels_that_are_not_done():
+    assert "missing" not in page(SWEEP, None)
+    told = page(replace(SWEEP, missing_levels=(0.3, 0.425)), None)
+    assert "<dt>missing</dt><dd>30 %, 42.5 %: the sweep was ended before them</dd>" in told
 
 
 @pytest.mark.parametrize("report", [WITHOUT_LABELS, WITHOUT_CLASSES, replace(SWEEP, levels=LEVELS[:1])])

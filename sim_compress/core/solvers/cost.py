@@ -5,10 +5,10 @@ cost of v_j:  alpha P(v_j) + tau weights_j |v_j|,  infinite where v_j is forbidd
 
 from typing import NamedTuple
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from sim_compress.compilation import inlined, kernel, part
 from sim_compress.core.solution import FORBIDDEN
 
 # Least weight of |v_j| in the dual bound: a free coordinate (alpha = 0) is certified as if it paid this.
@@ -45,13 +45,13 @@ class Cost(NamedTuple):
     tau: float
 
 
-@numba.njit(cache=True)
+@inlined
 def price(cost, j) -> float:
     """Weight of |v_j| beside the penalty: the ball's, infinite for a forbidden coordinate."""
     return np.inf if cost.weights[j] >= FORBIDDEN else cost.tau * cost.weights[j]
 
 
-@numba.njit(cache=True)
+@inlined
 def prox(u: float, step: float, knee: float, extra: float) -> float:
     """argmin of 1/2 (v - u)^2 + step P(v) + extra |v|."""
     size = abs(u) - extra
@@ -63,7 +63,7 @@ def prox(u: float, step: float, knee: float, extra: float) -> float:
     return shrunk if u > 0.0 else -shrunk
 
 
-@numba.njit(cache=True)
+@kernel
 def value(v, cost):
     """The cost of a row."""
     total = 0.0
@@ -73,13 +73,13 @@ def value(v, cost):
     return total
 
 
-@numba.njit(cache=True)
+@inlined
 def _penalty(size, knee):
     """P of a size."""
     return size if size <= knee else (size * size / knee + knee) / 2.0
 
 
-@numba.njit(cache=True)
+@kernel
 def residual(q, g, c, v):
     """v'Hv - 2 g'v + c, twice the datafit, from q = Hv - g; not below zero."""
     total = c
@@ -88,7 +88,7 @@ def residual(q, g, c, v):
     return max(total, 0.0)
 
 
-@numba.njit(cache=True)
+@kernel
 def duality_gap(q, fit, v, cost):
     """Primal minus dual objective of datafit + cost at v, with its residual as the dual point.
 
@@ -100,7 +100,7 @@ def duality_gap(q, fit, v, cost):
     return value(v, cost) + shortfall(q, fit, np.dot(v, q), cost)
 
 
-@numba.njit(cache=True)
+@kernel
 def shortfall(q, fit, inner, cost):
     """The datafit of a dual point less the bound that it puts under every row's objective.
 
@@ -124,7 +124,7 @@ def shortfall(q, fit, inner, cost):
     return found
 
 
-@numba.njit(cache=True)
+@part
 def _shortfall_at(shrink, q, fit, inner, cost):
     """The shortfall of the residual times `shrink`."""
     found = 0.5 * (1.0 - shrink) ** 2 * fit + shrink * inner

@@ -6,8 +6,8 @@ Places are unsigned: numba would ask of every signed one whether it counts from 
 from typing import Any
 
 import numpy as np
-from numba import njit
 
+from sim_compress.compilation import part
 from sim_compress.runtime.compiled.operations import (
     CHUNK,
     Gather,
@@ -17,12 +17,11 @@ from sim_compress.runtime.compiled.operations import (
 
 GATHER, SUMS, MAXIMUM = Gather.CODE, Sums.CODE, Maximum.CODE
 # A type checker would take the compiled functions for plain ones.
-_compiled: Any = njit(nogil=True, error_model="numpy")
 U = np.uint64
 ONE, TWO, THREE, FOUR = U(1), U(2), U(3), U(4)
 
 
-@_compiled
+@part(error_model="numpy")
 def element_item(ops: Any, i: int, item: int, integers: Any, floats: Any, arena: Any) -> None:
     """One item of operation i."""
     code = ops[i, 0]
@@ -36,7 +35,7 @@ def element_item(ops: Any, i: int, item: int, integers: Any, floats: Any, arena:
         _product(ops, i, item, integers, arena)
 
 
-@_compiled
+@part(error_model="numpy")
 def _gather(ops: Any, i: int, item: int, integers: Any, arena: Any) -> None:
     targets, sources, count = U(ops[i, 2]), U(ops[i, 3]), U(ops[i, 4])
     step, source_step, samples = U(ops[i, 5]), U(ops[i, 6]), U(ops[i, 7])
@@ -48,7 +47,7 @@ def _gather(ops: Any, i: int, item: int, integers: Any, arena: Any) -> None:
             arena[U(integers[targets + e]) + to] = arena[U(integers[sources + e]) + source]
 
 
-@_compiled
+@part(error_model="numpy")
 def _sums(ops: Any, i: int, item: int, integers: Any, floats: Any, arena: Any) -> None:
     """In float64: a mean over an image would lose digits that numpy's pairwise sums keep.
 
@@ -83,7 +82,7 @@ def _sums(ops: Any, i: int, item: int, integers: Any, floats: Any, arena: Any) -
             n += ONE
 
 
-@_compiled
+@part(error_model="numpy")
 def _sum(
     integers: Any,
     floats: Any,
@@ -111,13 +110,13 @@ def _sum(
     return (a + b) + (c + d)
 
 
-@_compiled
+@part(error_model="numpy")
 def _weight(floats: Any, place: Any, alike: bool) -> float:
     """Of one term; those of one weight are multiplied when they are summed."""
     return 1.0 if alike else np.float64(floats[place])
 
 
-@_compiled
+@part(error_model="numpy")
 def _maximum(ops: Any, i: int, item: int, integers: Any, arena: Any) -> None:
     targets, sources, window, count = U(ops[i, 2]), U(ops[i, 3]), U(ops[i, 4]), U(ops[i, 5])
     step, source_step, samples = U(ops[i, 6]), U(ops[i, 7]), U(ops[i, 8])
@@ -135,7 +134,7 @@ def _maximum(ops: Any, i: int, item: int, integers: Any, arena: Any) -> None:
             arena[target + n * step] = best
 
 
-@_compiled
+@part(error_model="numpy")
 def _product(ops: Any, i: int, item: int, integers: Any, arena: Any) -> None:
     targets, left, right, count = U(ops[i, 2]), U(ops[i, 3]), U(ops[i, 4]), U(ops[i, 5])
     step, left_step, right_step = U(ops[i, 6]), U(ops[i, 7]), U(ops[i, 8])

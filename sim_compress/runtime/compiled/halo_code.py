@@ -8,11 +8,9 @@ from llvmlite import ir
 from sim_compress.runtime.compiled.operations import Halo
 from sim_compress.runtime.compiled.vectors import (
     INT64,
-    TABLES,
     Loop,
     Tables,
     at,
-    function,
     index,
     lanes,
     load_shifted,
@@ -21,10 +19,9 @@ from sim_compress.runtime.compiled.vectors import (
 )
 
 
-def halo_item(module: ir.Module) -> Any:
+def halo_item(b: ir.IRBuilder, arguments: Sequence[Any]) -> None:
     """Function of (tables, item): the halo of some channels of a band."""
-    made, b = function(module, "sim_compress_halo", [*TABLES, INT64])
-    *arguments, item = made.args
+    *arguments, item = arguments
     tables = Tables(b, arguments, Halo)
     share, parts = tables.field("share"), tables.field("parts")
     begin = b.mul(b.srem(item, parts), share)
@@ -34,8 +31,6 @@ def halo_item(module: ir.Module) -> Any:
     ends = [planes(tables, tables.field(first), tables.field(plane), begin) for first, plane in fields]
     edge = b.add(tables.field("edges"), b.sdiv(item, parts))
     copy_vectors(tables, edge, ("halo", "halo_masks"), ends, channels)
-    b.ret_void()
-    return made
 
 
 class Planes(NamedTuple):

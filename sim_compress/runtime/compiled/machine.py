@@ -4,13 +4,13 @@ A program is data, so that one compilation, kept on disk, serves every model. It
 to different places: results do not depend on the order or on the thread that they run on.
 """
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numba import njit, types
+from numba import types
 from numba.extending import intrinsic
 
+from sim_compress.compilation import inlined, kernel
 from sim_compress.runtime.compiled.dense_code import dense_rows_item
 from sim_compress.runtime.compiled.elements import FOUR, ONE, THREE, TWO, U, element_item
 from sim_compress.runtime.compiled.gate import (
@@ -28,9 +28,9 @@ from sim_compress.runtime.compiled.gate import (
     wait_or_claim,
 )
 from sim_compress.runtime.compiled.halo_code import halo_item
-from sim_compress.runtime.compiled.on_disk import kept_on_disk, sources
 from sim_compress.runtime.compiled.operations import DenseRows, Halo, TiedSum
 from sim_compress.runtime.compiled.tied_code import tied_sum_item
+from sim_compress.runtime.compiled.vectors import INT64, TABLES, function
 
 VECTOR_CODE = {TiedSum.CODE: tied_sum_item, DenseRows.CODE: dense_rows_item, Halo.CODE: halo_item}
 FIRST_ELEMENT_CODE = max(VECTOR_CODE) + 1
@@ -39,9 +39,8 @@ HALO_PARTS = Halo.place("parts")
 # Threads of `run`; helpers have numbers from 1.
 ALONE, LEADER = -1, 0
 
-# A type checker would take the compiled functions for plain ones.
+# A type checker would take the intrinsic for a plain function.
 _code: Any = intrinsic
-_pasted: Any = njit(nogil=True, error_model="numpy", inline="always")
 
 
 @_code
@@ -57,11 +56,11 @@ def _vector_item(
         passed = [*(array.data for array in made[:-1]), row, item]
         end = b.append_basic_block()
         choice = b.switch(b.load(row), end)
-        for code, build in VECTOR_CODE.items():
+        for code, write in VECTOR_CODE.items():
             case = b.append_basic_block()
             choice.add_case(context.get_constant(types.int64, code), case)
             b.position_at_end(case)
-            b.call(build(b.module), passed)
+            b.call(function(b.module, [*TABLES, INT64], write), passed)
             b.branch(end)
         b.position_at_end(end)
         return context.get_dummy_value()
@@ -69,7 +68,7 @@ def _vector_item(
     return types.void(arena, integers, floats, masks, ops, types.int64, types.int64), generate
 
 
-@_pasted
+@inlined(error_model="numpy")
 def _share(
     ops: Any,
     integers: Any,
@@ -116,50 +115,39 @@ def _share(
             done += 1
 
 
-def _keyed_run(sources: str) -> Any:
-    """`run` with a place on disk that changes with the sources: numba looks at this file alone."""
+@kernel(error_model="numpy")
+def run(
+    ops: Any,
+    integers: Any,
+    floats: Any,
+    masks: Any,
+    arena: Any,
+    first: int,
+    last: int,
+    gate: Any,
+    thread: int,
+) -> None:
+    """Run the operations first..last-1.
 
-    @kept_on_disk
-    def run(
-        ops: Any,
-        integers: Any,
-        floats: Any,
-        masks: Any,
-        arena: Any,
-        first: int,
-        last: int,
-        gate: Any,
-        thread: int,
-    ) -> None:
-        """Run the operations first..last-1.
-
-        Thread ALONE does it all; LEADER shares with the threads that serve the gate, if any come. Another
-        number serves: it helps the leader, again and again, until nobody leads for a while; its own first
-        and last do not matter.
-        """
-        serving = thread > LEADER
-        # Only what a function uses is part of its key.
-        if not sources:
-            return
-        if thread == LEADER:
-            open_gate(gate, first, last)
-        while not serving or enter(gate):
-            if serving:
-                first, last = gate[BEGIN], gate[END]
-            _share(ops, integers, floats, masks, arena, first, last, gate, thread)
-            if not serving:
-                break
-            leave(gate)
-        if thread == LEADER:
-            close_gate(gate)
-
-    return run
+    Thread ALONE does it all; LEADER shares with the threads that serve the gate, if any come. Another
+    number serves: it helps the leader, again and again, until nobody leads for a while; its own first
+    and last do not matter.
+    """
+    serving = thread > LEADER
+    if thread == LEADER:
+        open_gate(gate, first, last)
+    while not serving or enter(gate):
+        if serving:
+            first, last = gate[BEGIN], gate[END]
+        _share(ops, integers, floats, masks, arena, first, last, gate, thread)
+        if not serving:
+            break
+        leave(gate)
+    if thread == LEADER:
+        close_gate(gate)
 
 
-run = _keyed_run(sources(Path(__file__).parent))
-
-
-@kept_on_disk
+@kernel(error_model="numpy")
 def load(arena: Any, targets: Any, sources: Any, step: int, inputs: Any) -> None:
     """Copy inputs (samples, features) to their places."""
     distance, n, samples = U(step), U(0), U(inputs.shape[0])
@@ -178,7 +166,7 @@ def load(arena: Any, targets: Any, sources: Any, step: int, inputs: Any) -> None
         n += ONE
 
 
-@kept_on_disk
+@kernel(error_model="numpy")
 def store(arena: Any, sources: Any, step: int, outputs: Any) -> None:
     """Copy outputs (samples, features) from their places."""
     for n in range(U(outputs.shape[0])):

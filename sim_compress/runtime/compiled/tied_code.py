@@ -5,7 +5,7 @@
 is formed for ROWS rows and a tile of vectors at once, in registers over all nonzeros of the block.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from llvmlite import ir
@@ -36,13 +36,13 @@ from sim_compress.runtime.compiled.vectors import (
 )
 
 
-def tied_sum_item(module: ir.Module) -> Any:
+def tied_sum_item(b: ir.IRBuilder, arguments: Sequence[Any]) -> None:
     """Function of (tables, item): one tile for some row blocks, then what neighbours need of it."""
-    made, b = function(module, "sim_compress_tied_sum", [*TABLES, INT64])
-    tables = Tables(b, made.args[:-1], TiedSum)
+    *arguments, item = arguments
+    tables = Tables(b, arguments, TiedSum)
     parts, share = tables.field("parts"), tables.field("item_blocks")
-    tile = b.sdiv(made.args[-1], parts)
-    begin = b.mul(b.srem(made.args[-1], parts), share)
+    tile = b.sdiv(item, parts)
+    begin = b.mul(b.srem(item, parts), share)
     left = b.sub(tables.field("blocks"), begin)
     blocks = b.select(b.icmp_signed("<", share, left), share, left)
     entry = b.add(tables.field("tiles"), b.mul(tile, INT64(2)))
@@ -59,7 +59,8 @@ def tied_sum_item(module: ir.Module) -> Any:
         case = b.append_basic_block()
         choice.add_case(INT64(positions), case)
         b.position_at_end(case)
-        b.call(_tile(module, positions), [*tables.arguments, first, begin, blocks])
+        written = function(b.module, [*TABLES, INT64, INT64, INT64], _tile, positions)
+        b.call(written, [*tables.arguments, first, begin, blocks])
         b.branch(end)
     b.position_at_end(end)
     for edges, fields, target in (
@@ -70,8 +71,6 @@ def tied_sum_item(module: ir.Module) -> Any:
         _where_wanted(
             tables, edges, tile, lambda edge, f=fields, e=ends: copy_vectors(tables, edge, f, e, rows[1])
         )
-    b.ret_void()
-    return made
 
 
 def _where_wanted(tables: Tables, edges: str, tile: Any, build: Callable[[Any], None]) -> None:
@@ -82,10 +81,9 @@ def _where_wanted(tables: Tables, edges: str, tile: Any, build: Callable[[Any], 
     wanted.leave([])
 
 
-def _tile(module: ir.Module, positions: int) -> Any:
+def _tile(b: ir.IRBuilder, arguments: Sequence[Any], positions: int) -> None:
     """Function of (tables, first position, first block, blocks): z and phi at so many positions."""
-    made, b = function(module, f"sim_compress_tile_{positions}", [*TABLES, INT64, INT64, INT64])
-    *arguments, first, begin, blocks = made.args
+    *arguments, first, begin, blocks = arguments
     tables = Tables(b, arguments, TiedSum)
     loop = Loop(b, blocks, [])
     block = b.add(begin, loop.round)
@@ -106,8 +104,6 @@ def _tile(module: ir.Module, positions: int) -> Any:
     done = parts.leave([at(b, counts, COUNTS), at(b, reads, 1), *state])
     _store(tables, done[4:], first, block)
     loop.leave([])
-    b.ret_void()
-    return made
 
 
 def _rounds(b: ir.IRBuilder, counts: Any, state: list[Any], x: list[Any]) -> list[Any]:

@@ -1,6 +1,6 @@
 """Writing LLVM code on explicit vectors: numba's own loops would keep the accumulators in memory."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from llvmlite import ir
@@ -148,12 +148,26 @@ def _gated(b: ir.IRBuilder, z: list[Any], gate: Any, shift: Any, times_z: Any) -
     return [b.select(times_z, b.fmul(g, v), g) for g, v in zip(gates, z, strict=True)]
 
 
-def function(module: ir.Module, name: str, arguments: list[Any]) -> tuple[Any, ir.IRBuilder]:
-    """A new function that no other module sees, and its builder."""
-    made = ir.Function(module, ir.FunctionType(ir.VoidType(), arguments), name)
-    made.linkage = "internal"
-    made.attributes.add("noinline")
-    return made, ir.IRBuilder(made.append_basic_block("entry"))
+def function(module: ir.Module, kinds: Sequence[Any], write: Callable[..., None], *parameters: int) -> Any:
+    """The function of a module whose code `write(b, arguments, *parameters)` writes.
+
+    All functions are made here: there is one for a writer and its parameters, and its name is the module's
+    choice, so that no two share one. Other modules do not see it.
+
+    Args:
+        kinds: types of the arguments.
+    """
+    made = vars(module).setdefault("sim_compress_functions", {})
+    key = write, parameters
+    if key not in made:
+        name = module.get_unique_name(f"sim_compress_{write.__name__.strip('_')}")
+        made[key] = ir.Function(module, ir.FunctionType(ir.VoidType(), kinds), name)
+        made[key].linkage = "internal"
+        made[key].attributes.add("noinline")
+        b = ir.IRBuilder(made[key].append_basic_block("entry"))
+        write(b, made[key].args, *parameters)
+        b.ret_void()
+    return made[key]
 
 
 class Choice:

@@ -48,7 +48,7 @@ class Rows:
 
     Attributes:
         parameters: the nonzero values of every weight, then the bias where there is one; to be changed in
-            place.
+            place. Rows without a bias have a zero there, and no gradient.
     """
 
     def __init__(self, name: str, affine: Affine, shapes: Mapping[str, Shape]) -> None:
@@ -56,6 +56,7 @@ class Rows:
         self._terms = [_read_of(affine, term, shapes[term.source]) for term in affine.terms]
         self._bias = None if affine.bias is None else affine.bias.astype(np.float32)
         self._start = np.zeros(affine.rows, np.float32) if self._bias is None else self._bias
+        self._biased = self._start != 0
         self.parameters = [t.values for t in self._terms if t.weighted]
         if self._bias is not None:
             self.parameters.append(self._bias)
@@ -92,7 +93,7 @@ class Rows:
             if term.weighted:
                 found.append(own.sum(axis=1))
         if self._bias is not None:
-            found.append(tied.sum(axis=(1, 2)))
+            found.append(tied.sum(axis=(1, 2)) * self._biased)
         return found
 
     def affine(self) -> Affine:

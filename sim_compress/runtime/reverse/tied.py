@@ -1,13 +1,12 @@
 """Compiled sums of tied rows over features that a table names, and their gradients."""
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numba import types
 
-from sim_compress.runtime.compiled import on_disk
-from sim_compress.runtime.compiled.on_disk import kept_on_disk, sources
+from sim_compress.compilation import kernel
+from sim_compress.runtime.reverse import plain
 from sim_compress.runtime.reverse.tied_code import (
     LANES,
     ROWS,
@@ -25,108 +24,94 @@ from sim_compress.runtime.reverse.tied_code import (
 )
 
 
-def _keyed(sources: str) -> tuple[Any, Any, Any]:
-    """The functions with a place on disk that changes with the sources: numba looks at this file alone."""
+@kernel(without=plain.add_rows, error_model="numpy")
+def add_rows(
+    indptr: Any,
+    columns: Any,
+    values: Any,
+    shared: Any,
+    table: Any,
+    x: Any,
+    z: Any,
+    start: Any,
+    rectify: bool,
+) -> None:
+    """z += rows times features.
 
-    @kept_on_disk
-    def add_rows(
-        indptr: Any,
-        columns: Any,
-        values: Any,
-        shared: Any,
-        table: Any,
-        x: Any,
-        z: Any,
-        start: Any,
-        rectify: bool,
-    ) -> None:
-        """z += rows times features.
-
-        Args:
-            indptr, columns, values: the nonzeros of the rows, as in a CSR matrix.
-            shared: for every ROWS rows whether all have the same columns.
-            table: (features, positions), the entry of x that each is.
-            x: (entries, LANES).
-            z: (rows, positions, LANES).
-            start: (rows,) what z is set to before, or without entries where it stays.
-            rectify: whether z becomes max(z, 0) afterwards: while it is in cache that is nearly free.
-        """
-        # Only what a function uses is part of its key.
-        if not sources:
-            return
-        arrays = columns, values, table, x, z
-        rows, width = len(indptr) - 1, table.shape[1]
-        # A group of positions at a time, for all rows: what they read stays in cache.
-        for first in range(0, width, TILE):
-            last = min(first + TILE, width)
-            if len(start):
-                for r in range(rows):
-                    z[r, first:last] = start[r]
+    Args:
+        indptr, columns, values: the nonzeros of the rows, as in a CSR matrix.
+        shared: for every ROWS rows whether all have the same columns.
+        table: (features, positions), the entry of x that each is.
+        x: (entries, LANES).
+        z: (rows, positions, LANES).
+        start: (rows,) what z is set to before, or without entries where it stays.
+        rectify: whether z becomes max(z, 0) afterwards: while it is in cache that is nearly free.
+    """
+    arrays = columns, values, table, x, z
+    rows, width = len(indptr) - 1, table.shape[1]
+    # A group of positions at a time, for all rows: what they read stays in cache.
+    for first in range(0, width, TILE):
+        last = min(first + TILE, width)
+        if len(start):
             for r in range(rows):
-                place, begin, end = r * width * LANES, np.int64(indptr[r]), np.int64(indptr[r + 1])
-                if shared[r // ROWS]:
-                    p = first if r % ROWS == 0 else last
-                    while p + SHARED_TILE <= last:
-                        shared_tile(arrays, p, place + p * LANES, begin, end)
-                        p += SHARED_TILE
-                    while p < last:
-                        shared_position(arrays, p, place + p * LANES, begin, end)
-                        p += 1
-                elif last - first == TILE:
-                    sum_tile(arrays, first, place + first * LANES, begin, end)
-                else:
-                    for p in range(first, last):
-                        sum_position(arrays, p, place + p * LANES, begin, end)
-            if rectify:
-                for r in range(rows):
-                    for p in range(first, last):
-                        rectified_position(arrays, p, (r * width + p) * LANES, 0, 0)
-
-    @kept_on_disk
-    def add_gradients(
-        indptr: Any, columns: Any, values: Any, table: Any, x: Any, dz: Any, dvalues: Any, dx: Any
-    ) -> None:
-        """dvalues and dx += gradients, from those of z.
-
-        Args:
-            dz: (rows, positions, LANES).
-            dvalues: (nonzeros, WIDTH), parts of each sum.
-            dx: (entries, LANES), or without entries where it is not asked for.
-        """
-        if not sources:
-            return
-        arrays = columns, values, table, x, dz, dvalues, dx
-        rows, width, deep = len(indptr) - 1, table.shape[1], len(dx) > 0
-        for first in range(0, width, TILE):
-            last = min(first + TILE, width)
+                z[r, first:last] = start[r]
+        for r in range(rows):
+            place, begin, end = r * width * LANES, np.int64(indptr[r]), np.int64(indptr[r + 1])
+            if shared[r // ROWS]:
+                p = first if r % ROWS == 0 else last
+                while p + SHARED_TILE <= last:
+                    shared_tile(arrays, p, place + p * LANES, begin, end)
+                    p += SHARED_TILE
+                while p < last:
+                    shared_position(arrays, p, place + p * LANES, begin, end)
+                    p += 1
+            elif last - first == TILE:
+                sum_tile(arrays, first, place + first * LANES, begin, end)
+            else:
+                for p in range(first, last):
+                    sum_position(arrays, p, place + p * LANES, begin, end)
+        if rectify:
             for r in range(rows):
-                place, begin, end = r * width * LANES, np.int64(indptr[r]), np.int64(indptr[r + 1])
-                if last - first == TILE and deep:
-                    deep_tile(arrays, first, place + first * LANES, begin, end)
-                elif last - first == TILE:
-                    flat_tile(arrays, first, place + first * LANES, begin, end)
-                else:
-                    for p in range(first, last):
-                        if deep:
-                            deep_position(arrays, p, place + p * LANES, begin, end)
-                        else:
-                            flat_position(arrays, p, place + p * LANES, begin, end)
-
-    @kept_on_disk
-    def weighted_difference(one: Any, other: Any, weight: Any, target: Any) -> None:
-        """target = weight (one - other), all (entries, LANES)."""
-        if not sources:
-            return
-        for i in range(len(one)):
-            for lane in range(LANES):
-                target[i, lane] = weight * (one[i, lane] - other[i, lane])
-
-    return add_rows, add_gradients, weighted_difference
+                for p in range(first, last):
+                    rectified_position(arrays, p, (r * width + p) * LANES, 0, 0)
 
 
-add_rows, add_gradients, weighted_difference = _keyed(
-    sources(Path(__file__).parent, Path(on_disk.__file__).parent)
-)
+@kernel(without=plain.add_gradients, error_model="numpy")
+def add_gradients(
+    indptr: Any, columns: Any, values: Any, table: Any, x: Any, dz: Any, dvalues: Any, dx: Any
+) -> None:
+    """dvalues and dx += gradients, from those of z.
+
+    Args:
+        dz: (rows, positions, LANES).
+        dvalues: (nonzeros, WIDTH), parts of each sum.
+        dx: (entries, LANES), or without entries where it is not asked for.
+    """
+    arrays = columns, values, table, x, dz, dvalues, dx
+    rows, width, deep = len(indptr) - 1, table.shape[1], len(dx) > 0
+    for first in range(0, width, TILE):
+        last = min(first + TILE, width)
+        for r in range(rows):
+            place, begin, end = r * width * LANES, np.int64(indptr[r]), np.int64(indptr[r + 1])
+            if last - first == TILE and deep:
+                deep_tile(arrays, first, place + first * LANES, begin, end)
+            elif last - first == TILE:
+                flat_tile(arrays, first, place + first * LANES, begin, end)
+            else:
+                for p in range(first, last):
+                    if deep:
+                        deep_position(arrays, p, place + p * LANES, begin, end)
+                    else:
+                        flat_position(arrays, p, place + p * LANES, begin, end)
+
+
+@kernel(without=plain.weighted_difference, error_model="numpy")
+def weighted_difference(one: Any, other: Any, weight: Any, target: Any) -> None:
+    """target = weight (one - other), all (entries, LANES)."""
+    for i in range(len(one)):
+        for lane in range(LANES):
+            target[i, lane] = weight * (one[i, lane] - other[i, lane])
+
 
 _INTEGERS, _FLOATS = types.Array(types.int32, 1, "C"), types.Array(types.float32, 1, "C")
 _TABLE, _MATRIX = types.Array(types.int32, 2, "C"), types.Array(types.float32, 2, "C")

@@ -6,7 +6,7 @@ A position's samples lie side by side, LANES of them; `table` says which entry o
 position.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from llvmlite import ir
@@ -15,8 +15,6 @@ from numba.extending import intrinsic
 
 from sim_compress.runtime.compiled.vectors import (
     ALIGNED,
-    FLOAT,
-    INT32,
     INT64,
     WIDTH,
     ZERO,
@@ -39,7 +37,6 @@ TILE = max(1, 8 // VECTORS)
 # Rows with the same columns that are summed together, and positions of their tile.
 ROWS = 4 if WIDTH == 16 else 2
 SHARED_TILE = max(1, TILE // 2)
-_FLOATS, _INTEGERS = FLOAT.as_pointer(), INT32.as_pointer()
 
 
 def _tile(b: ir.IRBuilder, z: Any, positions: int) -> list[Any]:
@@ -53,14 +50,12 @@ def _entries(b: ir.IRBuilder, x: Any, places: Any, positions: int) -> list[Any]:
     return [at(b, x, b.add(place, INT64(v * WIDTH))) for place in first for v in range(VECTORS)]
 
 
-def _forward(module: ir.Module, rows: int, positions: int) -> Any:
+def _forward(b: ir.IRBuilder, arguments: Sequence[Any], rows: int, positions: int) -> None:
     """Function of (columns, values, table, width, x, z, begin, end): adds to a tile of z.
 
     begin..end - 1 are the nonzeros of the first of so many rows; the others have the same columns.
     """
-    arguments = [_INTEGERS, _FLOATS, _INTEGERS, INT64, _FLOATS, _FLOATS, INT64, INT64]
-    made, b = function(module, f"sim_compress_reverse_forward_{rows}_{positions}", arguments)
-    columns, values, table, width, x, z, begin, end = made.args
+    columns, values, table, width, x, z, begin, end = arguments
     count = b.sub(end, begin)
     firsts = [at(b, z, b.mul(width, INT64(r * LANES))) for r in range(rows)]
     targets = [place for first in firsts for place in _tile(b, first, positions)]
@@ -73,25 +68,17 @@ def _forward(module: ir.Module, rows: int, positions: int) -> Any:
     sums = [multiply_add(b, v, weight, s) for (v, weight), s in zip(pairs, loop.carried, strict=True)]
     for place, total in zip(targets, loop.leave(sums), strict=True):
         store(b, total, place, ALIGNED)
-    b.ret_void()
-    return made
 
 
-def _rectified(module: ir.Module) -> Any:
+def _rectified(b: ir.IRBuilder, arguments: Sequence[Any]) -> None:
     """Function of the same arguments: one position of z becomes max(z, 0)."""
-    arguments = [_INTEGERS, _FLOATS, _INTEGERS, INT64, _FLOATS, _FLOATS, INT64, INT64]
-    made, b = function(module, "sim_compress_reverse_rectified", arguments)
-    for place in _tile(b, made.args[5], 1):
+    for place in _tile(b, arguments[5], 1):
         store(b, larger(b, ZERO, load(b, place, ALIGNED)), place, ALIGNED)
-    b.ret_void()
-    return made
 
 
-def _backward(module: ir.Module, positions: int, *, deep: bool) -> Any:
+def _backward(b: ir.IRBuilder, arguments: Sequence[Any], positions: int, deep: bool) -> None:
     """Function of (columns, values, table, width, x, dz, begin, end, dvalues, dx): adds to dvalues and dx."""
-    arguments = [_INTEGERS, _FLOATS, _INTEGERS, INT64, _FLOATS, _FLOATS, INT64, INT64, _FLOATS, _FLOATS]
-    made, b = function(module, f"sim_compress_reverse_backward_{positions}_{deep:d}", arguments)
-    columns, values, table, width, x, dz, begin, end, dvalues, dx = made.args
+    columns, values, table, width, x, dz, begin, end, dvalues, dx = arguments
     gradient = [load(b, place, ALIGNED) for place in _tile(b, dz, positions)]
     loop = Loop(b, b.sub(end, begin), [])
     k = b.add(begin, loop.round)
@@ -107,11 +94,9 @@ def _backward(module: ir.Module, positions: int, *, deep: bool) -> Any:
         for place, g in zip(_entries(b, dx, places, positions), gradient, strict=True):
             store(b, multiply_add(b, value, g, load(b, place, ALIGNED)), place, ALIGNED)
     loop.leave([])
-    b.ret_void()
-    return made
 
 
-def _tiles(build: Callable[[ir.Module], Any]) -> Any:
+def _tiles(write: Callable[..., None], *parameters: int) -> Any:
     """What numba code calls: (columns, values, table, x, z, [dvalues, dx,] first, place, begin, end).
 
     `first` is the tile's first position, `place` where it begins in z, begin..end - 1 are the row's nonzeros.
@@ -126,7 +111,7 @@ def _tiles(build: Callable[[ir.Module], Any]) -> Any:
         width = b.extract_value(arrays[2].shape, 1)
         first, place, begin, end = passed[1:]
         own = [columns, values, at(b, table, first), width, x, at(b, z, place), begin, end, *gradients]
-        b.call(build(b.module), own)
+        b.call(function(b.module, [a.type for a in own], write, *parameters), own)
         return context.get_dummy_value()
 
     @intrinsic
@@ -137,8 +122,8 @@ def _tiles(build: Callable[[ir.Module], Any]) -> Any:
     return made
 
 
-sum_tile, sum_position = (_tiles(lambda m, n=n: _forward(m, 1, n)) for n in (TILE, 1))
-shared_tile, shared_position = (_tiles(lambda m, n=n: _forward(m, ROWS, n)) for n in (SHARED_TILE, 1))
+sum_tile, sum_position = (_tiles(_forward, 1, n) for n in (TILE, 1))
+shared_tile, shared_position = (_tiles(_forward, ROWS, n) for n in (SHARED_TILE, 1))
 rectified_position = _tiles(_rectified)
-deep_tile, deep_position = (_tiles(lambda m, n=n: _backward(m, n, deep=True)) for n in (TILE, 1))
-flat_tile, flat_position = (_tiles(lambda m, n=n: _backward(m, n, deep=False)) for n in (TILE, 1))
+deep_tile, deep_position = (_tiles(_backward, n, True) for n in (TILE, 1))
+flat_tile, flat_position = (_tiles(_backward, n, False) for n in (TILE, 1))

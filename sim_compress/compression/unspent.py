@@ -1,0 +1,110 @@
+"""Entries that a block could not use, offered to others, so that the target counts what is there in the end.
+
+A tile that no longer fits, a state that does not vary, a value that rounds to zero: each leaves a block with
+fewer nonzeros than it was given.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from sim_compress.compression.patterns import pattern_of
+from sim_compress.compression.planning import Plan
+from sim_compress.compression.tasks import Planned, Regressed, regressed
+from sim_compress.core import largest
+from sim_compress.model import Affine, round_values
+
+# Row groups of baseline states that are solved again at most for what others leave.
+AGAIN = 4
+
+
+class Unspent:
+    """What the blocks so far have left of the entries of their part."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._part = {name: part.pattern for part in plan.scope for name in part.names}
+        self._left = dict.fromkeys(self._part.values(), 0)
+        self._free = _free(plan)
+
+    def offered(self, name: str, groups: Sequence[Planned]) -> list[Planned]:
+        """The row groups of the next block with what is left, as far as they have room for it."""
+        if not self._free:
+            return list(groups)
+        more, self._left[self._part[name]] = _wider(groups, self._left[self._part[name]])
+        return more
+
+    def more(self, groups: Sequence[Planned], rows: Affine) -> list[Planned]:
+        """The row groups with more entries, where those that vanished can be others; else nothing.
+
+        Tiles that do not fit would not fit again.
+        """
+        left = unused(groups, rows)
+        if not self._free or left <= 0 or any(g.project is not largest for g in groups):
+            return []
+        more, over = _wider(groups, left)
+        return more if over < left else []
+
+    def take(self, name: str, groups: Sequence[Planned], rows: Affine) -> None:
+        """Keep what a block's rows have left of what its groups were given."""
+        self._left[self._part[name]] += unused(groups, rows)
+
+
+def unused(groups: Sequence[Planned], rows: Affine) -> int:
+    """What a block's rows have left of what its groups were given."""
+    return sum(g.count + int(g.block.given.sum()) for g in groups) - rows.nnz if groups else 0
+
+
+def spent(plan: Plan, groups: Sequence[Planned], solved: Sequence[Regressed]) -> list[Regressed]:
+    """Rows of baseline states, some solved again with what others have left.
+
+    Args:
+        plan: of all groups.
+        groups: in the plan's order.
+        solved: their rows.
+    """
+    found = list(solved)
+    part_of = {name: part.pattern for part in plan.scope for name in part.names}
+    values = plan.settings.values
+    owners = [part_of[name] for name, own in plan.groups.items() for _ in own]
+    for part in dict.fromkeys(owners) if _free(plan) else ():
+        own = [i for i, owner in enumerate(owners) if owner == part]
+        left = sum(groups[i].count - _entries(groups[i], found[i], values) for i in own)
+        for i in sorted(own, key=lambda i: -_room(groups[i]))[:AGAIN]:
+            if left > 0 and (room := min(left, _room(groups[i]))):
+                again = regressed(replace(groups[i], count=groups[i].count + room))
+                gained = _entries(groups[i], again, values) - _entries(groups[i], found[i], values)
+                if gained > 0:
+                    found[i] = again
+                    left -= gained
+    return found
+
+
+def _free(plan: Plan) -> bool:
+    """Whether the target says how many entries there are, and not a pattern, channels or a match."""
+    fixed = pattern_of(plan.settings.pattern).sparsity is not None
+    return not fixed and all(
+        g.project is not None and g.matched is None for own in plan.groups.values() for g in own
+    )
+
+
+def _wider(groups: Sequence[Planned], left: int) -> tuple[list[Planned], int]:
+    """The row groups with so many entries more, as far as they have room, and how many are still left."""
+    more: list[Planned] = []
+    for group in groups:
+        extra = min(left, _room(group))
+        more.append(replace(group, count=group.count + extra))
+        left -= extra
+    return more, left
+
+
+def _room(group: Planned) -> int:
+    """Entries that the rows could have beside those they keep."""
+    return max(int(np.count_nonzero(group.block.allowed)) - group.count, 0)
+
+
+def _entries(group: Planned, rows: Regressed, values: str) -> int:
+    """Weights and biases that the network does not have, those that round to zero left out."""
+    W, bias = group.block.problems.to_network(*rows)
+    kept = (round_values(a.astype(np.float32), values) for a in (W, bias[~group.block.given]))
+    return sum(int(np.count_nonzero(a)) for a in kept)
