@@ -6,7 +6,16 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from sim_compress.cli import streams
-from sim_compress.cli.values import channel_values, input_shape, levels, points, positive, seed, target
+from sim_compress.cli.values import (
+    channel_values,
+    input_shape,
+    levels,
+    memory,
+    points,
+    positive,
+    seed,
+    target,
+)
 from sim_compress.errors import InputError
 
 DEFAULT = "compress"
@@ -21,6 +30,7 @@ AUGMENTS = ("mirror", "none")
 UNSTRUCTURED = "unstructured"
 ENGINES = ("processes", "ray", "serial")
 SOLVERS = ("native", "clarabel", "scs", "osqp", "mosek")
+EXPORT_FORMATS = ("onnx", "csr", "npz")
 # Options whose default is a choice that a user may as well write down.
 GIVEN = ("objective", "states", "allocation", "nearest_rounds", "augment", "solver", "seed")
 _NOT_GIVEN = object()
@@ -33,7 +43,7 @@ commands:
   sim-compress evaluate FILE --data DATA    score an artifact
   sim-compress compare FILE FILE ...        reports or artifacts side by side
   sim-compress bench FILE --against MODEL   time an artifact and its network
-  sim-compress export FILE -o sparse.onnx   write an artifact as a plain ONNX graph
+  sim-compress export FILE -o sparse.onnx   write an artifact as an ONNX graph, or as plain CSR matrices
 
 Exit codes: 0 done, 1 a check you asked for failed, 2 bad input, 130 Ctrl-C.
 """
@@ -310,7 +320,8 @@ def _export() -> Parser:
     parser = _parser(
         "export",
         "sim-compress export",
-        "Write an artifact as a plain ONNX graph with the same outputs: dense weights, zeros kept.",
+        "Write an artifact as a plain ONNX graph with the same outputs, dense weights with their zeros kept, "
+        "or as plain sparse matrices.",
     )
     parser.add_argument("file", metavar="FILE", type=Path, help="artifact")
     parser.add_argument(
@@ -318,7 +329,31 @@ def _export() -> Parser:
         "--output",
         type=Path,
         metavar="FILE",
-        help="graph to write (default: STEM.sim.onnx in the current folder)",
+        help="what to write (default: STEM.sim.onnx, STEM.csr.safetensors or the folder STEM.npz, here)",
+    )
+    parser.add_argument(
+        "--format",
+        choices=EXPORT_FORMATS,
+        default=EXPORT_FORMATS[0],
+        help="a graph; one safetensors file of indptr, indices and data; or a folder of files for "
+        "scipy.sparse.load_npz (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--unrolled",
+        action="store_true",
+        help="csr and npz: the matrices A, B, C, D whole in place of the tied rows",
+    )
+    parser.add_argument(
+        "--memory",
+        type=memory,
+        metavar="BYTES",
+        help="--unrolled: the most that making them may take, as 500M or 8GiB (default: 1GiB)",
+    )
+    parser.add_argument(
+        "--opset",
+        type=positive,
+        metavar="N",
+        help="onnx: version of the standard operator set (default: that of the network it came from)",
     )
     parser.add_argument("--json", action="store_true", help="print JSON instead of text")
     return parser

@@ -338,4 +338,5 @@ def _provenance(ready: Prepared, model: ImplicitModel, plan: Plan) -> dict[str, 
         "alpha": [plan.alphas[0], plan.alphas[-1]] if plan.alphas else [],
         "rows": {**plan.outcomes.named, "gap": plan.outcomes.gap},
         "nonzeros": model.nnz,
+        **({"source": dict(teacher.source)} if teacher.source else {}),
     }
