@@ -167,8 +167,9 @@ def completed(
         provenance["tuning"] = asdict(tuning)
     if decided.channels:
         provenance["channels"] = {n: [int(s.sum()), len(s)] for n, s in decided.channels.items()}
-    if ready.notes:
-        provenance["notes"] = list(ready.notes)
+    notes = (*ready.notes, *known.notes)
+    if notes:
+        provenance["notes"] = list(notes)
     if findings:
         provenance["findings"] = [f.text for f in findings]
     for finding in findings:
@@ -180,7 +181,7 @@ def completed(
         decided.outcomes,
         tuning,
         settings,
-        ready.notes,
+        notes,
         appraisal.errors,
         findings,
         provenance,
