@@ -169,7 +169,7 @@ def completed(
         provenance["tuning"] = asdict(tuning)
     if decided.channels:
         provenance["channels"] = {n: [int(s.sum()), len(s)] for n, s in decided.channels.items()}
-    notes = (*ready.notes, *decided.notes)
+    notes = (*ready.notes, *known.notes, *decided.notes)
     if notes:
         provenance["notes"] = list(notes)
     if findings:
