@@ -113,12 +113,16 @@ def appraised(
         text = f"on the calibration inputs {error}"
         return Appraisal(dict.fromkeys(o.name for o in model.outputs), (Finding("no equilibrium", text),))
     errors = {name: sums.error_of_variance for name, sums in outputs.items()}
-    kinds = {name: _fault(sums, asked) for name, sums in outputs.items()}
-    faults: list[tuple[str, Kind]] = [(name, kind) for name, kind in kinds.items() if kind is not None]
+    faults: dict[str, Kind] = {}
+    for name, sums in outputs.items():
+        if (kind := _fault(sums, asked)) is not None:
+            faults[name] = kind
     if not faults:
         return Appraisal(errors, ())
     states = _summed(teacher, few, lambda batch: _states(teacher, model, batch, kept))
-    return Appraisal(errors, tuple(_finding(name, kind, outputs[name], states) for name, kind in faults))
+    return Appraisal(
+        errors, tuple(_finding(name, kind, outputs[name], states) for name, kind in faults.items())
+    )
 
 
 def _fault(sums: _Sums, asked: float) -> Kind | None:
@@ -134,7 +138,7 @@ def _fault(sums: _Sums, asked: float) -> Kind | None:
 def _finding(name: str, kind: Kind, sums: _Sums, states: Mapping[str, _Sums]) -> Finding:
     """What is wrong with an output, and the first block of which the same holds."""
     begins = next((block for block, own in states.items() if _fault(own, 0.0) == kind), None)
-    what: dict[str, str] = {
+    what = {
         "not finite": f"is not finite for {sums.bad:,} of {sums.samples:,} calibration inputs",
         "constant output": "is the same for all calibration inputs, and the network's is not",
         "output error": f"has an error of {sums.error_of_variance or 0:.2f} of its variance",

@@ -100,7 +100,8 @@ def _reference(file: Path, teacher: Teacher, inputs: Mapping[str, Array]) -> dic
     names = [o.name for o in session.get_outputs()]
 
     def run(chunk: dict[str, Array]) -> list[Array]:
-        return session.run(names, {n: _typed(x, kinds[n].type) for n, x in chunk.items() if n in kinds})
+        found = session.run(names, {n: _typed(x, kinds[n].type) for n, x in chunk.items() if n in kinds})
+        return [np.asarray(y) for y in found]
 
     if WHOLE_SAMPLES in teacher.notes:
         runs = [[y[None] for y in run({n: x[i] for n, x in inputs.items()})] for i in range(samples)]
