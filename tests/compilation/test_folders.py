@@ -181,10 +181,11 @@ def test_a_folder_of_another_user_is_not_ones_own(tmp_path):
 
 
 IMPORTED = """
+from pathlib import Path
 import sim_compress
 from sim_compress import compress
-from sim_compress.core.path import _trace
-print(_trace.stats.cache_path)
+from sim_compress.compilation.folders import folders
+print(folders(Path(sim_compress.__file__).parent).writable)
 """
 
 
