@@ -7,8 +7,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from sim_compress.artifact.decoder import decode
-from sim_compress.artifact.encoder import encode
 from sim_compress.artifact.fields import JSON
+from sim_compress.artifact.layouts import encode
 from sim_compress.certificate import Certificate
 from sim_compress.errors import ArtifactError, InputError
 from sim_compress.model import ImplicitModel

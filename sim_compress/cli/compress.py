@@ -6,7 +6,7 @@ from pathlib import Path
 from sim_compress.cli import max_drop, plan, sweep
 from sim_compress.cli.asked import Asked, asked, settings_of
 from sim_compress.cli.console import note, warning
-from sim_compress.cli.job import chosen_engine, loaded
+from sim_compress.cli.job import calibration_beside, chosen_engine, loaded
 from sim_compress.cli.outcome import (
     Run,
     encoded,
@@ -19,6 +19,7 @@ from sim_compress.cli.outcome import (
 )
 from sim_compress.cli.output import check_output, output_path
 from sim_compress.cli.stages import Stages
+from sim_compress.cli.unused import check_options
 from sim_compress.compression import STAGES, Settings, check_engine, compress
 from sim_compress.core import solver
 from sim_compress.errors import InputError
@@ -28,6 +29,7 @@ from sim_compress.report import Report, report_path
 def run(arguments: argparse.Namespace) -> int:
     """Compress, measure, write artifact and report, show the report; or what was asked in their place."""
     wanted = asked(arguments)
+    check_options(arguments, arguments.data is not None or calibration_beside(arguments.model).exists())
     output = output_path(arguments.output, arguments.model)
     files = _files(arguments, wanted, output)
     named = (arguments.model, arguments.data, arguments.evaluation, arguments.labels)

@@ -30,6 +30,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _evaluation(arguments: argparse.Namespace) -> Evaluation:
+    if arguments.input_shape and arguments.against is None:
+        raise InputError("--input-shape is for the network of --against: give both, or leave it out")
     with Stages(("load", "evaluate")) as stages:
         stages.begin("load")
         scaling = scaling_asked(arguments.mean, arguments.std)

@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from sim_compress.cli import words
 from sim_compress.cli.console import note, warning
@@ -20,7 +21,6 @@ from sim_compress.cli.data import (
 from sim_compress.cli.output import stem
 from sim_compress.compression import check_calibration
 from sim_compress.core.engines import Engine, engine
-from sim_compress.errors import InputError
 from sim_compress.model.maps import Array
 from sim_compress.report import Predict
 from sim_compress.report.reference import teacher_outputs
@@ -66,14 +66,17 @@ def loaded(arguments: argparse.Namespace) -> Job:
 def chosen_engine(arguments: argparse.Namespace) -> Iterator[Engine | None]:
     """The engine that was asked for, as a context; None for threads of this process."""
     if arguments.engine is None:
-        if arguments.workers is not None:
-            raise InputError("--workers needs --engine: without one, rows are solved by threads")
         yield None
         return
     with engine(arguments.engine, arguments.workers) as chosen:
         if chosen.notice:
             note(chosen.notice)
         yield chosen
+
+
+def calibration_beside(model: Path) -> Path:
+    """Where calibration data of a network are looked for that are not named."""
+    return model.parent / (stem(model) + CALIBRATION_SUFFIX)
 
 
 def load_job(arguments: argparse.Namespace) -> Job:
@@ -86,7 +89,7 @@ def load_job(arguments: argparse.Namespace) -> Job:
     teacher = open_teacher(arguments.model, dict(arguments.input_shape))
     predict = teacher_outputs(teacher)
     expected = teacher.model.inputs
-    beside = arguments.model.with_name(stem(arguments.model) + CALIBRATION_SUFFIX)
+    beside = calibration_beside(arguments.model)
     calibration = calibration_data(arguments.data, beside, teacher, scaling, arguments.seed)
     named = arguments.evaluation
     evaluation = read_data(named, expected, scaling) if named else calibration

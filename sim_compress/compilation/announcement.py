@@ -1,6 +1,5 @@
 """Says what is being compiled, how far that is and where it is kept, when it takes more than a moment."""
 
-import os
 import threading
 import time
 from collections.abc import Iterator
@@ -53,9 +52,6 @@ class Announcement(event.Listener):
 
 ANNOUNCEMENT = Announcement()
 event.register("numba:compile", ANNOUNCEMENT)
-if hasattr(os, "register_at_fork"):
-    # The thread that compiled is not in the child.
-    os.register_at_fork(after_in_child=ANNOUNCEMENT.__init__)
 
 
 def _announce(over: threading.Event, called: str, kept: str, place: tuple[int, int] | None) -> None:

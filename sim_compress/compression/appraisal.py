@@ -113,7 +113,8 @@ def appraised(
         text = f"on the calibration inputs {error}"
         return Appraisal(dict.fromkeys(o.name for o in model.outputs), (Finding("no equilibrium", text),))
     errors = {name: sums.error_of_variance for name, sums in outputs.items()}
-    faults = [(name, kind) for name, sums in outputs.items() if (kind := _fault(sums, asked))]
+    kinds = {name: _fault(sums, asked) for name, sums in outputs.items()}
+    faults: list[tuple[str, Kind]] = [(name, kind) for name, kind in kinds.items() if kind is not None]
     if not faults:
         return Appraisal(errors, ())
     states = _summed(teacher, few, lambda batch: _states(teacher, model, batch, kept))
@@ -133,7 +134,7 @@ def _fault(sums: _Sums, asked: float) -> Kind | None:
 def _finding(name: str, kind: Kind, sums: _Sums, states: Mapping[str, _Sums]) -> Finding:
     """What is wrong with an output, and the first block of which the same holds."""
     begins = next((block for block, own in states.items() if _fault(own, 0.0) == kind), None)
-    what = {
+    what: dict[str, str] = {
         "not finite": f"is not finite for {sums.bad:,} of {sums.samples:,} calibration inputs",
         "constant output": "is the same for all calibration inputs, and the network's is not",
         "output error": f"has an error of {sums.error_of_variance or 0:.2f} of its variance",
@@ -149,7 +150,13 @@ def _summed(
     """Sums over all batches, each worked on by one thread."""
     parts = batches(teacher.model, inputs)
     total: dict[str, _Sums] = {}
-    for found in in_order(lambda number: sums(converted(teacher.model, parts[number])), len(parts)):
+
+    def of_batch(number: int) -> dict[str, _Sums]:
+        # Values that overflow are what is looked for.
+        with np.errstate(all="ignore"):
+            return sums(converted(teacher.model, parts[number]))
+
+    for found in in_order(of_batch, len(parts)):
         total = {name: total[name] + own if name in total else own for name, own in found.items()}
     return total
 
@@ -181,10 +188,7 @@ def _states(teacher: Teacher, model: ImplicitModel, batch: Values, kept: Kept) -
 def _evaluated(model: ImplicitModel, values: Values) -> Iterator[tuple[Values, tuple[str, ...]]]:
     """States stage by stage, which the caller adds to the values, and what nothing reads after each."""
     for stage in schedule(model):
-        # Values that overflow are what is looked for.
-        with np.errstate(all="ignore"):
-            states = settle(stage, values)
-        yield states, stage.dead
+        yield settle(stage, values), stage.dead
 
 
 def _sums(found: Array, wanted: Array) -> _Sums:

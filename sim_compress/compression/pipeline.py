@@ -39,6 +39,7 @@ from sim_compress.model import (
 )
 from sim_compress.model.maps import Array, Shape
 from sim_compress.runtime import digest
+from sim_compress.runtime.compiled.hardware import processor
 from sim_compress.states import Store, Teacher, Visit, regenerate
 
 # Said to those who do not look at `Compressed.findings`.
@@ -331,8 +332,11 @@ def _provenance(ready: Prepared, model: ImplicitModel, plan: Plan) -> dict[str, 
             "samples": len(next(iter(inputs.values()))),
             "mirrored": ready.designs is not inputs,
         },
+        # On another kind of processor values differ by rounding.
+        "processor": processor(),
         "settings": asdict(plan.settings),
         "alpha": [plan.alphas[0], plan.alphas[-1]] if plan.alphas else [],
         "rows": {**plan.outcomes.named, "gap": plan.outcomes.gap},
         "nonzeros": model.nnz,
+        **({"source": dict(teacher.source)} if teacher.source else {}),
     }

@@ -1,85 +1,101 @@
-"""Streamed second moments of the rows of one block: everything a row problem needs of the data.
+"""Streamed moments of the rows of one block: everything a row problem needs of the data.
 
-A row problem sees its data only through H = E[s s'], g = E[s z] and c = E[z^2] of design s and target z.
+Means and moments about them are kept apart: where a mean is a thousand times the deviation, nothing but
+rounding would be left of E[s s'] - E[s] E[s'].
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sim_compress.core.deviations import add_outer, deviations
+
 Matrix = NDArray[np.float64]
-# The sums that depend on targets.
-TARGETS = ("cross", "target_sum", "target_second")
+# What deviates by less than this part of its mean is constant to float32's rounding.
+ROUNDING = float(np.finfo(np.float32).eps)
 
 
 @dataclass
 class Gram:
-    """Sums over data points of a design s (features) and targets z (rows); mergeable across shards.
+    """Moments of a design s (features) and targets z (rows) over data points; mergeable across shards.
 
     Attributes:
         points: number of data points.
-        second: sum of s s', (features, features).
-        cross: sum of z s', (rows, features).
-        feature_sum, target_sum, target_second: sums of s, z and z^2.
+        feature_mean: E[s], (features,).
+        target_mean: E[z], (rows,).
+        scatter: sum of (s - E[s]) (s - E[s])', (features, features); (0, 0) where only targets count.
+        cross: sum of (z - E[z]) (s - E[s])', (rows, features).
+        target_scatter: sum of (z - E[z])^2, (rows,).
     """
 
     points: int
-    second: Matrix
+    feature_mean: Matrix
+    target_mean: Matrix
+    scatter: Matrix
     cross: Matrix
-    feature_sum: Matrix
-    target_sum: Matrix
-    target_second: Matrix
+    target_scatter: Matrix
 
     @classmethod
-    def zeros(cls, features: int, rows: int) -> Self:
-        """No data yet."""
+    def zeros(cls, features: int, rows: int, *, design: bool = True) -> Self:
+        """No data yet; without the scatter of the design on request."""
+        width = features if design else 0
         return cls(
             0,
-            np.zeros((features, features)),
-            np.zeros((rows, features)),
             np.zeros(features),
             np.zeros(rows),
+            np.zeros((width, width)),
+            np.zeros((rows, features)),
             np.zeros(rows),
         )
 
+    @classmethod
+    def of(cls, S: NDArray[np.floating], Z: NDArray[np.floating], *, design: bool = True) -> Self:
+        """The moments of data points S (features, points) and Z (rows, points).
+
+        Deviations from the mean are multiplied in the arrays' own precision and summed over batches in
+        float64: a batch of float32 keeps an error near 1e-7 of the product of two deviations.
+        """
+        s, z = deviations(S), deviations(Z)
+        scatter = s.products(s) if design else np.zeros((0, 0))
+        return cls(S.shape[1], s.mean, z.mean, scatter, z.products(s), z.squares())
+
+    @property
+    def variance(self) -> Matrix:
+        """Of every feature, (features,); zero where it is rounding."""
+        return _varying(self.scatter.diagonal() / self.points, self.feature_mean)
+
+    @property
+    def target_variance(self) -> Matrix:
+        """Of every row's target, (rows,); zero where it is rounding."""
+        return _varying(self.target_scatter / self.points, self.target_mean)
+
     @staticmethod
     def bytes(features: int, rows: int) -> int:
-        """Bytes of the sums."""
+        """Bytes of the moments."""
         return np.dtype(np.float64).itemsize * (features**2 + rows * features + features + 2 * rows)
 
     def add(self, S: NDArray[np.floating], Z: NDArray[np.floating]) -> None:
-        """Add data points: S (features, points) and Z (rows, points).
-
-        Products run in the arrays' own precision and are summed in float64: a batch of float32 keeps a
-        relative error near 1e-7 in each entry.
-        """
-        self.points += S.shape[1]
-        self.second += S @ S.T
-        self.feature_sum += S.sum(axis=1, dtype=np.float64)
-        self.add_targets(S, Z)
-
-    def add_targets(self, S: NDArray[np.floating], Z: NDArray[np.floating]) -> None:
-        """Add the targets Z (rows, points) of data points S (features, points) that are counted already."""
-        self.cross += Z @ S.T
-        self.target_sum += Z.sum(axis=1, dtype=np.float64)
-        self.target_second += np.einsum("rp,rp->r", Z, Z, dtype=np.float64)
-
-    def without_targets(self) -> Self:
-        """The same design before any targets; the sums over the design are shared."""
-        rows, features = self.cross.shape
-        none = {name: np.zeros(rows) for name in TARGETS} | {"cross": np.zeros((rows, features))}
-        return replace(self, **none)
-
-    def merge_targets(self, other: Self) -> None:
-        """Add another shard's targets."""
-        for name in TARGETS:
-            getattr(self, name).__iadd__(getattr(other, name))
+        """Add data points; see `of`."""
+        self.merge(self.of(S, Z))
 
     def merge(self, other: Self) -> None:
-        """Add another shard's data points."""
-        self.points += other.points
-        self.second += other.second
-        self.feature_sum += other.feature_sum
-        self.merge_targets(other)
+        """Add another shard's data points (Chan, Golub and LeVeque 1983, pairwise algorithm)."""
+        points = self.points + other.points
+        s, z = other.feature_mean - self.feature_mean, other.target_mean - self.target_mean
+        part = other.points / points
+        weight = self.points * part
+        for own, others in ((self.scatter, other.scatter), (self.cross, other.cross)):
+            np.add(own, others, out=own)
+        if weight:
+            add_outer(self.scatter, weight * s, s)
+            add_outer(self.cross, weight * z, s)
+        self.target_scatter += other.target_scatter + weight * z**2
+        self.feature_mean += part * s
+        self.target_mean += part * z
+        self.points = points
+
+
+def _varying(variance: Matrix, mean: Matrix) -> Matrix:
+    return np.where(variance > (ROUNDING * mean) ** 2, variance, 0.0)

@@ -9,6 +9,7 @@ import onnx
 from onnx import helper, numpy_helper
 
 from sim_compress.activations import IDENTITY, Activation
+from sim_compress.errors import InputError
 from sim_compress.frontend.expressions import is_weighted, mapped, reference
 from sim_compress.frontend.names import block_names
 from sim_compress.frontend.operators import OPERATORS
@@ -138,7 +139,7 @@ class _Walk:
         elif known:
             try:
                 self._keep(node, operator.handler(self._call(node)))
-            except RefusalError as error:
+            except (RefusalError, InputError) as error:
                 self._refuse(node, str(error))
 
     def _call(self, node: onnx.NodeProto) -> Call:

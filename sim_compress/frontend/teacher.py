@@ -6,6 +6,7 @@ from functools import cached_property
 from os import PathLike
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import onnx
 from onnx import helper
@@ -17,6 +18,7 @@ from sim_compress.frontend.contractions import decompose
 from sim_compress.frontend.freeing import repeat_joined_constants
 from sim_compress.frontend.lowering import Lowered, StateTensors, lower
 from sim_compress.frontend.network_file import NetworkFile, read_network
+from sim_compress.frontend.origin import origin
 from sim_compress.frontend.refusals import (
     RefusedNodesError,
     beyond_help,
@@ -50,6 +52,7 @@ class Teacher:
         notes: what was made of the file that its user should know.
         size: bytes of the file with its external data.
         sha256: hash of the same bytes.
+        source: what the file says of itself, JSON values only.
     """
 
     path: Path
@@ -61,6 +64,7 @@ class Teacher:
     notes: tuple[str, ...]
     size: int
     sha256: str
+    source: Mapping[str, Any]
 
     @cached_property
     def _extractor(self) -> Extractor:
@@ -148,6 +152,7 @@ def teacher_of(file: NetworkFile, input_shapes: Mapping[str, Shape] = MappingPro
         notes,
         file.size,
         file.sha256,
+        origin(file.model),
     )
 
 

@@ -21,7 +21,7 @@ from sim_compress.model.maps import (
     picking,
     selects,
 )
-from sim_compress.model.matrices import Matrices, from_matrices, matrices
+from sim_compress.model.matrices import Matrices, from_matrices, matrices, unrolled_bytes
 from sim_compress.model.narrowing import narrowed
 from sim_compress.model.rescale import rescaled
 from sim_compress.model.rounding import VALUES, round_values, rounded, rounded_rows, without_vanishing
@@ -62,6 +62,7 @@ __all__ = [
     "rounded",
     "rounded_rows",
     "selects",
+    "unrolled_bytes",
     "weight_shape",
     "without_vanishing",
 ]

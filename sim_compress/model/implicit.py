@@ -170,7 +170,11 @@ class ImplicitModel:
 
     def is_input(self, name: str) -> bool:
         """Whether a source is an input (its columns are in B or D) and not a block (A or C)."""
-        return any(name == i.name for i in self.inputs)
+        return name in self._inputs
+
+    @cached_property
+    def _inputs(self) -> frozenset[str]:
+        return frozenset(i.name for i in self.inputs)
 
 
 def _check(affine: Affine, shapes: dict[str, Shape]) -> None:

@@ -58,51 +58,47 @@ def teacher_rows(affine: Affine, group: RowGroup) -> Matrix:
     return np.hstack(parts).astype(np.float64)
 
 
-def accumulate(
-    grams: tuple[Gram, ...], affine: Affine, values: Mapping[str, Array], preactivation: Array
-) -> None:
-    """Add one batch to a block's Grams, one for each row group.
+def moments(affine: Affine, values: Mapping[str, Array], preactivation: Array) -> tuple[Gram, ...]:
+    """One batch's Grams of a block, one for each row group.
 
     Args:
-        grams: as many as row_groups(affine).
         affine: the block; its weights are not used.
         values: source name -> states the design reads, (*shape, samples).
         preactivation: the teacher's z, (*affine.shape, samples).
     """
     Z = _by_row(affine, preactivation) - _fixed(affine, values)
-    for gram, S, group in _designs(grams, affine, values):
-        gram.add(S, Z[group.rows])
+    return tuple(Gram.of(S, Z[group.rows]) for S, group in _designs(affine, values))
 
 
-def accumulate_nearest(
-    grams: tuple[Gram, ...],
+def nearest_targets(
     block: StateBlock,
     rows: Affine,
     values: Mapping[str, Array],
     preactivation: Array,
-) -> None:
-    """Add one batch's targets, each moved to the nearest z that gives the teacher's state.
+) -> tuple[Gram, ...]:
+    """One batch's Grams of a block with targets moved to the nearest z that gives the teacher's state.
 
     Args:
-        grams: as many as row_groups(affine), their designs counted already.
         block: the teacher's; where its phi is flat, more than one z gives the same state.
         rows: the block's rows as they are now; the target is nearest to what they give.
         values: source name -> states the design reads, (*shape, samples).
         preactivation: the teacher's z, (*affine.shape, samples).
+
+    Returns:
+        Grams without the scatter of the design, which targets do not change.
     """
     fixed = _fixed(rows, values)
     found = np.empty((rows.rows, preactivation.size // rows.rows), np.float32)
-    designs = list(_designs(grams, rows, values))
+    designs = list(_designs(rows, values))
     weights = [w.toarray() for w in rows.weights]
-    for _, S, group in designs:
+    for S, group in designs:
         parts = [w[group.rows, part] for w, part in zip(weights, group.features, strict=True)]
         found[group.rows] = np.concatenate(parts, axis=1) @ S
     found += fixed if rows.bias is None else fixed + rows.bias[:, None]
     by_row = (rows.rows, *rows.positions, preactivation.shape[-1])
     target = block.phi.nearest(preactivation, np.moveaxis(found.reshape(by_row), 0, rows.row_axis))
     Z = _by_row(rows, target) - fixed
-    for gram, S, group in designs:
-        gram.add_targets(S, Z[group.rows])
+    return tuple(Gram.of(S, Z[group.rows], design=False) for S, group in designs)
 
 
 def _by_row(affine: Affine, z: Array) -> Array:
@@ -116,14 +112,12 @@ def _fixed(affine: Affine, values: Mapping[str, Array]) -> Array:
     return sum(fixed, np.zeros((), np.float32))
 
 
-def _designs(
-    grams: tuple[Gram, ...], affine: Affine, values: Mapping[str, Array]
-) -> Iterator[tuple[Gram, Array, RowGroup]]:
-    """Each row group with its Gram and its features, (features, points)."""
+def _designs(affine: Affine, values: Mapping[str, Array]) -> Iterator[tuple[Array, RowGroup]]:
+    """Each row group with its features, (features, points)."""
     S = [_features(term, values) for term in affine.weighted]
-    for gram, group in zip(grams, row_groups(affine), strict=True):
+    for group in row_groups(affine):
         parts = [features[part] for features, part in zip(S, group.features, strict=True)]
-        yield gram, parts[0] if len(parts) == 1 else np.concatenate(parts), group
+        yield parts[0] if len(parts) == 1 else np.concatenate(parts), group
 
 
 def _features(term: Term, values: Mapping[str, Array]) -> Array:
@@ -132,6 +126,6 @@ def _features(term: Term, values: Mapping[str, Array]) -> Array:
     return features.reshape(features.shape[0], -1)
 
 
-def empty_grams(affine: Affine) -> tuple[Gram, ...]:
-    """Grams of a block before any data."""
-    return tuple(Gram.zeros(g.width, g.rows.stop - g.rows.start) for g in row_groups(affine))
+def empty_grams(affine: Affine, *, design: bool = True) -> tuple[Gram, ...]:
+    """Grams of a block before any data; without the scatter of the design on request."""
+    return tuple(Gram.zeros(g.width, g.rows.stop - g.rows.start, design=design) for g in row_groups(affine))

@@ -8,7 +8,7 @@ from sim_compress.model import Affine, ImplicitModel, Output, StateBlock
 from sim_compress.model.maps import Array
 from sim_compress.runtime import Stage, schedule
 from sim_compress.states.batches import Values, batches, converted, in_order
-from sim_compress.states.designs import accumulate, accumulate_nearest, empty_grams
+from sim_compress.states.designs import empty_grams, moments, nearest_targets
 from sim_compress.states.store import Store
 from sim_compress.states.teachers import Reading, Teacher, settle
 
@@ -30,12 +30,12 @@ def baseline_grams(
     total = {name: empty_grams(affine) for name, affine in affines.items()}
     parts = batches(teacher.model, inputs)
 
-    def moments(number: int) -> dict[str, Grams]:
+    def of_batch(number: int) -> dict[str, Grams]:
         values = converted(teacher.model, parts[number])
         reading = teacher.baseline(values)
         return _moments(affines, values | reading.states, reading.preactivations)
 
-    for number, grams in enumerate(in_order(moments, len(parts))):
+    for number, grams in enumerate(in_order(of_batch, len(parts))):
         _merge(total, grams)
         progress((number + 1) / len(parts))
     return total
@@ -45,17 +45,17 @@ def _moments(
     affines: Mapping[str, Affine], values: Mapping[str, Array], targets: Mapping[str, Array]
 ) -> dict[str, Grams]:
     """Grams of one batch."""
-    grams = {name: empty_grams(affine) for name, affine in affines.items()}
-    for name, affine in affines.items():
-        if affine.weighted:
-            accumulate(grams[name], affine, values, targets[name])
-    return grams
+    return {n: moments(a, values, targets[n]) if a.weighted else () for n, a in affines.items()}
 
 
 def _merge(total: Mapping[str, Grams], grams: Mapping[str, Grams]) -> None:
     for name, parts in grams.items():
-        for whole, part in zip(total[name], parts, strict=True):
-            whole.merge(part)
+        _merge_block(total[name], parts)
+
+
+def _merge_block(total: Grams, grams: Grams) -> None:
+    for whole, part in zip(total, grams, strict=True):
+        whole.merge(part)
 
 
 @dataclass(frozen=True)
@@ -134,12 +134,12 @@ class _Walk:
         designs = {name: affine for name, affine in affines.items() if name in names}
         total = {name: empty_grams(affine) for name, affine in designs.items()}
 
-        def moments(number: int) -> tuple[dict[str, Grams], Values]:
+        def of_batch(number: int) -> tuple[dict[str, Grams], Values]:
             reading = step(self._values("teacher", outside, number))
             values = self._values("regenerated", outside, number) | reading.states
             return _moments(designs, values, reading.preactivations), reading.states
 
-        for number, (grams, states) in enumerate(in_order(moments, len(self._parts))):
+        for number, (grams, states) in enumerate(in_order(of_batch, len(self._parts))):
             _merge(total, grams)
             self._keep("teacher", number, states)
         loop = any(t.source in affines for a in affines.values() for t in a.terms)
@@ -161,15 +161,12 @@ class _Walk:
         def nearest(rows: Affine) -> Grams:
             def targets(number: int) -> Grams:
                 z = step(self._values("teacher", outside, number)).preactivations[name]
-                found = tuple(g.without_targets() for g in grams)
-                accumulate_nearest(found, block, rows, self._values("regenerated", outside, number), z)
-                return found
+                return nearest_targets(block, rows, self._values("regenerated", outside, number), z)
 
-            total = tuple(g.without_targets() for g in grams)
+            total = empty_grams(rows, design=False)
             for found in in_order(targets, len(self._parts)):
-                for whole, part in zip(total, found, strict=True):
-                    whole.merge_targets(part)
-            return total
+                _merge_block(total, found)
+            return tuple(replace(t, scatter=g.scatter) for t, g in zip(total, grams, strict=True))
 
         return nearest
 

@@ -9,7 +9,7 @@ from scipy import sparse
 from sim_compress.core import refit, standardise
 from sim_compress.model import Affine, Term
 from sim_compress.runtime import preactivation
-from sim_compress.states.designs import accumulate, accumulate_nearest, empty_grams, row_groups, teacher_rows
+from sim_compress.states.designs import moments, nearest_targets, row_groups, teacher_rows
 from tests.networks import residual_network, weight
 
 # The refit's ridge of 1e-7 on Grams of float32 products.
@@ -46,8 +46,8 @@ def test_a_block_without_weights_has_no_row_group():
 @pytest.mark.parametrize("name", [n for n, a in residual_network().affines() if a.weighted])
 def test_least_squares_on_the_full_support_gives_back_every_blocks_rows(name):
     affine = dict(residual_network().affines())[name]
-    known, grams = values(400), empty_grams(affine)
-    accumulate(grams, affine, known, preactivation(affine, known))
+    known = values(400)
+    grams = moments(affine, known, preactivation(affine, known))
     for gram, group in zip(grams, row_groups(affine), strict=True):
         problems = standardise(gram, teacher_rows(affine, group), 0.0)
         W, b = problems.to_network(refit(problems, np.ones(problems.g.shape, bool)))
@@ -58,37 +58,32 @@ def test_least_squares_on_the_full_support_gives_back_every_blocks_rows(name):
 
 def test_moments_are_means_over_positions_and_samples():
     affine, known = residual_network().blocks[0].affine, values(10)
-    (gram,) = grams = empty_grams(affine)
-    accumulate(grams, affine, known, preactivation(affine, known))
+    (gram,) = moments(affine, known, preactivation(affine, known))
     assert gram.points == 10 * 6 * 6
 
 
 def test_targets_move_to_what_the_rows_give_where_the_state_stays_off():
     block, known = residual_network().blocks[0], values(20)
     z = preactivation(block.affine, known)
-    grams = empty_grams(block.affine)
-    accumulate(grams, block.affine, known, z)
-    moved = tuple(g.without_targets() for g in grams)
+    (gram,) = moments(block.affine, known, z)
     halved = replace(block.affine, terms=tuple(_halved(t) for t in block.affine.terms))
-    accumulate_nearest(moved, block, halved, known, z)
+    (moved,) = nearest_targets(block, halved, known, z)
     wanted = block.phi.nearest(z, preactivation(halved, known))
     np.testing.assert_array_equal(block.phi(wanted), block.phi(z))
     target = wanted.reshape(block.affine.rows, -1)
-    # Sums of float32 products.
-    np.testing.assert_allclose(moved[0].target_sum, target.sum(axis=1), rtol=1e-4)
-    assert np.all(moved[0].target_second < grams[0].target_second)
-    assert moved[0].second is grams[0].second
+    np.testing.assert_allclose(moved.target_mean, target.mean(axis=1), rtol=1e-4)
+    assert np.all(moved.target_variance < gram.target_variance)
+    assert not moved.scatter.size
 
 
 def test_targets_of_the_teachers_own_rows_stay():
     block, known = residual_network().blocks[1], values(20)
     z = preactivation(block.affine, known)
-    grams = empty_grams(block.affine)
-    accumulate(grams, block.affine, known, z)
-    again = tuple(g.without_targets() for g in grams)
-    accumulate_nearest(again, block, block.affine, known, z)
+    grams = moments(block.affine, known, z)
+    again = nearest_targets(block, block.affine, known, z)
     for gram, other in zip(grams, again, strict=True):
         np.testing.assert_allclose(other.cross, gram.cross, rtol=1e-4, atol=1e-3)
+        np.testing.assert_allclose(other.feature_mean, gram.feature_mean, rtol=1e-6)
 
 
 def _halved(term: Term) -> Term:

@@ -71,8 +71,8 @@ def test_regenerated_grams_of_an_unchanged_model_are_the_baseline_grams(teacher)
     for name, grams in baseline.items():
         for ours, theirs in zip(seen[name].grams, grams, strict=True):
             assert ours.points == theirs.points
-            scale = np.abs(theirs.second).max()
-            np.testing.assert_allclose(ours.second, theirs.second, atol=ROUNDING * scale)
+            scale = np.abs(theirs.scatter).max()
+            np.testing.assert_allclose(ours.scatter, theirs.scatter, atol=ROUNDING * scale)
             np.testing.assert_allclose(ours.cross, theirs.cross, atol=ROUNDING * np.abs(theirs.cross).max())
 
 
@@ -92,9 +92,9 @@ def test_later_blocks_see_what_earlier_rows_really_give(teacher):
     with Store() as store:
         model = regenerate(teacher, inputs(70), halve_the_first, store, quiet)
     halved, whole = seen["relu2"].grams[0], baseline["relu2"][0]
-    np.testing.assert_allclose(halved.second, whole.second / 4, rtol=ROUNDING, atol=ROUNDING)
+    np.testing.assert_allclose(halved.scatter, whole.scatter / 4, rtol=ROUNDING, atol=ROUNDING)
     # The target stays the teacher's, less the halved skip connection.
-    assert not np.allclose(halved.target_sum, whole.target_sum, rtol=ROUNDING)
+    assert not np.allclose(halved.target_mean, whole.target_mean, rtol=ROUNDING)
     assert not np.allclose(Session(model)(inputs(3)), Session(teacher.model)(inputs(3)), rtol=ROUNDING)
 
 
@@ -106,7 +106,7 @@ def test_states_on_disk_give_the_same_grams_to_the_bit(teacher, tmp_path, monkey
             regenerate(teacher, inputs(130), unchanged(seen), store, quiet)
     for name, visit in held[0].items():
         for on_disk, in_memory in zip(visit.grams, held[10**9][name].grams, strict=True):
-            np.testing.assert_array_equal(on_disk.second, in_memory.second)
+            np.testing.assert_array_equal(on_disk.scatter, in_memory.scatter)
             np.testing.assert_array_equal(on_disk.cross, in_memory.cross)
 
 

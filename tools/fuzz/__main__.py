@@ -1,6 +1,6 @@
 """Spoil files in thousands of ways: each must be refused by name, or give the same numbers twice.
 
-usage: python -m tools.fuzz {artifacts,networks} [FILE ...] [--count N] [--seed S] [--workers W]
+usage: python -m tools.fuzz {artifacts,networks} [FILE ...] [--first N] [--count N] [--seed S] [--workers W]
        python -m tools.fuzz {artifacts,networks} [FILE ...] --seed S --case N [--keep PLACE]
 
 Artifacts: the scipy and the numba kernel agree, a second reader sees the same rows, and writing and reading
@@ -43,6 +43,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(usage=__doc__)
     parser.add_argument("subject", choices=SUBJECTS)
     parser.add_argument("files", nargs="*", type=Path)
+    parser.add_argument("--first", type=int, default=0, help="number of the first case")
     parser.add_argument("--count", type=int)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--workers", type=int, default=2)
@@ -50,7 +51,7 @@ def main() -> int:
     parser.add_argument("--keep", type=Path, help="write the file of the case here")
     args = parser.parse_args()
     files = [file.resolve() for file in args.files]
-    cases = range(args.count or COUNTS[args.subject])
+    cases = range(args.first, args.first + (args.count or COUNTS[args.subject]))
     if args.case is not None:
         cases = range(args.case, args.case + 1)
         if args.keep:

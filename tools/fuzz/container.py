@@ -4,64 +4,116 @@ What is special to the version of the format is here and nowhere else in this fo
 """
 
 import json
+from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass
-from hashlib import sha256
 from random import Random
 from typing import Any
 
 import numpy as np
-from safetensors.numpy import load, save
 
 from sim_compress.artifact import Artifact
-from sim_compress.artifact.container import deflated, sealed
-from sim_compress.artifact.encoder import laid_out
-from sim_compress.artifact.spec import DIGEST_BYTES, KEY, SIZE_BYTES, TENSOR, VERSION
+from sim_compress.artifact.coding.deflate import deflated
+from sim_compress.artifact.container import sealed, taken_apart
+from sim_compress.artifact.encoder import described
+from sim_compress.artifact.layouts import Arrays
+from sim_compress.artifact.spec import ITEM_BYTES, METADATA
+from sim_compress.artifact.tensors import Tensor
 from tools.fuzz import damage
 
-CONSTANTS = ("maps.", "certificate.")
+Shape = tuple[int, ...]
 
 
 @dataclass
 class Parts:
-    """The metadata as JSON values, and the bytes of each array by its name."""
+    """The metadata as JSON values, the bytes of each tensor by its name, and dtypes and shapes of all."""
 
     metadata: dict[str, Any]
     arrays: dict[str, bytes]
+    kinds: dict[str, tuple[str, Shape]]
+    plain: bool
 
     @classmethod
-    def of(cls, artifact: Artifact) -> "Parts":
-        metadata, arrays = laid_out(artifact.model, artifact.certificate, artifact.provenance)
-        metadata.pop("constants", None)
-        return cls(json.loads(json.dumps(metadata)), {name: a.tobytes() for name, a in arrays.items()})
+    def of(cls, artifact: Artifact, shared: bool, plain: bool) -> "Parts":
+        """Parts in a layout: those of a matrix in one tensor or apart, metadata in the head or deflated."""
+        arrays = Arrays(shared, {})
+        metadata = described(artifact.model, artifact.certificate, artifact.provenance, arrays)
+        tensors = arrays.tensors()
+        return cls(
+            json.loads(json.dumps(metadata)),
+            {name: t.data.tobytes() for name, t in tensors.items()},
+            {name: (t.dtype, t.shape) for name, t in tensors.items()},
+            plain,
+        )
 
     def copy(self) -> "Parts":
         """Parts that can be changed without changing these."""
-        return Parts(deepcopy(self.metadata), dict(self.arrays))
+        return Parts(deepcopy(self.metadata), dict(self.arrays), dict(self.kinds), self.plain)
 
     def text(self) -> bytes:
-        """The metadata; the constants begin where the rows end, unless it says otherwise."""
-        rows = sum(len(a) for name, a in self.arrays.items() if not name.startswith(CONSTANTS))
-        found = any(name.startswith(CONSTANTS) for name in self.arrays)
-        begin = {"constants": rows} if found and isinstance(self.metadata, dict) else {}
-        return json.dumps({**begin, **self.metadata}).encode("utf-8", "surrogatepass")
+        """The metadata."""
+        return json.dumps(self.metadata).encode("utf-8", "surrogatepass")
 
     def file(self, text: bytes | None = None) -> bytes:
         """The file, with another text for its metadata if one is given."""
-        return sealed(deflated(self.text() if text is None else text), b"".join(self.arrays.values()))
+        tensors = {name: _tensor(stored, *self.kinds[name]) for name, stored in self.arrays.items()}
+        if text is None and self.plain and isinstance(self.metadata, dict):
+            return sealed(json.dumps(self.metadata), tensors)
+        return sealed("{}", {METADATA: _bytes(deflated(self.text() if text is None else text)), **tensors})
+
+
+def _bytes(stored: bytes) -> Tensor:
+    return Tensor("U8", (len(stored),), np.frombuffer(stored, np.uint8))
+
+
+def _tensor(stored: bytes, dtype: str, shape: Shape) -> Tensor:
+    """Bytes as a tensor of this dtype, of one axis where the shape is that of other bytes."""
+    size = ITEM_BYTES[dtype]
+    data = np.frombuffer(stored[: len(stored) // size * size], np.uint8)
+    fits = data.nbytes == size * int(np.prod(shape))
+    return Tensor(dtype, shape if fits else (data.nbytes // size,), data)
 
 
 def spoilt_container(rng: Random, file: bytes) -> bytes:
-    """Another size of the metadata or another stream of them, under a right digest."""
-    body = load(file)[TENSOR].tobytes()[DIGEST_BYTES:]
-    size = int.from_bytes(body[:SIZE_BYTES], "little")
-    if rng.random() < 0.5:
-        claimed = rng.choice(
-            (0, 1, 2**16, 2**31, 2**32 - 1, len(body) - 4, len(body) - 3, size - 1, size + 1)
-        )
-        body = (claimed % 2**32).to_bytes(SIZE_BYTES, "little") + body[SIZE_BYTES:]
-    else:
-        end = SIZE_BYTES + size
-        body = body[:SIZE_BYTES] + damage.flipped(rng, body[SIZE_BYTES:end]) + body[end:]
-    model = np.frombuffer(sha256(body).digest() + body, np.uint8)
-    return save({TENSOR: model}, {KEY: json.dumps({"version": VERSION})})
+    """Another stream of the metadata, or other names, dtypes or shapes of tensors, under a right digest."""
+    tensors = dict(taken_apart(file).tensors)
+    if METADATA in tensors and (len(tensors) == 1 or rng.random() < 0.3):
+        change = rng.choice((damage.flipped, damage.removed, damage.truncated, damage.inserted))
+        tensors[METADATA] = _bytes(change(rng, tensors[METADATA].data.tobytes()))
+    elif tensors:
+        name = rng.choice(list(tensors))
+        rng.choice(CHANGES)(rng, tensors, name)
+    head = taken_apart(file).head
+    kept = {key: value for key, value in head.items() if key not in ("version", "sha256")}
+    return sealed(json.dumps(kept), tensors)
+
+
+def _renamed(rng: Random, tensors: dict[str, Tensor], name: str) -> None:
+    names = ("bias", "bias.0", METADATA, "A.0.0", f"{name}.values", name[:-1], "", "\x00")
+    tensors[rng.choice(names)] = tensors.pop(name)
+
+
+def _retyped(rng: Random, tensors: dict[str, Tensor], name: str) -> None:
+    data = tensors[name].data
+    dtype = rng.choice([d for d, size in ITEM_BYTES.items() if data.nbytes % size == 0])
+    tensors[name] = Tensor(dtype, (data.nbytes // ITEM_BYTES[dtype],), data)
+
+
+def _reshaped(rng: Random, tensors: dict[str, Tensor], name: str) -> None:
+    old = tensors[name]
+    count = old.data.nbytes // ITEM_BYTES[old.dtype]
+    shapes = [(count, 1), (1, count), (1,) * 9 + (count,), (count, 2**31), (0, count)]
+    fitting = [s for s in [*shapes, ()] if np.prod(s, dtype=object) == count]
+    tensors[name] = Tensor(old.dtype, rng.choice(fitting), old.data)
+
+
+def _repeated(rng: Random, tensors: dict[str, Tensor], name: str) -> None:
+    tensors[rng.choice((f"{name}.values", f"{name}.support", f"{name}.exponents", "more"))] = tensors[name]
+
+
+CHANGES: tuple[Callable[[Random, dict[str, Tensor], str], None], ...] = (
+    _renamed,
+    _retyped,
+    _reshaped,
+    _repeated,
+)

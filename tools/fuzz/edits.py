@@ -7,7 +7,7 @@ from typing import Any
 from tools.fuzz import numbers
 
 Place = tuple[Any, Any]
-WORDS = ("", "relu", "identity", "inf", "float16", "float64", "maps.0", "A.0.0", "\ud800", "x" * 1000)
+WORDS = ("", "relu", "identity", "inf", "float16", "float64", "bias.0", "A.0.0", "\ud800", "x" * 1000)
 OTHERS: tuple[Any, ...] = (
     *(True, False, None, [], {}, [0], [-1], [1] * 9, [2**31 - 1] * 3, [[[[]]]], [1.5]),
     *({"name": "relu"}, {"source": 0}),

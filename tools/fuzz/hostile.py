@@ -34,7 +34,7 @@ def _names(rng: Random, parts: Parts) -> bytes:
     words = [
         (h, k)
         for h, k in edits.walk(parts.metadata)
-        if k in ("name", "map", "dtype", "values", "format", "bias")
+        if k in ("name", "map", "dtype", "values", "source", "factor")
     ]
     holder, key = rng.choice(words)
     others = [h[k] for h, k in words if k == key]

@@ -209,9 +209,9 @@ def _graph(rng: Random, model: onnx.ModelProto) -> None:
     graph = model.graph
     values = rng.choice((graph.input, graph.output))
     match rng.randrange(3):
-        case 0:
+        case 0 if values:
             values.add().CopyFrom(rng.choice(values))
-        case 1:
+        case 1 if values:
             del values[rng.randrange(len(values))]
         case _:
             values.add().CopyFrom(rng.choice((*graph.input, *graph.output)))

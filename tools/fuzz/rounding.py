@@ -44,16 +44,20 @@ class Precision:
         rounding: half a unit in the last place of 1.
         smallest: the number next to 0.
         overflow: sums of terms beyond may be infinite on the way.
+        phi: error of a phi as such, where it is approximated.
     """
 
     rounding: float
     smallest: float
     overflow: float
+    phi: float = 0.0
 
 
 FLOAT32 = Precision(2.0**-24, 2.0**-149, 1e38)
-FLOAT16 = Precision(2.0**-11, 2.0**-24, 2e4)
-BFLOAT16 = Precision(2.0**-8, 2.0**-133, 1e38)
+# onnxruntime's sigmoid is 0 below -18, its exponential below -87.
+ONNXRUNTIME = Precision(2.0**-24, 2.0**-149, 1e38, 1e-8)
+FLOAT16 = Precision(2.0**-11, 2.0**-24, 2e4, 2.0**-24)
+BFLOAT16 = Precision(2.0**-8, 2.0**-133, 1e38, 1e-8)
 
 
 @dataclass(frozen=True)
@@ -154,7 +158,7 @@ def _state(block: StateBlock, values: Mapping[str, Uncertain], noise: Noise) -> 
         unknown = z.unknown
     else:
         unknown = np.broadcast_to(z.unknown.reshape(-1, z.unknown.shape[-1]).any(axis=0), x.shape)
-    return noise.added(x, np.abs(x).astype(np.float64), unknown)
+    return noise.added(x, np.abs(x) + noise.precision.phi / noise.precision.rounding, unknown)
 
 
 def _preactivation(affine: Affine, values: Mapping[str, Uncertain], noise: Noise) -> Uncertain:

@@ -13,7 +13,7 @@ from tools.fuzz.outcome import CRASHED, HUNG, Verdict
 
 ROOT = Path(__file__).parents[2]
 # Cases of one process: enough that starting it does not count, few enough that both processors end together.
-CHUNK = 250
+CHUNK = 500
 SIGNALS = (signal.SIGPROF, signal.SIGALRM)
 
 

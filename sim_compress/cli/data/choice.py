@@ -32,6 +32,7 @@ class Data:
         labels: as they were given, None where there are none.
         done: what was done to the inputs on the way, None where nothing was.
         guess: the pixel range of made-up inputs that nobody gave, None where there is none.
+        images: whether they are pixels, which alone are scaled.
     """
 
     inputs: Mapping[str, Array]
@@ -39,6 +40,7 @@ class Data:
     labels: Array | None = None
     done: str | None = None
     guess: str | None = None
+    images: bool = False
 
 
 def read_data(path: Path, expected: Sequence[Input], scaling: Scaling | None) -> Data:
@@ -59,7 +61,7 @@ def read_data(path: Path, expected: Sequence[Input], scaling: Scaling | None) ->
         )
     images, done = read_images(path, expected[0], scaling)
     inputs = {expected[0].name: images}
-    return Data(inputs, _figures(path, expected, inputs), done=done)
+    return Data(inputs, _figures(path, expected, inputs), done=done, images=True)
 
 
 def read_labels(path: Path | None, data: Data, model: ImplicitModel) -> Array | None:
@@ -79,9 +81,10 @@ def read_labels(path: Path | None, data: Data, model: ImplicitModel) -> Array | 
 
 def check_scaling(scaling: Scaling | None, *data: Data) -> None:
     """DataError where --mean or --std was given and nothing was scaled."""
-    if scaling is not None and all(d.done is None and not d.figures.data_free for d in data):
+    if scaling is not None and not any(d.images for d in data):
         raise DataError(
-            "--mean and --std are for the pixels of a folder of images: scale arrays before they are saved"
+            "--mean and --std are for pixels, of a folder of images or made up: scale arrays before they are "
+            "saved"
         )
 
 
@@ -105,7 +108,7 @@ def calibration_data(
     samples = len(next(iter(found.inputs.values())))
     source = f"data-free: {found.title}, seed {seed}"
     figures = DataFigures(source, digest(model.inputs, found.inputs), samples, data_free=True)
-    return Data(found.inputs, figures, guess=found.guess)
+    return Data(found.inputs, figures, guess=found.guess, images=found.images)
 
 
 def _figures(path: Path, expected: Sequence[Input], inputs: Mapping[str, Array]) -> DataFigures:

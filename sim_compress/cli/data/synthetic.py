@@ -32,11 +32,13 @@ class MadeUp:
         inputs: name -> (samples, ...).
         title: what they are.
         guess: the pixel range that was taken, None where it was given or there are no images.
+        images: whether there are any.
     """
 
     inputs: dict[str, Array]
     title: str
     guess: str | None = None
+    images: bool = False
 
 
 def made_up_inputs(
@@ -75,7 +77,7 @@ def made_up_inputs(
         taken = min(RANGES, key=lambda candidate: oddness(inputs(few, candidate)))
     pixels = pixel_words(taken)
     guess = pixels if scaling is None else None
-    return MadeUp(inputs(SAMPLES, taken), f"smooth random images, {pixels}", guess)
+    return MadeUp(inputs(SAMPLES, taken), f"smooth random images, {pixels}", guess, images=True)
 
 
 def _probes(expected: Sequence[Input]) -> int:

@@ -49,13 +49,13 @@ def global_average_pool(call: Call) -> Affine:
 def reduce_mean(call: Call) -> Affine:
     x = call.unweighted(0)
     axes = _axes(call, x.shape)
-    return _reduced(x, axes, 1 / prod(x.shape[a] for a in axes), bool(call.attribute("keepdims", 1)))
+    return _reduced(x, axes, 1 / prod(x.shape[a] for a in axes), call.keeps_axes)
 
 
 @operator("ReduceSum", becomes="sum", limits="not along the batch axis")
 def reduce_sum(call: Call) -> Affine:
     x = call.unweighted(0)
-    return _reduced(x, _axes(call, x.shape), 1.0, bool(call.attribute("keepdims", 1)))
+    return _reduced(x, _axes(call, x.shape), 1.0, call.keeps_axes)
 
 
 def _axes(call: Call, shape: Shape) -> tuple[int, ...]:

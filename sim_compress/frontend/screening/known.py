@@ -25,7 +25,13 @@ LARGEST_SETTING = 4096
 RANDOM = frozenset(
     {"RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Multinomial", "Bernoulli"}
 )
-INFERENCE_ERRORS = (onnx.shape_inference.InferenceError, onnx.checker.ValidationError)
+# Numbers and names that C++ does not take come as errors of Python's own.
+INFERENCE_ERRORS = (
+    onnx.shape_inference.InferenceError,
+    onnx.checker.ValidationError,
+    ValueError,
+    TypeError,
+)
 
 
 class Maker(NamedTuple):
