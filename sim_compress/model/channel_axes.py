@@ -27,7 +27,7 @@ def channelwise(block: StateBlock) -> bool:
 
 
 def channel_axes(model: ImplicitModel) -> dict[str, int]:
-    """Block name -> axis of its state; none where phi mixes channels, or where parts do not fit."""
+    """Block name -> axis of its state; where phi mixes channels, or its parts do not fit, there is none."""
     axes: dict[str, int] = {}
     blocks = {b.name: b for b in model.blocks}
     for block in model.blocks:
