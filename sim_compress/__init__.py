@@ -4,10 +4,10 @@ Everything is imported when first used: `load` needs numpy, scipy and safetensor
 """
 
 from importlib import import_module
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from sim_compress.artifact import Source
     from sim_compress.compression import Compressed, Found, Settings, compress, sparsest, sweep
     from sim_compress.core import Convex
     from sim_compress.runtime import Session, Tolerance
@@ -44,7 +44,7 @@ __all__ = [
 
 
 def load(
-    path: str | Path,
+    source: "Source",
     kernel: str | None = None,
     threads: int | None = None,
     tolerance: "Tolerance | None" = None,
@@ -52,6 +52,7 @@ def load(
     """A callable model from an artifact: `load(path)(inputs)` gives outputs of shape (samples, ...).
 
     Args:
+        source: a path, the bytes of the file, or the file opened with "rb".
         kernel: "numba" (compiled, the default where numba is installed) or "scipy"; `.kernel` says which.
         threads: threads of the numba kernel; by default one for each processor.
         tolerance: when the fixed point of a loop counts as reached.
@@ -63,7 +64,7 @@ def load(
     from sim_compress.artifact import read
     from sim_compress.runtime import Session
 
-    return Session(read(path).model, tolerance, kernel, threads)
+    return Session(read(source).model, tolerance, kernel, threads)
 
 
 def __getattr__(name: str) -> Any:

@@ -223,7 +223,7 @@ def absolute_rows(affine: Affine, scaling: Scaling) -> NDArray[np.float64]:
         features = absolute_features(term.maps, scaling[term.source])
         if term.weight is not None:
             rows = abs(term.weight.astype(np.float64)) @ features.reshape(features.shape[0], -1)
-            features = np.moveaxis(rows.reshape(affine.rows, *affine.positions), 0, affine.row_axis)
+            features = affine.placed(rows)
         total += features
     return total
 

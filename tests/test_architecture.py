@@ -20,14 +20,15 @@ ALLOWED = {
     "errors": set(),
     "activations": {"errors"},
     "model": {"errors", "activations"},
-    "compilation": {"errors"},
-    "core": {"errors", "compilation"},
+    "forks": set(),
+    "compilation": {"errors", "forks"},
+    "core": {"errors", "forks", "compilation"},
     "certificate": BASE,
     "frontend": BASE | {"certificate"},
     "artifact": BASE | {"certificate"},
-    "runtime": BASE | {"certificate", "compilation"},
+    "runtime": BASE | {"certificate", "forks", "compilation"},
     "export": BASE | {"certificate"},
-    "states": BASE | {"certificate", "compilation", "core", "frontend", "artifact", "runtime"},
+    "states": BASE | {"certificate", "forks", "compilation", "core", "frontend", "artifact", "runtime"},
 }
 ALLOWED["compression"] = ALLOWED["states"] | {"states"}
 ALLOWED["report"] = ALLOWED["compression"] | {"compression"}

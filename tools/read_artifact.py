@@ -1,97 +1,144 @@
-"""Read an artifact with numpy and json alone, by docs/format.md: python tools/read_artifact.py FILE"""
+"""Read an artifact by docs/format.md, with numpy and safetensors, as scipy matrices: read_artifact.py FILE"""
 
 import json
 import sys
 import zlib
 from hashlib import sha256
-from io import BytesIO
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
+from safetensors import deserialize, safe_open
+from scipy.sparse import csr_array
 
 FORMATS = {"float32": (8, 23), "float16": (5, 10), "bfloat16": (8, 7)}
-DICTIONARY = (
-    b'"kernel":[2,2],"name":"max_pool","pads_begin":[0,0],"pads_end":[0,0],"strides":[2,2]},"maps":[{"after":'
-    b'[1,1],"before":[1,1],"dilations":[1,1],"kernel":[3,3],"map":"patches","strides":[1,1]}],"provenance":{"'
-    b'alpha":[0.0],"calibration":{"data_free":false,"mirrored":false,"samples":512,"sha256":"","source":"cali'
-    b'bration.npz"},"nonzeros":,"rows":{"gap":e-07,"optimal":},"settings":{"allocation":"output","augment":"m'
-    b'irror","ignore":[],"kappa":0.99,"matching":"relaxed","nearest_rounds":2,"objective":"perspective","only'
-    b'":[],"pattern":"unstructured","solver":"native","states":"regenerated","support":"network","target_spar'
-    b'sity":0.5,"targets":{},"values":"float32"},"sparsity":0.,"teacher":{"file":"model.onnx","parameters":,"'
-    b'sha256":""},"total_sparsity":0.}}{"blocks":[{"bias":"float32","name":"/Relu","phi":{"name":"relu"},"sha'
-    b'pe":[1],"terms":[{"source":0,"weight":{"columns":10,"count":,"exponents":[124,125,123,122,126,121],"ric'
-    b'e":1,"unary":1}}]}],"certificate":{"bound":0.0,"kind":"acyclic"},"inputs":[{"name":"input","shape":[1]}'
-    b'],"outputs":[{"bias":"float32","name":"'
-)
+PARTS = ("values", "exponents", "support")
+DTYPES = {"F32": "float32", "F16": "float16", "BF16": "bfloat16"}
 
 
-def open_file(data: bytes) -> tuple[dict, BytesIO]:
-    """Metadata and arrays of a file whose digest is right."""
-    start = 8 + int.from_bytes(data[:8], "little")
-    header = json.loads(data[8:start])
-    if (version := json.loads(header["__metadata__"]["sim_compress"])["version"]) != 3:
-        raise ValueError(f"expected format version 3, found {version}")
-    model = data[start:][slice(*header["model"]["data_offsets"])]
-    if sha256(model[32:]).digest() != model[:32]:
+class Artifact(NamedTuple):
+    """What a file holds: its metadata, the matrices A, B, C, D of every term and the biases, by name."""
+
+    metadata: dict
+    matrices: dict[str, csr_array]
+    biases: dict[str, np.ndarray]
+
+
+def open_file(path: Path) -> tuple[dict, dict]:
+    """Metadata and tensors of a file whose digest is right."""
+    data = path.read_bytes()
+    with safe_open(path, "numpy") as file:
+        head = json.loads(file.metadata()["sim_compress"])
+    if (version := head.pop("version")) != 4:
+        raise ValueError(f"expected format version 4, found {version}")
+    if needs := head.pop("needs", []):
+        raise ValueError(f"the file needs {needs}, which this reader does not know")
+    mark = b'\\"sha256\\":\\"'
+    digits = data.index(mark) + len(mark)
+    if sha256(data[:digits] + b"0" * 64 + data[digits + 64 :]).hexdigest() != head.pop("sha256"):
         raise ValueError("the digest does not fit: the file is damaged")
-    end = 36 + int.from_bytes(model[32:36], "little")
-    text = zlib.decompressobj(-15, zdict=DICTIONARY).decompress(model[36:end])
-    return json.loads(text), BytesIO(model[end:])
+    tensors = dict(deserialize(data))
+    if packed := tensors.pop("metadata", None):
+        head = json.loads(zlib.decompress(packed["data"], -15))
+    return head, tensors
 
 
-def bits(arrays: BytesIO, size: int) -> np.ndarray:
-    """The next bytes as bits."""
-    return np.unpackbits(np.frombuffer(arrays.read(size), np.uint8), bitorder="little")
+def bits(data: bytes) -> np.ndarray:
+    """Bytes as bits, the lowest first."""
+    return np.unpackbits(np.frombuffer(data, np.uint8), bitorder="little")
 
 
-def numbers(arrays: BytesIO, count: int, width: int) -> np.ndarray:
-    """The next numbers of `width` bits."""
-    found = bits(arrays, -(-count * width // 8))[: count * width]
-    return found.reshape(count, width) @ (1 << np.arange(width))
+def numbers(data: bytes, count: int, width: int) -> np.ndarray:
+    """Packed numbers of `width` bits."""
+    return bits(data)[: count * width].reshape(count, width) @ (1 << np.arange(width))
 
 
-def floats(rests: np.ndarray, exponents: np.ndarray | None, form: str) -> np.ndarray:
-    """Values from their rests and exponents, or from whole numbers."""
+def floats(sign: np.ndarray, exponent: np.ndarray, mantissa: np.ndarray, form: str) -> np.ndarray:
+    """The values of an IEEE 754 format."""
     e, m = FORMATS[form]
-    sign = rests >> (m + e if exponents is None else m)
-    power = rests >> m & 2**e - 1 if exponents is None else exponents
-    scale = np.ldexp(1.0, np.maximum(power, 1) - 2 ** (e - 1) + 1)
-    return ((1 - 2 * sign) * scale * ((power > 0) + (rests & 2**m - 1) / 2**m)).astype(np.float32)
+    scale = np.ldexp(1.0, np.maximum(exponent, 1) - 2 ** (e - 1) + 1)
+    return ((1 - 2 * sign) * scale * ((exponent > 0) + mantissa / 2**m)).astype(np.float32)
 
 
-def matrix(arrays: BytesIO, weight: dict, rows: int) -> np.ndarray:
-    """The next matrix, of these fields."""
-    groups, form, rice = weight.get("groups", 1), weight.get("values", "float32"), weight.get("rice", 0)
-    width = weight["columns"] // groups
-    n, sparse, listed = weight.get("count", rows * width), "count" in weight, weight.get("exponents")
-    low = numbers(arrays, n if sparse else 0, rice)
+def whole(data: bytes, form: str) -> np.ndarray:
+    """Values that stand one after the other."""
     e, m = FORMATS[form]
-    rests = numbers(arrays, n, 1 + m + (0 if listed else e))
-    unary = np.diff(np.flatnonzero(bits(arrays, weight.get("unary", 0))), prepend=-1) - 1
-    values = floats(rests, np.array(listed)[unary[-n:] if n else []] if listed else None, form)
-    places = np.cumsum((unary[:n] << rice) + low + 1) - 1 if sparse else np.arange(n)
-    found = np.zeros((rows, weight["columns"]), np.float32)
-    row, column = places // width, places % width
-    found[row, column + row * groups // rows * width] = values
-    return found
+    found = numbers(data, 8 * len(data) // (1 + e + m), 1 + e + m)
+    return floats(found >> (m + e), found >> m & 2**e - 1, found & 2**m - 1, form)
 
 
-def rows_of(path: Path) -> dict[str, np.ndarray]:
-    """Every matrix and bias of a file by its name."""
-    (metadata, arrays), found = open_file(path.read_bytes()), {}
-    for letters, part in (("AB", "blocks"), ("CD", "outputs")):
-        for i, entry in enumerate(metadata[part]):
+def parts(tensors: dict, name: str, weight: dict, size: int) -> list[bytes]:
+    """Values of `size` bytes, exponents and support of a matrix; no tensor where all entries are 0."""
+    if name not in tensors:
+        found = [tensors[n]["data"] if (n := f"{name}.{kind}") in tensors else b"" for kind in PARTS]
+        return [found[0], zlib.decompress(found[1], -15) if found[1] else b"", found[2]]
+    data, rest = tensors[name]["data"][:size], tensors[name]["data"][size:]
+    if "exponent" not in weight:
+        return [data, b"", rest]
+    stream = zlib.decompressobj(-15)
+    return [data, stream.decompress(rest), stream.unused_data]
+
+
+def values(data: bytes, heads: bytes, weight: dict, count: int) -> np.ndarray:
+    """The nonzeros of a matrix."""
+    form = weight.get("values", "float32")
+    if "exponent" not in weight:
+        return whole(data, form)
+    lead, (_, m) = weight.get("lead", 3), FORMATS[form]
+    first = np.frombuffer(heads, np.uint8).astype(int)
+    rest = numbers(data, count, 1 + m - lead)
+    mantissa = (first % 2**lead << (m - lead)) + rest % 2 ** (m - lead)
+    return floats(rest >> (m - lead), weight["exponent"] - (first >> lead), mantissa, form)
+
+
+def places(data: bytes, weight: dict, count: int) -> np.ndarray:
+    """Numbers of the entries that are not 0."""
+    if "nonzeros" not in weight:
+        return np.arange(count)
+    if "rice" not in weight:
+        return np.flatnonzero(bits(zlib.decompress(data, -15)))
+    size = -(-count * weight["rice"] // 8)
+    high = np.diff(np.flatnonzero(bits(data[size:])), prepend=-1) - 1
+    return np.cumsum((high << weight["rice"]) + numbers(data[:size], count, weight["rice"]) + 1) - 1
+
+
+def matrix(tensors: dict, name: str, weight: dict) -> csr_array:
+    """One matrix from its fields and tensors."""
+    (rows, columns), groups = weight["shape"], weight.get("groups", 1)
+    width = columns // groups
+    count = weight.get("nonzeros", rows * width)
+    e, m = FORMATS[weight.get("values", "float32")]
+    width_of_value = 1 + m - weight.get("lead", 3) if "exponent" in weight else 1 + e + m
+    data, heads, support = parts(tensors, name, weight, -(-count * width_of_value // 8))
+    entries = places(support, weight, count)
+    row, column = entries // width, entries % width
+    placed = (row, column + row * groups // rows * width)
+    return csr_array((values(data, heads, weight, count), placed), shape=(rows, columns))
+
+
+def read(path: Path) -> Artifact:
+    """All matrices and biases of a file."""
+    metadata, tensors = open_file(path)
+    inputs, blocks = {i["name"] for i in metadata["inputs"]}, metadata["blocks"]
+    found, biases = Artifact(metadata, {}, {}), 0
+    for i, entry in enumerate([*blocks, *metadata["outputs"]]):
+        letters = "AB" if i < len(blocks) else "CD"
+        for t, term in enumerate(entry["terms"]):
+            if "weight" in term:
+                name = f"{letters[term['source'] in inputs]}.{i}.{t}"
+                found.matrices[name] = matrix(tensors, name, term["weight"])
+        if "bias" in entry:
             rows = entry["shape"][entry.get("row_axis", 0)] if entry["shape"] else 1
-            if "bias" in entry:
-                whole = numbers(arrays, rows, 1 + sum(FORMATS[entry["bias"]]))
-                found[f"{letters[1]}.{i}.bias"] = floats(whole, None, entry["bias"])
-            for t, term in enumerate(entry["terms"]):
-                if "weight" in term:
-                    name = f"{letters[term['source'] < len(metadata['inputs'])]}.{i}.{t}"
-                    found[name] = matrix(arrays, term["weight"], rows)
+            own = tensors.get(f"bias.{i}")
+            tensor, start = (own, 0) if own else (tensors["bias"], biases)
+            biases += 0 if own else rows
+            found.biases[f"bias.{i}"] = whole(tensor["data"], DTYPES[tensor["dtype"]])[start : start + rows]
     return found
 
 
 if __name__ == "__main__":
-    for label, array in rows_of(Path(sys.argv[1])).items():
-        print(f"{label}: {array.shape}, {np.count_nonzero(array)} nonzeros")
+    artifact = read(Path(sys.argv[1]))
+    for label, array in artifact.matrices.items():
+        print(f"{label}: {array.shape}, {array.nnz} nonzeros")
+    for label, bias in artifact.biases.items():
+        print(f"{label}: {bias.shape}")

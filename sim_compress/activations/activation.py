@@ -7,8 +7,12 @@ from typing import Any
 import numpy as np
 
 from sim_compress.activations.families import KINDS
+from sim_compress.activations.held import check_held
 from sim_compress.activations.kind import Array, Kind, Shape
 from sim_compress.errors import UnsupportedError
+
+# Attributes that may be infinite: a bound that binds nothing.
+BOUNDS = ("low", "high")
 
 
 @dataclass(frozen=True)
@@ -17,6 +21,7 @@ class Activation:
 
     Raises:
         UnsupportedError: the name is unknown or the attributes are not the ones it takes.
+        InputError: an attribute is a number that float32 does not hold.
     """
 
     name: str
@@ -28,6 +33,9 @@ class Activation:
         wanted = KINDS[self.name].attributes
         if set(self.attributes) != set(wanted):
             raise UnsupportedError(f"phi {self.name!r} takes {wanted}, got {tuple(self.attributes)}")
+        for key, value in self.attributes.items():
+            if isinstance(value, float | np.floating | np.ndarray):
+                check_held(f"{key} of phi {self.name!r}", value, infinite=key in BOUNDS)
 
     @property
     def kind(self) -> Kind:

@@ -1,10 +1,31 @@
 """The artifact: one .safetensors file that holds an implicit model (docs/format.md)."""
 
 from sim_compress.artifact.decoder import Artifact
-from sim_compress.artifact.encoder import encode
 from sim_compress.artifact.fields import JSON
-from sim_compress.artifact.reader import read
+from sim_compress.artifact.layouts import encode
+from sim_compress.artifact.listing import PARTS, Listed, listing
+from sim_compress.artifact.plain import Plain, csr_file, tied, unrolled, write_npz
+from sim_compress.artifact.reader import Source, read
 from sim_compress.artifact.sizes import Sizes, sizes
-from sim_compress.artifact.writer import replace_file, write
+from sim_compress.artifact.writer import readable, replace_files, write
 
-__all__ = ["JSON", "Artifact", "Sizes", "encode", "read", "replace_file", "sizes", "write"]
+__all__ = [
+    "JSON",
+    "PARTS",
+    "Artifact",
+    "Listed",
+    "Plain",
+    "Sizes",
+    "Source",
+    "csr_file",
+    "encode",
+    "listing",
+    "read",
+    "readable",
+    "replace_files",
+    "sizes",
+    "tied",
+    "unrolled",
+    "write",
+    "write_npz",
+]

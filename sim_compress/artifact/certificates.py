@@ -2,20 +2,16 @@
 
 import numpy as np
 
-from sim_compress.artifact.arrays import Arrays
-from sim_compress.artifact.chains import Floats
 from sim_compress.artifact.fields import JSON, Field
-from sim_compress.artifact.limits import MAX_ELEMENTS
 from sim_compress.artifact.spec import scaling_name
+from sim_compress.artifact.store import Floats, Sink, Store
 from sim_compress.certificate import KINDS, Certificate
-from sim_compress.errors import InputError
+from sim_compress.errors import ArtifactError, InputError
 from sim_compress.model import ImplicitModel, StateBlock
 
 
-def encode_certificate(
-    certificate: Certificate, model: ImplicitModel, arrays: dict[str, Floats]
-) -> dict[str, JSON]:
-    """The metadata of a verified certificate; the scaling of a norm is added to `arrays`.
+def encode_certificate(certificate: Certificate, model: ImplicitModel, sink: Sink) -> dict[str, JSON]:
+    """The metadata of a verified certificate; the scaling of a norm goes into the sink.
 
     Raises:
         InputError: the certificate carries more than its kind does.
@@ -33,11 +29,9 @@ def encode_certificate(
         raise InputError(
             f"expected a {certificate.kind} certificate without an order: certify the model anew"
         )
-    shapes: list[JSON] = []
     for i, block in enumerate(model.blocks):
-        scaling = arrays[scaling_name(i)] = _without_constant_axes(certificate.scaling[block.name])
-        shapes.append(list(scaling.shape))
-    return {"kind": certificate.kind, "bound": float(certificate.bound), "scalings": shapes}
+        sink.scaling(scaling_name(i), _without_constant_axes(certificate.scaling[block.name]))
+    return {"kind": certificate.kind, "bound": float(certificate.bound)}
 
 
 def _without_constant_axes(scaling: Floats) -> Floats:
@@ -49,7 +43,7 @@ def _without_constant_axes(scaling: Floats) -> Floats:
     return np.array(scaling, "<f8", order="C")
 
 
-def decode_certificate(field: Field, model: ImplicitModel, arrays: Arrays) -> Certificate:
+def decode_certificate(field: Field, model: ImplicitModel, store: Store) -> Certificate:
     """The certificate as claimed; whether it holds is for `certificate.verify` to say.
 
     Raises:
@@ -65,24 +59,20 @@ def decode_certificate(field: Field, model: ImplicitModel, arrays: Arrays) -> Ce
         if "order" in entries:
             numbers = entries["order"].integers(0, len(model.blocks) - 1)
         return Certificate(kind, bound, order=tuple(model.blocks[n].name for n in numbers))
-    shapes = field.entries(("kind", "bound", "scalings"))["scalings"]
     if not 0 <= bound < 1:
         raise entries["bound"].wrong("a number in 0..1, below 1")
-    items = shapes.items()
-    if len(items) != len(model.blocks):
-        raise shapes.wrong(f"{len(model.blocks)} shapes, one for every block")
-    blocks = enumerate(zip(model.blocks, items, strict=True))
-    return Certificate(
-        kind, bound, scaling={b.name: _scaling(i, b, shape, arrays) for i, (b, shape) in blocks}
-    )
+    arrays = enumerate(zip(model.blocks, store.scalings(field, model), strict=True))
+    return Certificate(kind, bound, scaling={b.name: _scaling(i, b, array) for i, (b, array) in arrays})
 
 
-def _scaling(index: int, block: StateBlock, field: Field, arrays: Arrays) -> Floats:
+def _scaling(index: int, block: StateBlock, scaling: Floats) -> Floats:
     """The scaling of one block, broadcast to its state without a copy."""
-    shape = field.integers(1, MAX_ELEMENTS)
-    fits = len(shape) == len(block.shape) and all(
-        found in (1, size) for found, size in zip(shape, block.shape, strict=True)
+    fits = scaling.ndim == len(block.shape) and all(
+        found in (1, size) for found, size in zip(scaling.shape, block.shape, strict=True)
     )
     if not fits:
-        raise field.wrong(f"axes of 1 or those of {list(block.shape)}")
-    return np.broadcast_to(arrays.constant(scaling_name(index), "float64", shape), block.shape)
+        raise ArtifactError(
+            f"{scaling_name(index)}: expected axes of 1 or those of {list(block.shape)}, "
+            f"found {list(scaling.shape)}"
+        )
+    return np.broadcast_to(scaling, block.shape)

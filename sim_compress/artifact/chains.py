@@ -11,23 +11,27 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from sim_compress.activations import KINDS, Activation
-from sim_compress.artifact.arrays import Arrays
 from sim_compress.artifact.fields import JSON, Field, shown
-from sim_compress.artifact.limits import MAX_ELEMENTS, MAX_RANK, refusing, sane
-from sim_compress.artifact.matrix_decoder import decode_matrix
-from sim_compress.artifact.matrix_encoder import Size, encode_matrix
-from sim_compress.artifact.spec import CONSTANTS
+from sim_compress.artifact.limits import MAX_ELEMENTS, MAX_RANK, refusing
+from sim_compress.artifact.store import Sink, Store
 from sim_compress.errors import ArtifactError, InputError
-from sim_compress.model import MAPS, LinearMap, weight_shape
+from sim_compress.model import MAPS, LinearMap
 
 Floats = NDArray[Any]
 # The fields of every map, by its name.
 FIELDS = {name: tuple(f.name for f in fields(kind)) for name, kind in MAPS.items()}
+# Fields of a map that have a default: which field says how many axes there are, and the number for each.
+DEFAULTS: Mapping[str, tuple[str, Mapping[str, int]]] = {
+    "patches": ("kernel", {"strides": 1, "dilations": 1, "before": 0, "after": 0}),
+    "slice": ("counts", {"starts": 0, "steps": 1}),
+}
+# What numbers that JSON does not hold are written as; only bounds may be infinite.
+NOT_FINITE = ("nan", "inf", "-inf")
 INFINITIES = {"inf": math.inf, "-inf": -math.inf}
 
 
-def _numbers(low: int) -> Callable[[Field, Arrays], tuple[int, ...]]:
-    def decode(field: Field, _: Arrays) -> tuple[int, ...]:
+def _numbers(low: int) -> Callable[[Field, Store], tuple[int, ...]]:
+    def decode(field: Field, _: Store) -> tuple[int, ...]:
         numbers = field.integers(low, MAX_ELEMENTS)
         if len(numbers) > MAX_RANK:
             raise field.wrong(f"at most {MAX_RANK} numbers")
@@ -36,41 +40,30 @@ def _numbers(low: int) -> Callable[[Field, Arrays], tuple[int, ...]]:
     return decode
 
 
-def _constant(field: Field, arrays: Arrays) -> Floats:
-    """A scalar stands inline; of an array, format and shape."""
-    if not isinstance(field.value, dict):
-        return _narrowed(np.asarray(field.real(), np.float64))
-    entries = field.entries(("format", "shape"))
-    shape = _sizes(entries["shape"], arrays)
-    with refusing(entries["shape"].place):
-        sane(shape)
-    if not shape:
-        raise entries["shape"].wrong("one axis or more")
-    return arrays.constant(field.place, entries["format"].choice(CONSTANTS), shape)
+def _constant(field: Field, store: Store) -> Floats:
+    """A scalar stands inline."""
+    if isinstance(field.value, int | float) and not isinstance(field.value, bool):
+        return narrowed(np.asarray(field.real(), np.float64))
+    if isinstance(field.value, str) and field.value in NOT_FINITE:
+        raise field.wrong("a number or the name of a tensor")
+    return store.constant(field)
 
 
-def _number(field: Field, _: Arrays) -> int:
+def _number(field: Field, _: Store) -> int:
     return field.integer(0, MAX_RANK)
 
 
-def _matrix(field: Field, arrays: Arrays) -> sparse.csr_array:
-    """A float32 matrix."""
-    entries = field.entries(("rows", "weight"))
-    rows = entries["rows"].integer(1, MAX_ELEMENTS)
-    return decode_matrix(arrays, field.place, entries["weight"], rows)[0]
-
-
-def _real(field: Field, _: Arrays) -> float:
+def _real(field: Field, _: Store) -> float:
     return field.real()
 
 
-def _bound(field: Field, _: Arrays) -> float:
+def _bound(field: Field, _: Store) -> float:
     if isinstance(field.value, str):
         return INFINITIES[field.choice(INFINITIES)]
     return field.real()
 
 
-def _parts(field: Field, _: Arrays) -> tuple[tuple[int, ...], ...]:
+def _parts(field: Field, _: Store) -> tuple[tuple[int, ...], ...]:
     """The shapes of a phi's parts; a scalar's is empty."""
     return tuple(_sizes(item, _) for item in field.items())
 
@@ -78,7 +71,7 @@ def _parts(field: Field, _: Arrays) -> tuple[tuple[int, ...], ...]:
 _sizes, _places, _signed = _numbers(1), _numbers(0), _numbers(-MAX_ELEMENTS)
 
 # One entry for each field name of a map and each attribute of a phi.
-DECODERS: Mapping[str, Callable[[Field, Arrays], Any]] = {
+DECODERS: Mapping[str, Callable[[Field, Store], Any]] = {
     "shape": _sizes,
     "counts": _sizes,
     "kernel": _sizes,
@@ -102,11 +95,11 @@ DECODERS: Mapping[str, Callable[[Field, Arrays], Any]] = {
     "factor": _constant,
     "offset": _constant,
     "axis": _number,
-    "matrix": _matrix,
+    "matrix": lambda field, store: store.fixed_matrix(field),
 }
 
 
-def _narrowed(values: Floats) -> Floats:
+def narrowed(values: Floats) -> Floats:
     """float32 where that holds the same values, float64 otherwise."""
     wide = values.astype("<f8")
     with np.errstate(over="ignore"):
@@ -114,69 +107,83 @@ def _narrowed(values: Floats) -> Floats:
     return narrow if np.array_equal(narrow, wide) else wide
 
 
-def _encoded(value: Any, arrays: dict[str, Floats]) -> JSON:
-    """One field's value; a matrix or an array with axes is put among the arrays."""
-    name = f"maps.{sum(known.startswith('maps.') for known in arrays)}"
+def _encoded(value: Any, name: str, sink: Sink) -> JSON:
+    """One field's value; a matrix or an array with axes goes into the sink under this name."""
     if isinstance(value, sparse.csr_array):
-        rows, columns = weight_shape(value)
-        coded = encode_matrix(value, Size(rows, columns, 1))
-        arrays[name] = coded.data
-        return {"rows": rows, "weight": coded.fields}
+        return sink.fixed_matrix(name, value)
     if isinstance(value, np.ndarray) and value.ndim:
-        arrays[name] = np.ascontiguousarray(_narrowed(value))
-        return {"format": arrays[name].dtype.name, "shape": list(value.shape)}
+        return sink.constant(name, value)
     try:
         if isinstance(value, int):
             return operator.index(value)
         if isinstance(value, tuple | list):
-            return [_encoded(v, arrays) if isinstance(v, tuple | list) else operator.index(v) for v in value]
+            return [
+                _encoded(v, name, sink) if isinstance(v, tuple | list) else operator.index(v) for v in value
+            ]
         number = float(value)
     except (TypeError, ValueError) as error:
         raise InputError(f"expected whole numbers, a number or an array, found {shown(value)}") from error
     return number if math.isfinite(number) else str(number)
 
 
-def encode_maps(maps: tuple[LinearMap, ...], arrays: dict[str, Floats]) -> list[JSON]:
-    """A chain as JSON; its constant arrays are added to `arrays` as maps.<n>.
+def encode_maps(maps: tuple[LinearMap, ...], name: str, sink: Sink) -> list[JSON]:
+    """A chain as JSON; names of its arrays begin with `name`. Fields that have their default are left out.
 
     Raises:
         InputError: a map is not one of `model.MAPS`, or a field of it holds no numbers.
     """
     names = {kind: name for name, kind in MAPS.items()}
     chain: list[JSON] = []
-    for step in maps:
+    for number, step in enumerate(maps):
         if type(step) not in names:
             raise InputError(
                 f"a map of type {type(step).__name__} has no place in the format: {sorted(MAPS)}"
             )
-        name = names[type(step)]
-        values = {key: _encoded(getattr(step, key), arrays) for key in FIELDS[name]}
-        chain.append({"map": name, **values})
+        kind = names[type(step)]
+        values = {
+            key: _encoded(getattr(step, key), f"{name}.maps.{number}.{key}", sink) for key in FIELDS[kind]
+        }
+        default = _defaults(kind, values)
+        chain.append({"map": kind, **{k: v for k, v in values.items() if default.get(k) != v}})
     return chain
 
 
-def decode_maps(field: Field, arrays: Arrays) -> tuple[LinearMap, ...]:
+def _defaults(kind: str, values: Mapping[str, Any]) -> dict[str, list[int]]:
+    """Fields that may be left out, one number for each axis of the field that may not."""
+    by, fill = DEFAULTS.get(kind, ("", {}))
+    axes = values.get(by)
+    return {key: [number] * len(axes) for key, number in fill.items()} if isinstance(axes, list) else {}
+
+
+def decode_maps(field: Field, store: Store) -> tuple[LinearMap, ...]:
     """The chain behind a JSON array.
 
     Raises:
         ArtifactError: a map is unknown or a field of it is missing, unknown or of the wrong type.
     """
-    return tuple(_decode_map(item, arrays) for item in field.items())
+    return tuple(_decode_map(item, store) for item in field.items())
 
 
-def _decode_map(field: Field, arrays: Arrays) -> LinearMap:
+def _decode_map(field: Field, store: Store) -> LinearMap:
     name = _name(field, "map").choice(MAPS)
-    kind, names = MAPS[name], FIELDS[name]
-    entries = field.entries(("map", *names))
-    return kind(**{name: DECODERS[name](entries[name], arrays) for name in names})
+    names, optional = FIELDS[name], DEFAULTS[name][1] if name in DEFAULTS else {}
+    entries = field.entries(("map", *(n for n in names if n not in optional)), optional)
+    if len(entries) <= len(names):
+        given = {key: entry.value for key, entry in entries.items()}
+        missing = {k: Field(v, field.place) for k, v in _defaults(name, given).items() if k not in entries}
+        entries |= missing
+    values = {n: DECODERS[n](entries[n], store) for n in names}
+    with refusing(field.place):
+        return MAPS[name](**values)
 
 
-def encode_phi(phi: Activation, arrays: dict[str, Floats]) -> dict[str, JSON]:
-    """phi as its name and attributes; constant arrays are added to `arrays` as maps.<n>."""
-    return {"name": phi.name, **{key: _encoded(value, arrays) for key, value in phi.attributes.items()}}
+def encode_phi(phi: Activation, name: str, sink: Sink) -> dict[str, JSON]:
+    """phi as its name and attributes; names of its arrays begin with `name`."""
+    found = {key: _encoded(value, f"{name}.{key}", sink) for key, value in phi.attributes.items()}
+    return {"name": phi.name, **found}
 
 
-def decode_phi(field: Field, arrays: Arrays) -> Activation:
+def decode_phi(field: Field, store: Store) -> Activation:
     """The phi behind a JSON object.
 
     Raises:
@@ -185,7 +192,9 @@ def decode_phi(field: Field, arrays: Arrays) -> Activation:
     name = _name(field, "name").choice(KINDS)
     attributes = KINDS[name].attributes
     entries = field.entries(("name", *attributes))
-    return Activation(name, {key: DECODERS[key](entries[key], arrays) for key in attributes})
+    values = {key: DECODERS[key](entries[key], store) for key in attributes}
+    with refusing(field.place):
+        return Activation(name, values)
 
 
 def _name(field: Field, key: str) -> Field:

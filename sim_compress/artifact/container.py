@@ -1,141 +1,200 @@
-"""The file around a model: one tensor of a digest, the metadata as deflated JSON, and arrays."""
+"""The file around a model: safetensors with a head that is JSON, its digest, and the metadata."""
 
 import hashlib
 import json
-import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from safetensors import SafetensorError, deserialize
-from safetensors.numpy import save
 
+from sim_compress.artifact.coding.deflate import deflated, inflated
+from sim_compress.artifact.coding.packing import Bytes
 from sim_compress.artifact.fields import JSON, Field, parse, shown
 from sim_compress.artifact.limits import MAX_TEXT
-from sim_compress.artifact.packing import Bytes
-from sim_compress.artifact.spec import (
-    DICTIONARY,
-    DIGEST_BYTES,
-    DTYPE,
-    KEY,
-    SIZE_BYTES,
-    TENSOR,
-    VERSION,
-)
+from sim_compress.artifact.spec import BYTES, DIGEST, ITEM_BYTES, KEY, METADATA, NO_DIGEST, PLAIN_KEY, VERSION
+from sim_compress.artifact.tensors import Tensor, Tensors
 from sim_compress.errors import ArtifactError, InputError
 
-# A bare stream: the digest is its check, and the format says which dictionary it needs.
-RAW = -zlib.MAX_WBITS
-MEMORY_LEVEL = 9
+# A header of this many bytes and more is one that safetensors refuses.
+MOST_HEADER = 100_000_000
+ALIGNMENT = 8
 
 
 class ForeignFileError(ArtifactError):
     """The file is whole, but of another program or version; the text says what to do."""
 
 
-def packed(metadata: Mapping[str, JSON], arrays: Iterable[NDArray[Any]]) -> bytes:
-    """The bytes of a file.
+@dataclass(frozen=True)
+class File:
+    """A safetensors file taken apart.
 
-    Raises:
-        InputError: the metadata cannot be stored as JSON.
+    Attributes:
+        data: all of its bytes.
+        tensors: by name.
+        header: the JSON text at its beginning, parsed.
+        head: what stands under the key of this package, parsed.
+        version: of the format.
     """
-    try:
-        text = json.dumps(metadata, sort_keys=True, separators=(",", ":"), allow_nan=False)
-    except (TypeError, ValueError) as error:
-        raise InputError(f"the model's metadata cannot be stored as JSON: {error}") from error
-    return sealed(deflated(text.encode()), b"".join(a.tobytes() for a in arrays))
+
+    data: bytes
+    tensors: Mapping[str, Tensor]
+    header: Mapping[str, Any]
+    head: Mapping[str, Any]
+    version: int
 
 
-def deflated(text: bytes) -> bytes:
-    """The text as a deflate stream that begins with the format's dictionary as its window."""
-    packer = zlib.compressobj(
-        zlib.Z_BEST_COMPRESSION, zlib.DEFLATED, RAW, MEMORY_LEVEL, zlib.Z_DEFAULT_STRATEGY, DICTIONARY
-    )
-    return packer.compress(text) + packer.flush()
-
-
-def sealed(stream: bytes, arrays: bytes, version: JSON = VERSION) -> bytes:
-    """A file of these parts with the digest that they have."""
-    body = len(stream).to_bytes(SIZE_BYTES, "little") + stream + arrays
-    model = np.frombuffer(hashlib.sha256(body).digest() + body, np.uint8)
-    return save({TENSOR: model}, {KEY: json.dumps({"version": version}, separators=(",", ":"))})
-
-
-def opened(data: bytes) -> tuple[Field, Bytes]:
-    """The metadata and the bytes of all arrays of a file.
+def taken_apart(data: bytes) -> File:
+    """The parts of a file of any version.
 
     Raises:
-        ForeignFileError: it is no artifact, or one of another version.
-        ArtifactError: it is damaged, or claims more metadata than its size allows.
+        ForeignFileError: it is no artifact.
+        ArtifactError: it is damaged.
     """
     try:
         views = dict(deserialize(data))
     except SafetensorError as error:
         raise ArtifactError(f"expected a whole safetensors file, found: {error}") from error
-    _check_version(_version(data))
-    stored = _model(views)
-    if hashlib.sha256(stored[DIGEST_BYTES:]).digest() != stored[:DIGEST_BYTES].tobytes():
-        raise ArtifactError("the file is damaged: its digest (SHA-256) is not that of its bytes")
-    begin = DIGEST_BYTES + SIZE_BYTES
-    end = begin + int.from_bytes(stored[DIGEST_BYTES:begin], "little")
-    if not begin <= end <= len(stored):
-        raise ArtifactError(f"expected metadata of at most {len(stored) - begin} bytes, found {end - begin}")
-    text = _inflated(stored[begin:end].tobytes(), len(data))
-    return parse(text, "metadata"), np.frombuffer(stored[end:], np.uint8)
-
-
-def _model(views: Mapping[str, Mapping[str, Any]]) -> memoryview:
-    """The bytes of the one tensor."""
-    if set(views) != {TENSOR}:
-        raise ArtifactError(f"expected one tensor {TENSOR!r}, found {shown(sorted(views))}")
-    view, least = views[TENSOR], DIGEST_BYTES + SIZE_BYTES
-    if view["dtype"] != DTYPE or len(view["shape"]) != 1 or view["shape"][0] < least:
-        found = f"{view['dtype']} of shape {view['shape']}"
-        raise ArtifactError(f"tensor {TENSOR}: expected {DTYPE} of shape [{least} or more], found {found}")
-    return memoryview(view["data"])
-
-
-def _version(data: bytes) -> object:
-    """What the entry in the safetensors metadata says."""
     length = int.from_bytes(data[:8], "little")
     header = parse(data[8 : 8 + length].decode("utf-8"), "header").value
     strings = header.get("__metadata__") if isinstance(header, dict) else None
-    if not isinstance(strings, dict) or KEY not in strings:
+    if isinstance(strings, dict) and PLAIN_KEY in strings:
+        raise ForeignFileError(
+            "expected a sim-compress artifact, found plain matrices that were exported from one: "
+            "give the artifact itself"
+        )
+    if not isinstance(header, dict) or not isinstance(strings, dict) or KEY not in strings:
         raise ForeignFileError(f"expected a sim-compress artifact, found no metadata {KEY!r}: check the path")
     head = parse(Field(strings[KEY], KEY).text(), KEY).value
-    return head.get("version") if isinstance(head, dict) else None
-
-
-def _check_version(version: object) -> None:
-    """Before all else: in another version, any other rule may differ."""
-    if type(version) is not int:
+    version = head.get("version") if isinstance(head, dict) else None
+    if not isinstance(head, dict) or type(version) is not int:
         raise ArtifactError(f"expected format version {VERSION}, found {shown(version)}")
-    if version > VERSION:
+    tensors = {
+        name: Tensor(str(v["dtype"]), tuple(v["shape"]), np.frombuffer(v["data"], np.uint8))
+        for name, v in views.items()
+    }
+    return File(data, tensors, header, head, version)
+
+
+def opened(file: File) -> tuple[Field, Tensors]:
+    """The metadata and the tensors of a file of this version.
+
+    Raises:
+        ForeignFileError: it needs what only later programs know.
+        ArtifactError: it is damaged, or claims more metadata than its size allows.
+    """
+    head = dict(file.head)
+    del head["version"]
+    _check_needs(Field(head.pop("needs", []), "needs"))
+    claimed = Field(head.pop(DIGEST, None), DIGEST).text()
+    if digest(file.data) != claimed:
+        raise ArtifactError("the file is damaged: its digest (SHA-256) is not that of its bytes")
+    _check_places(file)
+    tensors = dict(file.tensors)
+    if METADATA not in tensors:
+        return Field(head, METADATA), Tensors(tensors, len(file.data), claimed)
+    if head:
+        raise ArtifactError(f"expected the metadata in one place, found {shown(min(head))} beside the tensor")
+    packed = tensors.pop(METADATA)
+    if packed.dtype != BYTES or len(packed.shape) != 1:
+        raise ArtifactError(f"{METADATA}: expected {BYTES} of one axis, found {packed.dtype}")
+    return parse(_text(packed.data, len(file.data)), METADATA), Tensors(tensors, len(file.data), claimed)
+
+
+def _check_needs(needs: Field) -> None:
+    """Before all else: what a file needs may change any other rule."""
+    if unknown := [need.text() for need in needs.items()]:
         raise ForeignFileError(
-            f"format version {shown(version)} is newer than {VERSION}, the newest this program reads: "
+            f"the file needs {shown(unknown[0])}, which this program does not know: "
             "run  pip install --upgrade sim-compress"
         )
-    if version < VERSION:
-        raise ForeignFileError(
-            f"format version {shown(version)} is older than {VERSION}, the only one this program reads: "
-            "compress the network again, or read the file with the sim-compress that wrote it"
-        )
 
 
-def _inflated(stream: bytes, size: int) -> str:
+def digest(data: bytes) -> str:
+    """SHA-256 of a file in which the digits of this digest are zeros."""
+    place = _digest_place(data)
+    whole, hashed = memoryview(data), hashlib.sha256()
+    for part in (whole[:place], NO_DIGEST.encode(), whole[place + len(NO_DIGEST) :]):
+        hashed.update(part)
+    return hashed.hexdigest()
+
+
+def _digest_place(data: bytes) -> int:
+    """Where the digits stand; ArtifactError where they do not stand in the header as a writer puts them."""
+    mark = f'\\"{DIGEST}\\":\\"'.encode()
+    found = data.find(mark, 8, 8 + int.from_bytes(data[:8], "little"))
+    if found < 0:
+        raise ArtifactError(f'expected "{DIGEST}" in the header, its digits behind a colon, found none')
+    return found + len(mark)
+
+
+def _check_places(file: File) -> None:
+    """Every tensor at a multiple of its item's size, so that a map of the file can be read in place."""
+    start = 8 + int.from_bytes(file.data[:8], "little")
+    for name, entry in file.header.items():
+        if name != "__metadata__":
+            place, size = start + entry["data_offsets"][0], ITEM_BYTES.get(entry["dtype"], 1)
+            if place % size:
+                raise ArtifactError(f"{name}: expected a place that {size} divides, found byte {place}")
+
+
+def _text(stream: Bytes, size: int) -> str:
     """The text of the metadata; no more of it is made than a file of this size may hold."""
-    most = MAX_TEXT + size
-    unpacker = zlib.decompressobj(RAW, zdict=DICTIONARY)
     try:
-        text = unpacker.decompress(stream, most + 1)
-    except zlib.error as error:
-        raise ArtifactError(f"metadata: expected a deflate stream, found an error: {error}") from error
-    if len(text) > most:
-        raise ArtifactError(f"metadata: expected at most {most} bytes of text, found more")
-    if not unpacker.eof or unpacker.unused_data:
-        raise ArtifactError("metadata: expected exactly one whole deflate stream")
-    try:
-        return text.decode("utf-8")
+        return inflated(stream.data, MAX_TEXT + size).decode("utf-8")
     except UnicodeDecodeError as error:
-        raise ArtifactError(f"metadata: expected UTF-8, found an error: {error}") from error
+        raise ArtifactError(f"{METADATA}: expected UTF-8, found an error: {error}") from error
+    except ArtifactError as error:
+        raise ArtifactError(f"{METADATA}: {error}") from error
+
+
+def packed(metadata: Mapping[str, JSON], tensors: Mapping[str, Tensor], plain: bool) -> bytes:
+    """The bytes of a file, its metadata as plain text in the head or deflated in a tensor.
+
+    Raises:
+        InputError: the metadata cannot be stored as JSON.
+    """
+    text = as_json(metadata)
+    if plain:
+        return sealed(text, tensors)
+    stream = np.frombuffer(deflated(text.encode()), np.uint8)
+    return sealed("{}", {METADATA: Tensor(BYTES, stream.shape, stream), **tensors})
+
+
+def as_json(value: object) -> str:
+    """Canonical JSON: sorted keys, no spaces.
+
+    Raises:
+        InputError: the value cannot be stored as JSON.
+    """
+    try:
+        return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"the model's metadata cannot be stored as JSON: {error}") from error
+
+
+def sealed(text: str, tensors: Mapping[str, Tensor], version: JSON = VERSION) -> bytes:
+    """A file of these tensors with the digest that it has; the keys of the object `text` are in its head."""
+    head = as_json({DIGEST: NO_DIGEST, "version": version})
+    data = safetensors_file({KEY: head[:-1] + ("," if len(text) > 2 else "") + text[1:]}, tensors)
+    place = _digest_place(data)
+    return data[:place] + digest(data).encode() + data[place + len(NO_DIGEST) :]
+
+
+def safetensors_file(metadata: Mapping[str, str], tensors: Mapping[str, Tensor]) -> bytes:
+    """A safetensors file; tensors stand in order of falling item size, so that each is aligned to its own.
+
+    safetensors' own writer puts metadata keys into any order, and its order of tensors is its version's.
+    """
+    order = sorted(tensors.items(), key=lambda item: -ITEM_BYTES[item[1].dtype])
+    header: dict[str, object] = {"__metadata__": dict(metadata)}
+    end = 0
+    for name, tensor in order:
+        start, end = end, end + tensor.data.nbytes
+        header[name] = {"dtype": tensor.dtype, "shape": list(tensor.shape), "data_offsets": [start, end]}
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % ALIGNMENT)
+    if len(text) > MOST_HEADER:
+        raise InputError("the model has more matrices and metadata than a safetensors header holds")
+    return b"".join([len(text).to_bytes(8, "little"), text, *(t.data.tobytes() for _, t in order)])

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 from sim_compress.activations import Activation
-from sim_compress.errors import ArtifactError
+from sim_compress.errors import ArtifactError, InputError
 from sim_compress.model import ImplicitModel, LinearMap, Pad, Patches, Shape
 
 MAX_RANK = 8
@@ -14,6 +14,11 @@ MAX_TOTAL = 2**33
 # With the bytes of the file: the most bytes of metadata, and the most rows of matrices.
 MAX_TEXT = 2**20
 MAX_ROWS = 2**20
+# With ELEMENTS_PER_BYTE: the most elements of all arrays that a sample is evaluated by. Few weights at many
+# positions come nearest to it: 16 channels at 1024 x 1024 pixels with 1 % of the weights left have about
+# 2^18 elements a byte.
+ELEMENTS = 2**24
+ELEMENTS_PER_BYTE = 2**20
 # A norm certificate is recomputed on arrays of the claimed shapes: these two keep it near the file's size.
 PROOF_ELEMENTS = 2**24
 PROOF_ELEMENTS_PER_BYTE = 256
@@ -21,10 +26,10 @@ PROOF_ELEMENTS_PER_BYTE = 256
 
 @contextmanager
 def refusing(place: str) -> Iterator[None]:
-    """Turn the ValueError of a shape that does not fit into an ArtifactError that names the place."""
+    """Turn the error of a shape or number that does not fit into an ArtifactError that names the place."""
     try:
         yield
-    except ValueError as error:
+    except (ValueError, InputError) as error:
         raise ArtifactError(f"{place}: {error}") from error
 
 
@@ -50,11 +55,18 @@ def chain_shapes(maps: Sequence[LinearMap], shape: Shape) -> list[Shape]:
     return shapes
 
 
-def state_shape(phi: Activation, shape: Shape) -> Shape:
-    """Shape of phi(z); ValueError where it does not fit or an array on the way is not sane."""
-    if "pads_begin" in phi.attributes:
-        padded(shape, phi.attributes["pads_begin"], phi.attributes["pads_end"])
-    return sane(phi.state_shape(sane(shape)))
+def state_shapes(phi: Activation, shape: Shape) -> list[Shape]:
+    """Shapes of the arrays behind z up to phi(z); ValueError where one does not fit or is not sane.
+
+    Windows, which a kernel may lay out entry by entry, are counted, but need not be sane.
+    """
+    a, shapes = phi.attributes, []
+    if "pads_begin" in a:
+        shapes.append(padded(shape, a["pads_begin"], a["pads_end"]))
+    state = sane(phi.state_shape(sane(shape)))
+    if windows := a.get("kernel", (a["size"],) if "size" in a else ()):
+        shapes.append((*state, *windows))
+    return [*shapes, state]
 
 
 def padded(shape: Shape, before: Shape, after: Shape) -> Shape:

@@ -2,34 +2,63 @@
 
 import os
 from pathlib import Path
+from typing import IO
 
 from sim_compress.artifact.container import ForeignFileError
 from sim_compress.artifact.decoder import Artifact, decode
 from sim_compress.errors import ArtifactError
 
+Source = str | os.PathLike[str] | bytes | bytearray | memoryview | IO[bytes]
 
-def read(path: str | os.PathLike[str]) -> Artifact:
+
+def read(source: Source) -> Artifact:
     """Read and check an artifact; the certificate is recomputed from the stored values.
+
+    Args:
+        source: a path, the bytes of the file, or the file opened with "rb", from where it stands.
 
     Raises:
         ArtifactError: there is no such file, or it breaks a rule of docs/format.md.
     """
-    file = Path(path)
-    try:
-        # A pipe or a device has no end to read to.
-        if not file.is_file():
-            raise ArtifactError(f"{file}: expected an artifact, found {_instead(file)}: check the path")
-        data = file.read_bytes()
-    except OSError as error:
-        raise ArtifactError(
-            f"{file}: cannot be read ({error.strerror}): check the path and its rights"
-        ) from error
+    name, data = _content(source)
     try:
         return decode(data)
     except ForeignFileError as error:
-        raise ArtifactError(f"{file}: {error}") from error
+        raise ArtifactError(f"{name}: {error}") from error
     except ArtifactError as error:
-        raise ArtifactError(f"{file}: {error}. Get an intact copy, or write the file again") from error
+        raise ArtifactError(f"{name}: {error}. Get an intact copy, or write the file again") from error
+
+
+def _content(source: Source) -> tuple[str, bytes]:
+    """What an artifact is called in messages, and its bytes."""
+    if isinstance(source, bytes | bytearray | memoryview):
+        return f"artifact of {memoryview(source).nbytes} bytes", bytes(source)
+    located = isinstance(source, str | os.PathLike)
+    named = os.fsdecode(source) if located else getattr(source, "name", None)
+    name = named if isinstance(named, str) else type(source).__name__
+    try:
+        data = _file_content(Path(name)) if located else _rest(source)
+    # A file that is closed or open for writing raises one or both.
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+        raise ArtifactError(f"{name}: cannot be read ({reason}): check the path and its rights") from error
+    if not isinstance(data, bytes):
+        found = "a file opened as text" if isinstance(data, str) else type(source).__name__
+        raise ArtifactError(f"expected a path, bytes or a file opened with 'rb', got {found}")
+    return name, data
+
+
+def _rest(file: object) -> object:
+    """What an open file gives; None for anything else."""
+    read_on = getattr(file, "read", None)
+    return read_on() if read_on else None
+
+
+def _file_content(file: Path) -> bytes:
+    # A pipe or a device has no end to read to.
+    if not file.is_file():
+        raise ArtifactError(f"{file}: expected an artifact, found {_instead(file)}: check the path")
+    return file.read_bytes()
 
 
 def _instead(file: Path) -> str:

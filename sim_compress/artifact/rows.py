@@ -3,12 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sim_compress.artifact.arrays import Arrays
 from sim_compress.artifact.chains import decode_maps
 from sim_compress.artifact.fields import Field
 from sim_compress.artifact.limits import MAX_ELEMENTS, chain_shapes, refusing, sane
-from sim_compress.artifact.matrix_decoder import decode_matrix, decode_vector
 from sim_compress.artifact.spec import Part
+from sim_compress.artifact.store import Source, Store
 from sim_compress.errors import ArtifactError
 from sim_compress.model import Affine, Shape, Term
 
@@ -17,21 +16,11 @@ AFFINE_OPTIONS = ("row_axis", "bias")
 
 
 @dataclass(frozen=True)
-class Source:
-    """What a term may read: an input or the state of a block."""
-
-    name: str
-    shape: Shape
-    is_input: bool
-
-
-@dataclass(frozen=True)
 class Opened:
     """What every part of the decoding shares; sources stand in the order of their numbers."""
 
-    rows: Arrays
-    constants: Arrays
-    sources: tuple[Source, ...]
+    store: Store
+    sources: dict[str, Source]
 
 
 def decode_shape(field: Field) -> Shape:
@@ -48,24 +37,28 @@ def decode_affine(entries: Mapping[str, Field], part: Part, opened: Opened) -> A
         ArtifactError: an entry or array is missing, or does not fit the shapes.
     """
     shape = decode_shape(entries["shape"])
+    opened.store.allowance.arrays(entries["shape"].place, [shape])
     last = max(len(shape) - 1, 0)
     row_axis = entries["row_axis"].integer(0, last) if "row_axis" in entries else 0
     rows = Affine(shape, (), row_axis=row_axis).rows
-    bias = decode_vector(opened.rows, part.bias, entries["bias"], rows) if "bias" in entries else None
+    bias = opened.store.bias(part.bias, entries["bias"], rows) if "bias" in entries else None
     terms = (_term(item, i, rows, part, opened) for i, item in enumerate(entries["terms"].items()))
     return Affine(shape, tuple(terms), bias, row_axis)
 
 
 def _term(item: Field, index: int, rows: int, part: Part, opened: Opened) -> Term:
     entries = item.entries(("source",), ("maps", "weight"))
-    source = opened.sources[entries["source"].integer(0, len(opened.sources) - 1)]
-    maps = decode_maps(entries["maps"], opened.constants) if "maps" in entries else ()
+    source = opened.store.source(entries["source"], opened.sources)
+    maps = decode_maps(entries["maps"], opened.store) if "maps" in entries else ()
     with refusing(item.place):
-        features = chain_shapes(maps, source.shape)[-1]
+        shapes = chain_shapes(maps, source.shape)
+    # The first is the source's own, which is counted there.
+    opened.store.allowance.arrays(item.place, shapes[1:])
+    features = shapes[-1]
     if "weight" not in entries:
         return Term(source.name, maps)
     if not features:
         raise ArtifactError(f"{item.place}: expected features with an axis for the matrix, found a scalar")
     name = part.matrix(index, source.is_input)
-    weight, groups = decode_matrix(opened.rows, name, entries["weight"], rows)
+    weight, groups = opened.store.matrix(name, entries["weight"], rows)
     return Term(source.name, maps, weight, groups)

@@ -3,8 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from sim_compress.artifact.floats import FLOAT32, KINDS
-from sim_compress.artifact.matrix_encoder import Size, encode_matrix, encode_vector
+from sim_compress.artifact.coding import Size, encode_matrix, narrowest
 from sim_compress.model import Affine, ImplicitModel, weight_shape
 
 
@@ -16,7 +15,7 @@ class Sizes:
         supports: where the nonzeros are.
         supports_bound: entropy of that for a matrix of which the number of nonzeros is known: n h(nnz / n)
             bits, n the entries of the matrix.
-        values: the nonzeros and biases, and the zeros among them where they are so few that they are stored.
+        values: the nonzeros and biases.
         values_plain: nonzeros and biases in their float format.
     """
 
@@ -44,15 +43,15 @@ def _matrices(affine: Affine) -> Bits:
             size = Size(rows, columns, term.groups)
             coded = encode_matrix(term.weight, size)
             nonzeros = int(term.weight.count_nonzero())
-            supports += coded.support_bits
+            supports += 8 * len(coded.support.data) if coded.support else 0
             bound += size.entries * _entropy(nonzeros / size.entries)
-            values += 8 * len(coded.data) - coded.support_bits
-            plain += nonzeros * KINDS[str(coded.fields.get("values", FLOAT32.name))].bits
+            values += 8 * coded.values.size
+            plain += nonzeros * coded.values.kind.bits
     return supports, bound, values, plain
 
 
 def _bias(affine: Affine) -> Bits:
-    bits = 0 if affine.bias is None else 8 * len(encode_vector(affine.bias)[1])
+    bits = 0 if affine.bias is None else len(affine.bias) * narrowest(affine.bias).bits
     return 0, 0, bits, bits
 
 

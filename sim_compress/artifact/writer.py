@@ -2,12 +2,13 @@
 
 import os
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from sim_compress.artifact.decoder import decode
-from sim_compress.artifact.encoder import encode
 from sim_compress.artifact.fields import JSON
+from sim_compress.artifact.layouts import encode
 from sim_compress.certificate import Certificate
 from sim_compress.errors import ArtifactError, InputError
 from sim_compress.model import ImplicitModel
@@ -25,36 +26,67 @@ def write(
         CertificateError: the certificate does not hold for the model.
         InputError: the model has no place in the format, or the file cannot be written.
     """
+    data = readable(path, model, certificate, provenance)
+    replace_files({path: data})
+    return len(data)
+
+
+def readable(
+    path: str | os.PathLike[str],
+    model: ImplicitModel,
+    certificate: Certificate,
+    provenance: Mapping[str, JSON],
+) -> bytes:
+    """The bytes of an artifact that is to be written, which every reader takes; errors as for `write`."""
     data = encode(model, certificate, provenance)
     try:
         decode(data)
     except ArtifactError as error:
         raise InputError(f"{os.fspath(path)}: not written, the model breaks the format: {error}") from error
-    replace_file(path, data)
-    return len(data)
+    return data
 
 
-def replace_file(path: str | os.PathLike[str], data: bytes) -> None:
-    """Put the bytes into a file beside the target, then rename it; a link stays and its target changes.
+def replace_files(contents: Mapping[str | os.PathLike[str], bytes]) -> None:
+    """Put bytes into files beside their targets, then rename them all: they come together or not at all.
+
+    A link stays and its target changes. Between two renames a computer may still stop.
 
     Raises:
-        InputError: the target is no regular file, or cannot be written.
+        InputError: a target is no regular file, or cannot be written.
     """
-    try:
+    with ExitStack() as stack:
+        ready = [(path, *stack.enter_context(_beside(path, data))) for path, data in contents.items()]
+        for path, temporary, target in ready:
+            with _named(path):
+                os.replace(temporary, target)
+
+
+@contextmanager
+def _beside(path: str | os.PathLike[str], data: bytes) -> Iterator[tuple[Path, Path]]:
+    """A file with the bytes beside the target, and the target; removed where it was not renamed."""
+    with _named(path):
         target = Path(os.path.realpath(path))
         if target.exists() and not target.is_file():
             raise InputError(
                 f"{target}: expected a file name, found something else there: choose another path"
             )
         temporary = target.with_name(f".sim-compress-{secrets.token_hex(8)}.tmp")
-        try:
-            with open(temporary, "xb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, target)
-        finally:
+    try:
+        with _named(path), open(temporary, "xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        yield temporary, target
+    finally:
+        with _named(path):
             temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def _named(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Turn what the system refuses into an error that names the file."""
+    try:
+        yield
     except (OSError, ValueError) as error:
         raise InputError(
             f"{os.fspath(path)}: cannot be written ({error}): check the folder and its rights"

@@ -1,12 +1,21 @@
 """The command line: which command, with which options."""
 
 import argparse
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
-from sim_compress.cli.values import channel_values, input_shape, levels, points, positive, seed, target
+from sim_compress.cli import streams
+from sim_compress.cli.values import (
+    channel_values,
+    input_shape,
+    levels,
+    memory,
+    points,
+    positive,
+    seed,
+    target,
+)
 from sim_compress.errors import InputError
 
 DEFAULT = "compress"
@@ -21,6 +30,10 @@ AUGMENTS = ("mirror", "none")
 UNSTRUCTURED = "unstructured"
 ENGINES = ("processes", "ray", "serial")
 SOLVERS = ("native", "clarabel", "scs", "osqp", "mosek")
+EXPORT_FORMATS = ("onnx", "csr", "npz")
+# Options whose default is a choice that a user may as well write down.
+GIVEN = ("objective", "states", "allocation", "nearest_rounds", "augment", "solver", "seed")
+_NOT_GIVEN = object()
 COMMANDS = """\
 commands:
   sim-compress MODEL --target-sparsity 40   compress a network (options above)
@@ -30,14 +43,18 @@ commands:
   sim-compress evaluate FILE --data DATA    score an artifact
   sim-compress compare FILE FILE ...        reports or artifacts side by side
   sim-compress bench FILE --against MODEL   time an artifact and its network
-  sim-compress export FILE -o sparse.onnx   write an artifact as a plain ONNX graph
+  sim-compress export FILE -o sparse.onnx   write an artifact as an ONNX graph, or as plain CSR matrices
 
 Exit codes: 0 done, 1 a check you asked for failed, 2 bad input, 130 Ctrl-C.
 """
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser whose refusals are errors like all others."""
+    """A parser whose refusals are errors like all others, and whose help tells what is wrong with stdout."""
+
+    def print_help(self, file: Any = None) -> None:
+        assert file is None, "help goes to stdout"
+        streams.write(self.format_help())
 
     def error(self, message: str) -> NoReturn:
         raise InputError(f"{message} (see  {self.prog} --help)")
@@ -52,7 +69,16 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     """
     if argv and argv[0] in PARSERS:
         return PARSERS[argv[0]]().parse_args(argv[1:])
-    return _compress().parse_args(argv)
+    return _with_given(_compress(), argv)
+
+
+def _with_given(parser: Parser, argv: Sequence[str]) -> argparse.Namespace:
+    """Options and their defaults; `given` says which of GIVEN stand on the command line, defaults or not."""
+    arguments = parser.parse_args(argv, argparse.Namespace(**dict.fromkeys(GIVEN, _NOT_GIVEN)))
+    arguments.given = frozenset(name for name in GIVEN if getattr(arguments, name) is not _NOT_GIVEN)
+    for name in set(GIVEN) - arguments.given:
+        setattr(arguments, name, parser.get_default(name))
+    return arguments
 
 
 def _parser(command: str, prog: str, description: str, epilog: str | None = None) -> Parser:
@@ -274,7 +300,11 @@ def _bench() -> Parser:
     parser.add_argument("file", metavar="FILE", type=Path, help="artifact")
     parser.add_argument("--against", type=Path, required=True, metavar="MODEL", help="ONNX network")
     parser.add_argument(
-        "--batch", type=positive, nargs="+", default=[1, 64], metavar="N", help="batch sizes (default: 1 64)"
+        "--batch",
+        type=positive,
+        nargs="+",
+        metavar="N",
+        help="batch sizes (default: 1 64, or the one that the network takes)",
     )
     parser.add_argument(
         "--threads", type=positive, metavar="N", help="threads of both (default: one a processor)"
@@ -290,7 +320,8 @@ def _export() -> Parser:
     parser = _parser(
         "export",
         "sim-compress export",
-        "Write an artifact as a plain ONNX graph with the same outputs: dense weights, zeros kept.",
+        "Write an artifact as a plain ONNX graph with the same outputs, dense weights with their zeros kept, "
+        "or as plain sparse matrices.",
     )
     parser.add_argument("file", metavar="FILE", type=Path, help="artifact")
     parser.add_argument(
@@ -298,7 +329,31 @@ def _export() -> Parser:
         "--output",
         type=Path,
         metavar="FILE",
-        help="graph to write (default: STEM.sim.onnx in the current folder)",
+        help="what to write (default: STEM.sim.onnx, STEM.csr.safetensors or the folder STEM.npz, here)",
+    )
+    parser.add_argument(
+        "--format",
+        choices=EXPORT_FORMATS,
+        default=EXPORT_FORMATS[0],
+        help="a graph; one safetensors file of indptr, indices and data; or a folder of files for "
+        "scipy.sparse.load_npz (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--unrolled",
+        action="store_true",
+        help="csr and npz: the matrices A, B, C, D whole in place of the tied rows",
+    )
+    parser.add_argument(
+        "--memory",
+        type=memory,
+        metavar="BYTES",
+        help="--unrolled: the most that making them may take, as 500M or 8GiB (default: 1GiB)",
+    )
+    parser.add_argument(
+        "--opset",
+        type=positive,
+        metavar="N",
+        help="onnx: version of the standard operator set (default: that of the network it came from)",
     )
     parser.add_argument("--json", action="store_true", help="print JSON instead of text")
     return parser
@@ -324,7 +379,8 @@ def _add_data_options(parser: Parser) -> None:
             f"--{name}",
             type=channel_values,
             metavar="X[,Y,Z]",
-            help=f"{meaning} pixels / 255, one value or one a channel (default: pixels stay 0..255)",
+            help=f"{meaning} pixels / 255, one value or one a channel; a mean above 1 is of pixels as "
+            "they are, and then both are (default: pixels stay 0..255)",
         )
 
 
@@ -337,7 +393,7 @@ class _Version(argparse.Action):
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
         from sim_compress.cli.version import package_version
 
-        sys.stdout.write(f"sim-compress {package_version()}\n")
+        streams.write(f"sim-compress {package_version()}\n")
         parser.exit()
 
 

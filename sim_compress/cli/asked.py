@@ -32,7 +32,7 @@ def asked(arguments: argparse.Namespace) -> Asked:
     """What was asked.
 
     Raises:
-        InputError: it was asked in two ways, a pattern says otherwise, or --keep without a sweep.
+        InputError: it was asked in two ways, or a pattern says otherwise.
     """
     general, targets = targets_of(arguments.target_sparsity)
     ways = {
@@ -46,8 +46,11 @@ def asked(arguments: argparse.Namespace) -> Asked:
             f"{' and '.join(given)} cannot both be followed: give one of them "
             "(--target-sparsity 'REGEX=PART' goes with each)"
         )
-    if arguments.keep and arguments.sweep is None:
-        raise InputError("--keep needs --sweep: one run keeps its artifact anyway")
+    if arguments.matching == "exact" and not ways["--target-sparsity"] and given:
+        raise InputError(
+            f"{given[0]} asks for several sparsities, and exact matching decides the sparsity itself: give "
+            "--target-sparsity, or match nearly"
+        )
     fixed = pattern_of(arguments.pattern).sparsity
     if fixed is not None and arguments.max_drop is not None:
         raise InputError(

@@ -3,24 +3,31 @@
 import argparse
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import asdict
 
 from rich.table import Table
 
 import sim_compress
-from sim_compress.cli.console import ERR, OUT, plain, warning
+from sim_compress.cli.console import ERR, OUT, note, plain, warning
 from sim_compress.cli.tables import facts
+from sim_compress.errors import InputError
 from sim_compress.report.bench import DenseRuntime, Speed, made_up_inputs, measure_speed
 from sim_compress.runtime import Session
+
+BATCHES = (1, 64)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Measure every batch size and show it."""
     session = sim_compress.load(arguments.file, threads=arguments.threads)
     dense = DenseRuntime(arguments.against, session.threads)
+    batches, told = _batches(arguments, dense.fixed_batch(session.model))
+    if told:
+        note(told)
     speeds = []
     with ERR.status("", spinner="line") as status:
-        for batch in arguments.batch:
+        for batch in batches:
             status.update(f"measuring batch {batch}")
             inputs = made_up_inputs(session.model, batch)
             speeds.append(measure_speed(session, dense, inputs, arguments.rounds))
@@ -37,6 +44,22 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _batches(arguments: argparse.Namespace, fixed: int | None) -> tuple[Sequence[int], str | None]:
+    """Batch sizes to time, and why they are not those that are timed elsewhere.
+
+    Raises:
+        InputError: others were asked for than the one that the network takes.
+    """
+    if fixed is None:
+        return arguments.batch or BATCHES, None
+    if any(batch != fixed for batch in arguments.batch or ()):
+        raise InputError(
+            f"--batch {' '.join(map(str, arguments.batch))}: {arguments.against} takes a batch of {fixed} "
+            "alone: leave --batch out, or export the network with an open batch"
+        )
+    return (fixed,), f"{arguments.against} takes a batch of {fixed} alone: both are timed with that"
+
+
 def _table(speeds: list[Speed]) -> Table:
     table = Table()
     for heading in ("batch", "ours", "onnxruntime", "ours", "onnxruntime", "times faster"):
@@ -44,7 +67,7 @@ def _table(speeds: list[Speed]) -> Table:
     for speed in speeds:
         times = (f"{1e3 * seconds:.3f} ms" for seconds in (speed.ours, speed.theirs))
         rates = (f"{rate:,.0f}/s" for rate in speed.throughput)
-        spread = f"{speed.ratio:.2f} ({speed.low:.2f}..{speed.high:.2f})"
+        spread = f"{speed.ratio:.3g} ({speed.low:.3g}..{speed.high:.3g})"
         table.add_row(str(speed.batch), *times, *rates, spread)
     return table
 

@@ -6,32 +6,37 @@ from pathlib import Path
 from sim_compress.cli import max_drop, plan, sweep
 from sim_compress.cli.asked import Asked, asked, settings_of
 from sim_compress.cli.console import note, warning
-from sim_compress.cli.job import chosen_engine, loaded
+from sim_compress.cli.job import calibration_beside, chosen_engine, loaded
 from sim_compress.cli.outcome import (
     Run,
+    encoded,
     evaluated,
     network_figures,
     new_notes,
-    report_of,
-    saved,
     show,
     unlogged,
+    written,
 )
 from sim_compress.cli.output import check_output, output_path
 from sim_compress.cli.stages import Stages
+from sim_compress.cli.unused import check_options
 from sim_compress.compression import STAGES, Settings, check_engine, compress
+from sim_compress.core import solver
 from sim_compress.errors import InputError
-from sim_compress.report import Report, report_path, write_report
+from sim_compress.report import Report, report_path
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Compress, measure, write artifact and report, show the report; or what was asked in their place."""
     wanted = asked(arguments)
+    check_options(arguments, arguments.data is not None or calibration_beside(arguments.model).exists())
     output = output_path(arguments.output, arguments.model)
     files = _files(arguments, wanted, output)
     named = (arguments.model, arguments.data, arguments.evaluation, arguments.labels)
     check_output(files, [path for path in named if path is not None])
     settings = settings_of(arguments, wanted)
+    # Refused before the network is read where it cannot be used here.
+    solver(settings.solver)
     if arguments.engine is not None:
         check_engine(settings)
     if arguments.dry_run:
@@ -73,7 +78,5 @@ def _job(arguments: argparse.Namespace, settings: Settings, output: Path) -> Rep
         stages.begin("evaluate")
         evaluation = evaluated(job, compressed, lambda part: stages.update("evaluate", part))
         stages.begin("save")
-        size = saved(this, compressed, output)
-    report = report_of(this, compressed, evaluation, output, size)
-    write_report(report_path(output), report)
-    return report
+        data = encoded(this, compressed, output)
+    return written(this, compressed, evaluation, output, data)

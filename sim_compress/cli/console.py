@@ -1,17 +1,36 @@
 """Where output goes: results on stdout, progress and messages on stderr."""
 
 from collections.abc import Iterable
+from typing import Any, NoReturn
 
 from rich.console import Console
 from rich.text import Text
 
-OUT = Console(highlight=False, emoji=False, markup=False)
-ERR = Console(stderr=True, highlight=False, emoji=False, markup=False)
+from sim_compress.cli import streams
+
+
+class _Console(Console):
+    """A console that leaves it to the entry point to end the command where nobody reads."""
+
+    def on_broken_pipe(self) -> NoReturn:
+        raise BrokenPipeError
+
+
+class _Output(_Console):
+    """The console of stdout."""
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        with streams.naming_stdout():
+            super().print(*objects, **options)
+
+
+OUT = _Output(highlight=False, emoji=False, markup=False)
+ERR = _Console(stderr=True, highlight=False, emoji=False, markup=False)
 
 
 def plain(text: str) -> None:
     """Text for a machine on stdout, as it is."""
-    OUT.file.write(text)
+    streams.write(text)
 
 
 def error(text: str) -> None:

@@ -12,7 +12,7 @@ from sim_compress.cli.data import check_scaling, read_data, read_labels, scaling
 from sim_compress.cli.stages import Stages
 from sim_compress.cli.tables import evaluation_words, facts, figures_table, score_rows
 from sim_compress.errors import DataError, InputError
-from sim_compress.report import Evaluation, Predict, measure
+from sim_compress.report import Evaluation, Predict, foreign_report, measure
 from sim_compress.runtime import Session
 
 
@@ -30,10 +30,14 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _evaluation(arguments: argparse.Namespace) -> Evaluation:
+    if arguments.input_shape and arguments.against is None:
+        raise InputError("--input-shape is for the network of --against: give both, or leave it out")
     with Stages(("load", "evaluate")) as stages:
         stages.begin("load")
-        artifact = read(arguments.file)
         scaling = scaling_asked(arguments.mean, arguments.std)
+        artifact = read(arguments.file)
+        if remark := foreign_report(arguments.file):
+            warning(remark)
         data = read_data(arguments.data, artifact.model.inputs, scaling)
         check_scaling(scaling, data)
         labels = read_labels(arguments.labels, data, artifact.model)
@@ -41,8 +45,8 @@ def _evaluation(arguments: argparse.Namespace) -> Evaluation:
             raise InputError(
                 "nothing to compare with: give --labels FILE, data with an array `labels`, or --against MODEL"
             )
-        if data.done:
-            note(data.done)
+        for text in filter(None, (scaling and scaling.note, data.done)):
+            note(text)
         teacher = None if arguments.against is None else _teacher(arguments, artifact)
         stages.begin("evaluate")
         scores = measure(

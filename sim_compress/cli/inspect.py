@@ -6,20 +6,24 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
-from sim_compress.artifact import JSON, Artifact, read, sizes
+from sim_compress.artifact import JSON, Artifact, listing, read, sizes
 from sim_compress.cli import tables, words
-from sim_compress.cli.console import OUT, plain
-from sim_compress.report import BlockFigures, sha256, stored_blocks
+from sim_compress.cli.console import OUT, plain, warning
+from sim_compress.report import BlockFigures, foreign_report, sha256, stored_blocks
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Read, check and show the artifact."""
     artifact = read(arguments.file)
+    if remark := foreign_report(arguments.file):
+        warning(remark)
     if arguments.json:
         plain(json.dumps(_document(arguments.file, artifact), indent=2, allow_nan=False) + "\n")
         return 0
     blocks = stored_blocks(artifact.model)
     OUT.print(tables.stored_blocks(blocks))
+    OUT.print("\nWhat a safetensors reader sees")
+    OUT.print(tables.stored_tensors(listing(artifact)))
     OUT.print(tables.facts(_facts(arguments.file, artifact, blocks)))
     OUT.print("\nProvenance")
     OUT.print(tables.facts(_flat("", artifact.provenance)))
@@ -36,6 +40,7 @@ def _facts(path: Path, artifact: Artifact, blocks: tuple[BlockFigures, ...]) -> 
         "outputs": ", ".join(outputs),
         "nonzeros": f"{words.count(model.parameters)} of {words.count(entries)} entries",
         "stored": tables.size_words(sizes(model)),
+        "digest": f"{artifact.digest} (recomputed from the bytes)",
         "certificate": f"{_certificate(artifact)} (recomputed from the stored values)",
     }
 
@@ -65,6 +70,8 @@ def _document(path: Path, artifact: Artifact) -> dict[str, object]:
         "outputs": [{"name": o.name, "shape": o.shape} for o in model.outputs],
         "nonzeros": model.parameters,
         "stored": asdict(sizes(model)),
+        "digest": artifact.digest,
+        "tensors": [asdict(item) for item in listing(artifact)],
         "blocks": [{**asdict(b), "sparsity": b.sparsity} for b in stored_blocks(model)],
         "certificate": {"kind": certificate.kind, "bound": certificate.bound, "recomputed": True},
         "provenance": artifact.provenance,

@@ -1,13 +1,15 @@
 """A compression before it starts: the teacher and the data, read and checked."""
 
 import argparse
-from collections.abc import Iterable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from sim_compress.cli import words
 from sim_compress.cli.console import note, warning
 from sim_compress.cli.data import (
+    BYTE,
     Data,
     calibration_data,
     check_scaling,
@@ -19,9 +21,8 @@ from sim_compress.cli.data import (
 from sim_compress.cli.output import stem
 from sim_compress.compression import check_calibration
 from sim_compress.core.engines import Engine, engine
-from sim_compress.errors import InputError
 from sim_compress.model.maps import Array
-from sim_compress.report import DataFigures, Predict
+from sim_compress.report import Predict
 from sim_compress.report.reference import teacher_outputs
 from sim_compress.states import Teacher, open_teacher
 
@@ -61,13 +62,21 @@ def loaded(arguments: argparse.Namespace) -> Job:
     return job
 
 
-def chosen_engine(arguments: argparse.Namespace) -> AbstractContextManager[Engine | None]:
+@contextmanager
+def chosen_engine(arguments: argparse.Namespace) -> Iterator[Engine | None]:
     """The engine that was asked for, as a context; None for threads of this process."""
     if arguments.engine is None:
-        if arguments.workers is not None:
-            raise InputError("--workers needs --engine: without one, rows are solved by threads")
-        return nullcontext()
-    return engine(arguments.engine, arguments.workers)
+        yield None
+        return
+    with engine(arguments.engine, arguments.workers) as chosen:
+        if chosen.notice:
+            note(chosen.notice)
+        yield chosen
+
+
+def calibration_beside(model: Path) -> Path:
+    """Where calibration data of a network are looked for that are not named."""
+    return model.parent / (stem(model) + CALIBRATION_SUFFIX)
 
 
 def load_job(arguments: argparse.Namespace) -> Job:
@@ -76,20 +85,21 @@ def load_job(arguments: argparse.Namespace) -> Job:
     Raises:
         InputError: a file, the data or the labels cannot be used.
     """
+    scaling = scaling_asked(arguments.mean, arguments.std)
     teacher = open_teacher(arguments.model, dict(arguments.input_shape))
     predict = teacher_outputs(teacher)
-    expected, scaling = teacher.model.inputs, scaling_asked(arguments.mean, arguments.std)
-    beside = arguments.model.with_name(stem(arguments.model) + CALIBRATION_SUFFIX)
-    calibration = calibration_data(arguments.data, beside, teacher.model, scaling, arguments.seed, predict)
+    expected = teacher.model.inputs
+    beside = calibration_beside(arguments.model)
+    calibration = calibration_data(arguments.data, beside, teacher, scaling, arguments.seed)
     named = arguments.evaluation
     evaluation = read_data(named, expected, scaling) if named else calibration
     check_scaling(scaling, calibration, evaluation)
     with naming(calibration.figures.source):
         checked = check_calibration(teacher, calibration.inputs)
     labels = read_labels(arguments.labels, evaluation, teacher.model)
-    done = (d.done for d in (calibration, evaluation) if d.done)
-    notes = dict.fromkeys([*teacher.notes, *_tables(teacher), *done])
-    warnings = tuple(_warnings(calibration.figures))
+    done = [scaling and scaling.note, calibration.done, evaluation.done]
+    notes = dict.fromkeys([*teacher.notes, *_tables(teacher), *filter(None, done)])
+    warnings = tuple(_warnings(calibration))
     return Job(teacher, predict, calibration, checked, evaluation, labels, warnings, tuple(notes))
 
 
@@ -103,14 +113,21 @@ def _tables(teacher: Teacher) -> Iterable[str]:
         )
 
 
-def _warnings(calibration: DataFigures) -> Iterable[str]:
-    if calibration.data_free:
+def _warnings(calibration: Data) -> Iterable[str]:
+    figures = calibration.figures
+    if figures.data_free:
         yield (
-            f"no calibration data: the network's inputs were made up ({calibration.source}). Do not trust "
+            f"no calibration data: the network's inputs were made up ({figures.source}). Do not trust "
             "the accuracy of the result; give --data with a few hundred inputs as the network sees them"
         )
-    if calibration.samples < FEW_SAMPLES:
+    if calibration.guess is not None:
         yield (
-            f"only {words.samples(calibration.samples)} for calibration: rows are held close to the "
+            f"{calibration.guess} is a guess from the sizes of the network's first layers and scores: "
+            "without --data give --mean and --std as in training, which scale pixels / 255; for pixels as "
+            f"they are --mean 0 --std {1 / BYTE:.6f}"
+        )
+    if figures.samples < FEW_SAMPLES:
+        yield (
+            f"only {words.samples(figures.samples)} for calibration: rows are held close to the "
             "network's own, and sparsity costs more accuracy; give a few hundred"
         )

@@ -14,27 +14,18 @@ from sim_compress.cli.job import Job, chosen_engine, loaded
 from sim_compress.cli.levels import LevelStages, level_name
 from sim_compress.cli.outcome import (
     Run,
+    encoded,
     evaluated,
     network_figures,
     new_notes,
-    report_of,
-    saved,
     show,
     unlogged,
+    written,
 )
 from sim_compress.cli.stages import Stages
 from sim_compress.compression import STAGES, Compressed, Found, Settings, Tried, sparsest
 from sim_compress.errors import DataError
-from sim_compress.report import (
-    Evaluation,
-    Report,
-    classes_of,
-    drop_words,
-    is_scores,
-    report_path,
-    shift_remark,
-    write_report,
-)
+from sim_compress.report import Evaluation, Report, classes_of, drop_words, is_scores, shift_remark
 from sim_compress.report.reference import remembered
 
 
@@ -75,12 +66,10 @@ def _searched(
         for text in found.compressed.outcomes.warnings:
             warning(text)
         stages.begin("save")
-        size = saved(this, found.compressed, output)
+        data = encoded(this, found.compressed, output)
     evaluation = measured[found.compressed.settings.target_sparsity]
     told = (*notices, f"tried: {'; '.join(map(_words, found.tried))}")
-    report = report_of(this, found.compressed, evaluation, output, size, told)
-    write_report(report_path(output), report)
-    return report, found
+    return written(this, found.compressed, evaluation, output, data, told), found
 
 
 def _drop(evaluation: Evaluation) -> float:

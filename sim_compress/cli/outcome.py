@@ -1,6 +1,7 @@
 """A compressed model measured, and everything there is to say about it in one report."""
 
 import argparse
+import hashlib
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -8,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from sim_compress.artifact import sizes
+from sim_compress.artifact import readable, replace_files, sizes
 from sim_compress.cli.console import OUT, last_lines, plain, warning
 from sim_compress.cli.job import Job
 from sim_compress.cli.stages import Stages
@@ -30,7 +31,6 @@ from sim_compress.report import (
     measure,
     peak_memory,
     report_path,
-    sha256,
     to_json,
 )
 from sim_compress.runtime import Session
@@ -92,12 +92,27 @@ def traced(compressed: Compressed, job: Job) -> Compressed:
     return replace(compressed, provenance={**compressed.provenance, "calibration": calibration})
 
 
-def saved(run: Run, compressed: Compressed, output: Path) -> int:
-    """Bytes of the artifact, which is written; a warning where the network's file has fewer."""
-    size = traced(compressed, run.job).save(output)
-    for text in growth(run.network.bytes, size):
+def encoded(run: Run, compressed: Compressed, output: Path) -> bytes:
+    """The artifact that is to be written; a warning where the network's file has fewer bytes."""
+    whole = traced(compressed, run.job)
+    data = readable(output, whole.model, whole.certificate, whole.provenance)
+    for text in growth(run.network.bytes, len(data)):
         warning(text)
-    return size
+    return data
+
+
+def written(
+    run: Run,
+    compressed: Compressed,
+    evaluation: Evaluation,
+    output: Path,
+    data: bytes,
+    notices: tuple[str, ...] = (),
+) -> Report:
+    """The report of an artifact of these bytes; both are written together. More notices may be given."""
+    report = report_of(run, compressed, evaluation, output, data, notices)
+    replace_files({output: data, report_path(output): to_json(report).encode()})
+    return report
 
 
 def report_of(
@@ -105,16 +120,16 @@ def report_of(
     compressed: Compressed,
     evaluation: Evaluation,
     output: Path,
-    size: int,
+    data: bytes,
     notices: tuple[str, ...] = (),
 ) -> Report:
-    """The report of an artifact that was written with so many bytes; more notices may be given."""
+    """Everything there is to say of an artifact of these bytes; more notices may be given."""
     job, stages, started = run.job, run.stages, run.arguments.started
     settings = compressed.settings
     return Report(
         package_version=package_version(),
         network=run.network,
-        artifact=_artifact(output, size, compressed),
+        artifact=_artifact(output, data, compressed),
         target_sparsity=settings.target_sparsity,
         sparsity=compressed.sparsity,
         total_sparsity=compressed.total_sparsity,
@@ -135,7 +150,7 @@ def report_of(
             *job.notes,
             *new_notes(job, compressed),
             *compressed.outcomes.warnings,
-            *growth(run.network.bytes, size),
+            *growth(run.network.bytes, len(data)),
             *notices,
         ),
     )
@@ -166,6 +181,7 @@ def show(arguments: argparse.Namespace, report: Report, output: Path) -> None:
     last_lines((*(f.text for f in report.findings), *report.evaluation.remarks), json=arguments.json)
 
 
-def _artifact(path: Path, size: int, compressed: Compressed) -> ArtifactFigures:
+def _artifact(path: Path, data: bytes, compressed: Compressed) -> ArtifactFigures:
     parts = asdict(sizes(compressed.model))
-    return ArtifactFigures(path.name, sha256(path), size, compressed.model.parameters, **parts)
+    digest = hashlib.sha256(data).hexdigest()
+    return ArtifactFigures(path.name, digest, len(data), compressed.model.parameters, **parts)

@@ -2,7 +2,8 @@
 
 import argparse
 import time
-from collections.abc import Container, Sequence
+from collections.abc import Container, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -10,29 +11,29 @@ from pathlib import Path
 from rich import box
 from rich.table import Table
 
-from sim_compress.artifact import encode, replace_file
+from sim_compress.artifact import encode, replace_files
 from sim_compress.cli import words
 from sim_compress.cli.console import OUT, last_lines, note, plain, warning
 from sim_compress.cli.job import Job, chosen_engine, loaded
 from sim_compress.cli.levels import LevelStages, level_name, level_number
 from sim_compress.cli.outcome import (
     Run,
+    encoded,
     evaluated,
     finding_figures,
     network_figures,
     new_notes,
-    report_of,
     row_figures,
-    saved,
     traced,
     unlogged,
+    written,
 )
 from sim_compress.cli.output import SUFFIX, base
 from sim_compress.cli.stages import Stages
 from sim_compress.cli.tables import facts
 from sim_compress.cli.version import package_version
 from sim_compress.compression import STAGES, Compressed, Settings, sweep
-from sim_compress.errors import MissingExtraError
+from sim_compress.errors import MissingExtraError, SimCompressError
 from sim_compress.report import (
     Evaluation,
     SweepLevel,
@@ -45,11 +46,11 @@ from sim_compress.report import (
     report_path,
     sweep_facts,
     to_json,
-    write_report,
 )
 from sim_compress.report.reference import remembered
 
-FORMS = (".sweep.json", ".sweep.html", ".sweep.png")
+PLOT = ".png"
+FORMS = (".sweep.json", ".sweep.html", f".sweep{PLOT}")
 
 
 def files(output: Path, kept: Sequence[float]) -> tuple[Path, ...]:
@@ -72,14 +73,14 @@ def artifact_path(output: Path, level: float) -> Path:
 def run(arguments: argparse.Namespace, settings: Settings, levels: Sequence[float], output: Path) -> None:
     """Compress to every level, measure, write figures, page and plot, show the table."""
     report = _swept(arguments, settings, levels, output)
-    written = _write(report, output)
     if arguments.json:
         plain(to_json(report))
         last_lines(_findings(report), json=True)
         return
     OUT.print(_table(report))
     OUT.print(facts(sweep_facts(report)))
-    OUT.print(f"written: {words.listed(list(map(str, written)))}", soft_wrap=True)
+    paths = [str(path) for path in files(output, ()) if path.suffix != PLOT or not _undrawn()]
+    OUT.print(f"written: {words.listed(paths)}", soft_wrap=True)
     last_lines(_findings(report), json=False)
 
 
@@ -93,9 +94,9 @@ def _findings(report: SweepReport) -> list[str]:
 def _swept(
     arguments: argparse.Namespace, settings: Settings, levels: Sequence[float], output: Path
 ) -> SweepReport:
-    """Every level measured; its artifact is written where it is kept, when it is done."""
-    sparsest_first = sorted(levels, reverse=True)
-    with Stages(("load", *STAGES[:-1], *map(level_name, sparsest_first))) as stages:
+    """Every level measured; when it is done, so are the files of all so far, and its own where it is kept."""
+    left = sorted(levels, reverse=True)
+    with Stages(("load", *STAGES[:-1], *map(level_name, left))) as stages:
         stages.begin("load")
         job = loaded(arguments)
         # The network is asked once for what every level is compared with.
@@ -103,14 +104,38 @@ def _swept(
         this, shown = Run(arguments, job, network_figures(job), stages), LevelStages(stages)
         stages.begin(STAGES[0])
         found, told = list[SweepLevel](), dict[str, None]()
-        with chosen_engine(arguments) as engine, unlogged():
+        with _telling_what_is_done(found, left, output), chosen_engine(arguments) as engine, unlogged():
             for compressed in sweep(job.teacher, job.inputs, settings, levels, shown.update, engine):
                 level = compressed.settings.target_sparsity
                 told |= _told(job, compressed, level, told)
                 evaluation = evaluated(job, compressed, partial(shown.evaluated, level))
                 size = _kept(this, compressed, evaluation, artifact_path(output, level))
-                found.append(_level(compressed, evaluation, size))
-    return _report(this, settings, tuple(reversed(found)), tuple(told))
+                done = [_level(compressed, evaluation, size), *found]
+                if len(left) > 1:
+                    _write(_report(this, settings, done, left[1:], tuple(told)), output)
+                found[:], left[:] = done, left[1:]
+    report = _report(this, settings, found, (), tuple(told))
+    _write(report, output)
+    if missing := _undrawn():
+        _, html, plot = files(output, ())
+        older = f"; the older {plot} was left as it is" if plot.exists() else ""
+        note(f"{plot} was not written and {html} has no chart{older}. {missing}")
+    return report
+
+
+@contextmanager
+def _telling_what_is_done(found: Sequence[SweepLevel], left: Sequence[float], output: Path) -> Iterator[None]:
+    """Where a sweep ends before its last level, say which levels are in its files and which are missing."""
+    try:
+        yield
+    except (KeyboardInterrupt, SimCompressError):
+        if found:
+            done, missing = (
+                words.listed([level_name(level) for level in sorted(some)])
+                for some in ([level.target_sparsity for level in found], left)
+            )
+            note(f"{files(output, ())[0]} has {done}; not done: {missing}")
+        raise
 
 
 def _told(job: Job, compressed: Compressed, level: float, before: Container[str]) -> dict[str, None]:
@@ -129,9 +154,9 @@ def _kept(run: Run, compressed: Compressed, evaluation: Evaluation, path: Path) 
     if not run.arguments.keep:
         whole = traced(compressed, run.job)
         return len(encode(whole.model, whole.certificate, whole.provenance))
-    size = saved(run, compressed, path)
-    write_report(report_path(path), report_of(run, compressed, evaluation, path, size))
-    return size
+    data = encoded(run, compressed, path)
+    written(run, compressed, evaluation, path, data)
+    return len(data)
 
 
 def _level(compressed: Compressed, evaluation: Evaluation, size: int) -> SweepLevel:
@@ -149,14 +174,19 @@ def _level(compressed: Compressed, evaluation: Evaluation, size: int) -> SweepLe
 
 
 def _report(
-    run: Run, settings: Settings, levels: tuple[SweepLevel, ...], told: tuple[str, ...]
+    run: Run,
+    settings: Settings,
+    levels: Sequence[SweepLevel],
+    missing: Sequence[float],
+    told: tuple[str, ...],
 ) -> SweepReport:
     job: Job = run.job
     asked = {name: value for name, value in asdict(settings).items() if name != "target_sparsity"}
     return SweepReport(
         package_version=package_version(),
         network=run.network,
-        levels=levels,
+        levels=tuple(levels),
+        missing_levels=tuple(sorted(missing)),
         calibration=job.calibration.figures,
         evaluation=job.evaluation.figures,
         labelled=job.labels is not None,
@@ -169,21 +199,25 @@ def _report(
     )
 
 
-def _write(report: SweepReport, output: Path) -> list[Path]:
-    """Figures, page and plot, each whole; what is drawn is drawn before the first is written."""
-    svg = png = None
+def _write(report: SweepReport, output: Path) -> None:
+    """Figures, page and plot, together; what is drawn is drawn before the first is written."""
     figures, html, plot = files(output, ())
+    svg, png = (None, None) if _undrawn() else (chart(report, "svg"), chart(report, "png"))
+    contents = {
+        figures: to_json(report).encode(),
+        html: page(report, svg).encode(errors="replace"),
+        plot: png,
+    }
+    replace_files({path: data for path, data in contents.items() if data is not None})
+
+
+def _undrawn() -> MissingExtraError | None:
+    """Why nothing can be drawn here; None where it can."""
     try:
         check_drawing()
-        svg, png = chart(report, "svg"), chart(report, "png")
     except MissingExtraError as missing:
-        older = f"; the older {plot} was left as it is" if plot.exists() else ""
-        note(f"{plot} was not written and {html} has no chart{older}. {missing}")
-    contents = {figures: to_json(report).encode(), html: page(report, svg).encode(), plot: png}
-    written = {path: data for path, data in contents.items() if data is not None}
-    for path, data in written.items():
-        replace_file(path, data)
-    return list(written)
+        return missing
+    return None
 
 
 def _table(report: SweepReport) -> Table:

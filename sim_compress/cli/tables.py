@@ -6,7 +6,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from sim_compress.artifact import Sizes
+from sim_compress.artifact import PARTS, Listed, Sizes
 from sim_compress.cli import words
 from sim_compress.cli.arguments import UNSTRUCTURED
 from sim_compress.report import ArtifactFigures, BlockFigures, DataFigures, Evaluation, Report, Score
@@ -170,6 +170,32 @@ def planned_blocks(blocks: Iterable[BlockFigures]) -> Table:
 def stored_blocks(blocks: Iterable[BlockFigures]) -> Table:
     """Blocks of an artifact, one a line."""
     return _blocks(blocks, {**SIZES, "nonzeros": lambda b: words.count(b.nonzeros), "sparsity": _sparsity})
+
+
+def stored_tensors(items: Iterable[Listed]) -> Table:
+    """Matrices, biases and other tensors of an artifact, one a line."""
+    table = Table()
+    for heading in ("tensor", "block", "shape"):
+        table.add_column(heading, overflow="ellipsis", no_wrap=True)
+    for heading in ("nonzeros", "bytes"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("stored as", overflow="fold")
+    for item in items:
+        numbers = ("" if n is None else words.count(n) for n in (item.nonzeros, item.bytes))
+        table.add_row(
+            Text(item.name), Text(item.block or ""), words.shape(item.shape), *numbers, Text(_stored_as(item))
+        )
+    return table
+
+
+def _stored_as(item: Listed) -> str:
+    """Parts with their dtype, or the tensor that it shares."""
+    by_dtype: dict[str, list[str]] = {}
+    for name, dtype in item.tensors.items():
+        part = name.removeprefix(f"{item.name}.")
+        said = [] if name == item.name else [part] if part in PARTS else [f"in {name}"]
+        by_dtype.setdefault(dtype, []).extend(said)
+    return "; ".join(f"{dtype} {', '.join(parts)}".strip() for dtype, parts in by_dtype.items())
 
 
 SIZES: Mapping[str, Callable[[BlockFigures], str]] = {

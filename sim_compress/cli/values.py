@@ -177,3 +177,24 @@ def positive(text: str) -> int:
     if value < 1:
         raise ValueError(text)
     return value
+
+
+UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
+UNITS |= {f"{unit}i": 1024**power for power, unit in enumerate("KMGT", 1)}
+
+
+def memory(text: str) -> int:
+    """Bytes of memory: 500000000, 500M, 2G, 2GB or 2GiB.
+
+    Raises:
+        InputError: it is no number of bytes above 0.
+    """
+    digits = text.strip().upper().removesuffix("B").replace("I", "i")
+    unit = digits.lstrip("0123456789.")
+    try:
+        found = int(float(digits.removesuffix(unit)) * UNITS[unit])
+    except (KeyError, ValueError, OverflowError) as error:
+        raise InputError(f"expected bytes as 500M or 2GiB, got {text!r}") from error
+    if found <= 0:
+        raise InputError(f"expected bytes above 0, got {text!r}")
+    return found

@@ -1,7 +1,5 @@
 """Says what is being compiled, how far that is and where it is kept, when it takes more than a moment."""
 
-import logging
-import os
 import threading
 import time
 from collections.abc import Iterator
@@ -54,21 +52,17 @@ class Announcement(event.Listener):
 
 ANNOUNCEMENT = Announcement()
 event.register("numba:compile", ANNOUNCEMENT)
-if hasattr(os, "register_at_fork"):
-    # The thread that compiled is not in the child.
-    os.register_at_fork(after_in_child=ANNOUNCEMENT.__init__)
 
 
 def _announce(over: threading.Event, called: str, kept: str, place: tuple[int, int] | None) -> None:
     """One line once it takes long, and one from time to time while it goes on."""
-    began, wait = time.perf_counter(), NOTICE_AFTER
-    far = f" ({place[0]} of {place[1]})" if place else ""
-    text = f"compiling {called}{far} for this processor, {kept}"
-    while not over.wait(wait):
-        LOGGER.log(logging.WARNING, text)
-        wait = AGAIN_AFTER
-        seconds = time.perf_counter() - began + wait
-        text = f"still compiling {called}{far}: {seconds:.0f} s"
+    began = time.perf_counter()
+    what = f"compiling {called} ({place[0]} of {place[1]})" if place else f"compiling {called}"
+    if over.wait(NOTICE_AFTER):
+        return
+    LOGGER.warning("%s for this processor, %s", what, kept)
+    while not over.wait(AGAIN_AFTER):
+        LOGGER.warning("still %s: %.0f s", what, time.perf_counter() - began)
 
 
 def _called(dispatcher: Any) -> str:
@@ -80,8 +74,8 @@ def _called(dispatcher: Any) -> str:
 
 def _kept(cache: KernelCache) -> str:
     """How often that happens."""
-    folder, asked = cache.cache_path, cache.folders.asked
-    if folder is None:
+    if cache.cache_path is None:
         return "in every process, because no folder for it can be written (set NUMBA_CACHE_DIR to one)"
-    instead = f" because {asked} (NUMBA_CACHE_DIR) cannot be written" if asked else ""
-    return f"only once: it is kept in {folder}{instead}"
+    if not cache.sources_known:
+        return "in every process, because its sources cannot be read"
+    return f"only once: it is kept in {cache.cache_path}"

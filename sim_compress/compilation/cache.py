@@ -23,6 +23,10 @@ from sim_compress.compilation.messages import say_once
 from sim_compress.compilation.sources import stamp
 
 DIGEST = hashlib.sha256().digest_size
+AGAIN = (
+    "so compiled code is not kept and every process compiles it again: "
+    "make room, or set NUMBA_CACHE_DIR to a folder that can be written"
+)
 
 
 class PackageLocator(_CacheLocator):
@@ -71,6 +75,7 @@ class KernelCache(FunctionCache):
             self.folders = Folders((path,), path)
         name = f"{py_func.__module__}.{py_func.__qualname__}".replace("<", "").replace(">", "")
         self._cache_file = _Files(self.folders, name, py_func.__module__)
+        self.sources_known = stamp(py_func.__module__) is not None
 
     @property
     def cache_path(self) -> str | None:
@@ -110,17 +115,20 @@ class _Files:
     def save(self, key: Any, data: Any) -> None:
         """Keep data under a key, where a file can be written."""
         header, folder = self._header(key), self._folders.writable
-        if header is None or folder is None:
+        if header is None:
+            return
+        if folder is None:
+            say_once(logging.WARNING, f"{self._folders.instead_of} cannot be written, {AGAIN}")
             return
         data = dumps(data)
         try:
             _write(folder / self._file_name(key), header + hashlib.sha256(data).digest() + data)
         except OSError as error:
-            say_once(
-                logging.WARNING,
-                f"{folder}: compiled code cannot be kept here ({error.strerror or error}), so every process "
-                "compiles it again: make room, or set NUMBA_CACHE_DIR to a folder that can be written",
-            )
+            say_once(logging.WARNING, f"{folder} cannot be written ({error.strerror or error}), {AGAIN}")
+        else:
+            if self._folders.instead_of:
+                text = f"{self._folders.instead_of} cannot be written: compiled code is kept in {folder}"
+                say_once(logging.WARNING, text)
 
     def flush(self) -> None:
         """Forget all entries of the function."""

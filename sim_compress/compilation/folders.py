@@ -25,12 +25,12 @@ class Folders:
     """Attributes:
     readable: in the order they are looked through.
     writable: where new code goes; None where there is no such folder.
-    asked: NUMBA_CACHE_DIR where it was set and cannot be written.
+    instead_of: the first choice where it cannot be written.
     """
 
     readable: tuple[Path, ...]
     writable: Path | None
-    asked: Path | None = None
+    instead_of: str | None = None
 
 
 @cache
@@ -38,15 +38,15 @@ def folders(package: Path) -> Folders:
     """The folders for the compiled code of a package that lies in this folder."""
     given: str = vars(config)["CACHE_DIR"]
     asked = Path(given).absolute() if given else None
+    first_choice = f"NUMBA_CACHE_DIR={asked}" if asked else str(package / "__pycache__")
     readable: list[Path] = []
-    for path, private in _candidates(package, asked):
+    for tried, (path, private) in enumerate(_candidates(package, asked)):
         usable = _can_be_written(path, private)
         if usable or _may_be_read(path, private):
             readable.append(path)
         if usable:
-            missed = asked if asked and asked not in path.parents else None
-            return Folders(tuple(readable), path, missed)
-    return Folders(tuple(readable), None, asked)
+            return Folders(tuple(readable), path, first_choice if tried else None)
+    return Folders(tuple(readable), None, first_choice)
 
 
 def _candidates(package: Path, asked: Path | None) -> Iterator[tuple[Path, bool]]:
@@ -93,14 +93,17 @@ def _can_be_written(path: Path, private: bool) -> bool:
 
 
 def _may_be_read(path: Path, private: bool) -> bool:
-    return path.is_dir() and not (private and not (_is_own(path.parent) and _is_own(path)))
+    return os.path.isdir(path) and (not private or (_is_own(path.parent) and _is_own(path)))
 
 
 def _is_own(path: Path) -> bool:
     """Whether it is a folder, no link, of this user, that nobody else can write."""
     if not hasattr(os, "getuid"):
-        return path.is_dir()
-    found = path.lstat()
+        return os.path.isdir(path)
+    try:
+        found = path.lstat()
+    except OSError:
+        return False
     return (
         stat.S_ISDIR(found.st_mode)
         and found.st_uid == os.getuid()

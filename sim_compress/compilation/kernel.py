@@ -17,18 +17,22 @@ from sim_compress.compilation.messages import say_once
 JIT = not vars(config)["DISABLE_JIT"]
 
 
-def kernel(function: Callable[..., Any] | None = None, **options: Any) -> Any:
+def kernel(
+    function: Callable[..., Any] | None = None, *, without: Callable[..., Any] | None = None, **options: Any
+) -> Any:
     """A function that Python calls, compiled without the interpreter's lock and kept on disk.
 
     Args:
         function: what is decorated; without one, a decorator.
+        without: what is called instead where numba does not compile: for kernels of generated code.
         options: numba's, as `fastmath`.
     """
     if function is None:
-        return lambda decorated: kernel(decorated, **options)
+        return lambda decorated: kernel(decorated, without=without, **options)
+    if not JIT:
+        return without or function
     compiled: Any = njit(function, nogil=True, **options)
-    if JIT:
-        _keep(compiled)
+    _keep(compiled)
     return compiled
 
 

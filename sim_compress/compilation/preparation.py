@@ -1,7 +1,5 @@
 """Making kernels ready before they are called."""
 
-import logging
-import os
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,6 +9,7 @@ from numba.core.compiler_lock import global_compiler_lock
 from sim_compress.compilation.announcement import ANNOUNCEMENT
 from sim_compress.compilation.kernel import JIT
 from sim_compress.compilation.messages import LOGGER
+from sim_compress.forks import held
 
 
 def prepare(entries: Mapping[Any, Sequence[Any]]) -> None:
@@ -31,13 +30,8 @@ def prepare(entries: Mapping[Any, Sequence[Any]]) -> None:
                     entry.compile(tuple(entries[entry]))
                 entry.disable_compile()
     if waiting:
-        LOGGER.log(logging.INFO, f"{len(waiting)} kernels ready in {time.perf_counter() - began:.1f} s")
+        LOGGER.info("%d kernels ready in %.1f s", len(waiting), time.perf_counter() - began)
 
 
-if hasattr(os, "register_at_fork"):
-    # A child in which another thread is compiling would wait for that thread, which it does not have.
-    os.register_at_fork(
-        before=global_compiler_lock.acquire,
-        after_in_parent=global_compiler_lock.release,
-        after_in_child=global_compiler_lock.release,
-    )
+# A child in which another thread is compiling would wait for that thread.
+held(global_compiler_lock)

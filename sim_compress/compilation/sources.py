@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from functools import lru_cache
+from functools import cache
 from importlib.util import find_spec
 
 # Imports where a module begins: those inside functions and under conditions are no part of compiled code.
@@ -11,7 +11,7 @@ NAME = re.compile(r"\w+")
 CannotRead = (AttributeError, ImportError, OSError, ValueError)
 
 
-@lru_cache(maxsize=None)
+@cache
 def stamp(module: str) -> str | None:
     """Hash of the sources of a module and of all modules of its package that it imports, at any depth.
 
@@ -33,7 +33,7 @@ def stamp(module: str) -> str | None:
         return None
 
 
-@lru_cache(maxsize=None)
+@cache
 def _read(module: str) -> tuple[bytes, list[str]]:
     """Hash of a module's source, and the modules of its package that it imports."""
     spec = find_spec(module)

@@ -17,6 +17,7 @@ from sim_compress.compression.settings import (
     Settings,
 )
 from sim_compress.compression.trade_off import Found, LevelProgress, Tried, sparsest, sweep
+from sim_compress.compression.unused import Deciding, unused
 
 __all__ = [
     "ALLOCATIONS",
@@ -29,6 +30,7 @@ __all__ = [
     "SUPPORTS",
     "UNSTRUCTURED",
     "Compressed",
+    "Deciding",
     "Finding",
     "Found",
     "GramCosts",
@@ -48,5 +50,6 @@ __all__ = [
     "prepared",
     "sparsest",
     "sweep",
+    "unused",
     "weights_to_keep",
 ]

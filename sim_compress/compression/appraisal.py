@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim_compress.errors import ConvergenceError
-from sim_compress.model import ImplicitModel
+from sim_compress.model import ImplicitModel, channel_axes
 from sim_compress.model.maps import Array
 from sim_compress.runtime import preactivation, schedule
 from sim_compress.states import Teacher, dense_product, settle
@@ -174,7 +174,7 @@ def _outputs(teacher: Teacher, model: ImplicitModel, batch: Values) -> dict[str,
 def _states(teacher: Teacher, model: ImplicitModel, batch: Values, kept: Kept) -> dict[str, _Sums]:
     """Blocks in order of evaluation."""
     wanted, values, found = teacher.baseline(batch).states, dict(batch), dict[str, _Sums]()
-    axes = {b.name: b.affine.row_axis for b in model.blocks}
+    axes = channel_axes(teacher.model)
     for states, _ in _evaluated(model, values):
         values |= states
         for name, x in states.items():

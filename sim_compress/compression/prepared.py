@@ -8,7 +8,7 @@ from sim_compress.compression.checks import check_calibration, check_exact, chec
 from sim_compress.compression.full_support import widened
 from sim_compress.compression.mirroring import MIRRORED, may_mirror, mirrored
 from sim_compress.compression.patterns import channel_multiple
-from sim_compress.compression.settings import Settings
+from sim_compress.compression.settings import Settings, check_used
 from sim_compress.compression.surveys import Progress, Survey, survey
 from sim_compress.core import Convex
 from sim_compress.core.engines import one_blas_thread
@@ -56,11 +56,13 @@ def prepared(
         raise InputError("a convex f and C of your own need a conic solver: Settings(..., solver='clarabel')")
     if convex is not None and channel_multiple(settings.pattern):
         raise InputError("rows of whole channels are least squares: they have no convex f and C of your own")
+    if convex is not None:
+        check_used(settings, convex=True)
     teacher, arrays, notes = opened(network, inputs, input_shapes)
     if settings.tune:
         check_tuning(teacher.model, convex)
     calibration = check_calibration(teacher, arrays)
-    check_exact(teacher, calibration)
+    notes = (*notes, *check_exact(teacher, calibration))
     mirror = may_mirror(teacher.model, calibration, settings)
     designs = mirrored(teacher, calibration) if mirror else calibration
     full = settings.support == "full"

@@ -40,8 +40,16 @@ def parts(model: ImplicitModel, nodes: Mapping[str, tuple[str, ...]], settings: 
         settings: ignore, only and targets; of several targets that match a block the last one counts.
 
     Raises:
-        InputError: a pattern matches no block that could be compressed, or no block is left.
+        InputError: a pattern matches no block that could be compressed, no block is left, or all that is
+            left is zero.
     """
+    if not model.nnz:
+        what = (
+            "all its weights are zero" if any(a.weighted for _, a in model.affines()) else "it has no weights"
+        )
+        raise InputError(
+            f"nothing to compress in this network: {what}; was it exported before it was trained?"
+        )
     known = {
         name: (name, *nodes.get(name, ()))
         for name, affine in model.affines()
@@ -59,7 +67,13 @@ def parts(model: ImplicitModel, nodes: Mapping[str, tuple[str, ...]], settings: 
         Part(pattern, target, tuple(n for n, p in owner.items() if p == pattern))
         for pattern, target in targets.items()
     )
-    return tuple(p for p in found if p.names)
+    asked = tuple(p for p in found if p.names)
+    sizes = {name: affine.nnz for name, affine in model.affines()}
+    if empty := next((p for p in asked if not any(sizes[n] for n in p.names)), None):
+        raise InputError(
+            f"nothing to compress: all weights of {', '.join(empty.names)} are zero; leave them out"
+        )
+    return asked
 
 
 def _matching(pattern: str, known: Mapping[str, tuple[str, ...]]) -> list[str]:

@@ -3,9 +3,10 @@
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 from sim_compress.compression.patterns import UNSTRUCTURED, channel_multiple, pattern_of
+from sim_compress.compression.unused import unused
 from sim_compress.errors import InputError
 from sim_compress.model import VALUES
 
@@ -70,7 +71,7 @@ class Settings:
         values: format that every weight and bias is rounded to: `float32`, `float16` or `bfloat16`.
 
     Raises:
-        InputError: a value lies outside its range.
+        InputError: a value lies outside its range, or would be ignored beside the others.
     """
 
     target_sparsity: float
@@ -116,6 +117,19 @@ class Settings:
             )
         if not 0 < self.kappa < 1:
             raise InputError(f"kappa must lie strictly between 0 and 1, got {self.kappa}")
+        check_used(self)
+
+
+def check_used(settings: Settings, convex: bool = False) -> None:
+    """Refuse settings that would be ignored; a default is no wish.
+
+    Raises:
+        InputError: one would be.
+    """
+    values = {f.name: getattr(settings, f.name) for f in fields(settings)}
+    asked = {f.name: values[f.name] for f in fields(settings) if values[f.name] != f.default}
+    for name, value, reason in unused(settings, asked, convex):
+        raise InputError(f"{name}={value!r} would be ignored: {reason}; leave it out")
 
 
 def _check_structure(settings: Settings) -> None:

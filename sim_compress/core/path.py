@@ -5,16 +5,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from sim_compress.compilation import kernel
 from sim_compress.core.gram import Matrix
 from sim_compress.core.penalties import Penalty
 from sim_compress.core.problems import RowProblems
 from sim_compress.core.row_threads import over_rows
 from sim_compress.core.solution import Ball
 from sim_compress.core.solvers.appraisal import unbounded
-from sim_compress.core.solvers.cholesky import scratch_size
-from sim_compress.core.solvers.cost import Cost, Shared
-from sim_compress.core.solvers.rows import Stop, minimise, minimise_within
+from sim_compress.core.solvers.minimiser import Stop
+from sim_compress.core.solvers.rows import solve_rows
 
 # Passes a row may take at one alpha; the next one goes on from where they left it.
 SWEEPS = 200
@@ -89,9 +87,10 @@ def longer_path(
     if ball is None:
         ball = unbounded(problems)
     over_rows(
-        _trace,
+        solve_rows,
         problems.rows,
         problems.H,
+        np.zeros((0, 0)),
         problems.g,
         problems.c,
         V,
@@ -102,6 +101,7 @@ def longer_path(
         Stop(0.0, tolerance, SWEEPS),
         multiplier,
         packed,
+        False,
     )
     counts = np.bitwise_count(packed).sum(axis=(1, 2), dtype=np.int64)
     return Path(
@@ -113,23 +113,3 @@ def longer_path(
         V,
         multiplier,
     )
-
-
-@kernel
-def _trace(first, stop_row, H, G, C, V, alphas, knee, weights, radius, stop, multiplier, packed):
-    """Rows first:stop_row, each through all alphas; supports go into packed (alphas, rows, bytes)."""
-    none = np.zeros((0, 0))
-    for r in range(first, stop_row):
-        shared = Shared(H, none, np.empty(scratch_size(len(H))))
-        v, own = V[r], Stop(stop.relative, stop.absolute * C[r], stop.sweeps)
-        if C[r] <= 0.0:
-            continue
-        for k in range(len(alphas)):
-            cost = Cost(alphas[k], knee, weights[r], multiplier[r])
-            if radius[r] == np.inf:
-                minimise(shared, G[r], C[r], v, cost, own)
-            else:
-                multiplier[r], _ = minimise_within(shared, G[r], C[r], v, cost, radius[r], own)
-            for j in range(len(v)):
-                if v[j] != 0.0:
-                    packed[k, r, j // 8] |= np.uint8(1 << (j % 8))

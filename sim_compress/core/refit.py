@@ -12,8 +12,8 @@ from sim_compress.core.problems import RowProblems
 from sim_compress.core.row_threads import over_rows
 from sim_compress.core.solution import Ball
 from sim_compress.core.solvers.cholesky import scratch_size, solve_on, submatrix
-from sim_compress.core.solvers.cost import Cost, Shared
-from sim_compress.core.solvers.rows import Stop, minimise_within
+from sim_compress.core.solvers.minimiser import Stop
+from sim_compress.core.solvers.rows import UNPACKED, solve_rows
 
 # Operations of the rows' Cholesky factors above which conjugate gradients on all rows at once are cheaper.
 MANY = 1e10
@@ -94,8 +94,23 @@ def _least_squares(first, stop_row, H, g, support, V):
 def _within(problems: RowProblems, ball: Ball, row: int, columns: NDArray[np.intp], start: Matrix) -> Matrix:
     """The least squares of one row, the only one of the problems, on its support inside its ball."""
     H = problems.H[np.ix_(columns, columns)] + RIDGE * np.eye(len(columns))
-    v, cost = start.copy(), Cost(0.0, np.inf, ball.weights[row, columns], 0.0)
-    stop = Stop(GAP, GAP * float(problems.c[0]), SWEEPS)
-    shared = Shared(H, np.zeros((0, 0)), np.empty(scratch_size(len(H))))
-    minimise_within(shared, problems.g[0, columns], problems.c[0], v, cost, ball.radius[row], stop)
-    return v
+    own = slice(row, row + 1)
+    V, multiplier = start[None].copy(), np.zeros(1)
+    solve_rows(
+        0,
+        1,
+        H,
+        np.zeros((0, 0)),
+        problems.g[:, columns],
+        problems.c,
+        V,
+        np.zeros(1),
+        np.inf,
+        ball.weights[own, columns],
+        ball.radius[own],
+        Stop(GAP, GAP, SWEEPS),
+        multiplier,
+        UNPACKED,
+        False,
+    )
+    return V[0]

@@ -10,8 +10,8 @@ from onnx import helper, numpy_helper
 
 from sim_compress.model import Shape
 
-# Gelu and the axes of reductions as inputs; onnxruntime reads both from 1.18 on.
-OPSET, IR_VERSION = 20, 9
+# The operator set in which all reductions but ReduceSum take their axes as an input.
+AXES_AS_INPUT = 18
 
 
 class Graph:
@@ -20,7 +20,8 @@ class Graph:
     Tensors are named by what they are: a block's state by the block, all others `scope/number`.
     """
 
-    def __init__(self, taken: Sequence[str]) -> None:
+    def __init__(self, taken: Sequence[str], opset: int) -> None:
+        self.opset = opset
         self.nodes: list[onnx.NodeProto] = []
         self.constants: list[onnx.TensorProto] = []
         self.scope = ""
@@ -80,3 +81,10 @@ def moved_axis(graph: Graph, tensor: str, rank: int, source: int, target: int) -
 def real(graph: Graph, tensor: str) -> str:
     """A truth value or whole number as float32."""
     return graph.node("Cast", [tensor], to=onnx.TensorProto.FLOAT)
+
+
+def reduced(graph: Graph, operator: str, tensor: str, axes: Sequence[int], keepdims: int = 0) -> str:
+    """A reduction along axes of (N, *shape), which are an input of the node since operator set 18."""
+    if graph.opset >= AXES_AS_INPUT or operator == "ReduceSum":
+        return graph.node(operator, [tensor, graph.integers(list(axes), "axes")], keepdims=keepdims)
+    return graph.node(operator, [tensor], axes=list(axes), keepdims=keepdims)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import onnx
 
-from sim_compress.export.graph import Graph, moved_axis, reshaped
+from sim_compress.export.graph import Graph, moved_axis, reduced, reshaped
 from sim_compress.model import (
     AlongAxis,
     LinearMap,
@@ -26,6 +26,8 @@ from sim_compress.model import (
 
 # A Slice that runs backwards to the first entry ends before it.
 BEFORE_THE_FIRST = -(2**31)
+# The operator set in which AveragePool has dilations.
+DILATED_AVERAGES = 19
 
 
 def chain(graph: Graph, tensor: str, maps: Sequence[LinearMap], shape: Shape) -> str:
@@ -60,21 +62,20 @@ def _averaged(graph: Graph, tensor: str, maps: Sequence[LinearMap], shape: Shape
     match maps:
         case [Patches() as p, Reshape(shape=(_, size, *_)), Sum(axes=(1,)), Scale() as s, *_] if size == prod(
             p.kernel
-        ) and _poolable(p):
+        ) and _poolable(p, graph.opset):
             mean = graph.node(
                 "AveragePool",
                 [tensor],
                 kernel_shape=p.kernel,
                 strides=p.strides,
-                dilations=p.dilations,
+                dilations=p.dilations if set(p.dilations) != {1} else None,
                 pads=[*p.before, *p.after],
                 count_include_pad=1,
             )
             factor = s.factor.astype(np.float64) * size
             return 4, mean if _is(factor, 1.0) else _mul(graph, mean, factor)
         case [Sum(axes=axes), Scale() as s, *_] if _is(s.factor * prod(shape[a] for a in axes), 1.0):
-            where = graph.integers([a + 1 for a in axes], "axes")
-            return 2, graph.node("ReduceMean", [tensor, where], keepdims=0)
+            return 2, reduced(graph, "ReduceMean", tensor, [a + 1 for a in axes])
     return 0, tensor
 
 
@@ -83,10 +84,13 @@ def _is(values: np.ndarray, number: float) -> bool:
     return bool(np.abs(values - number).max(initial=0.0) <= np.finfo(np.float32).eps)
 
 
-def _poolable(p: Patches) -> bool:
-    """Whether AveragePool takes the windows: 1-d to 3-d, no padding as wide as the kernel."""
-    return len(p.kernel) <= 3 and all(
-        max(b, a) < k for k, b, a in zip(p.kernel, p.before, p.after, strict=True)
+def _poolable(p: Patches, opset: int) -> bool:
+    """Whether AveragePool takes the windows: 1-d to 3-d, no padding as wide as the kernel, its dilations."""
+    known = opset >= DILATED_AVERAGES or set(p.dilations) == {1}
+    return (
+        known
+        and len(p.kernel) <= 3
+        and all(max(b, a) < k for k, b, a in zip(p.kernel, p.before, p.after, strict=True))
     )
 
 
@@ -138,8 +142,7 @@ def _patches(graph: Graph, tensor: str, step: Patches, shape: Shape) -> str:
 
 
 def _sum(graph: Graph, tensor: str, step: Sum, _: Shape) -> str:
-    axes = graph.integers([a + 1 for a in step.axes], "axes")
-    return graph.node("ReduceSum", [tensor, axes], keepdims=0)
+    return reduced(graph, "ReduceSum", tensor, [a + 1 for a in step.axes])
 
 
 def _scale(graph: Graph, tensor: str, step: Scale, _: Shape) -> str:

@@ -7,41 +7,46 @@ from onnx import helper
 from sim_compress.certificate import order_of_evaluation
 from sim_compress.errors import InputError
 from sim_compress.export.concatenation import pieces
-from sim_compress.export.graph import IR_VERSION, OPSET, Graph, real
+from sim_compress.export.files import check
+from sim_compress.export.graph import Graph, real
 from sim_compress.export.phis import PARTS_NODES, PHI_NODES, parts_of
 from sim_compress.export.rows import preactivation
+from sim_compress.export.source import Source
 from sim_compress.model import Affine, ImplicitModel, Shape, StateBlock
 
-BATCH = "N"
-MAX_BYTES = 2**31 - 1
 NOTE = (
     "Written by sim-compress export. Weights are dense tensors with their zeros kept: the file is as fast as "
     "the network it came from and as large; the artifact is the small one."
 )
 
 
-def to_onnx(model: ImplicitModel) -> onnx.ModelProto:
+def to_onnx(model: ImplicitModel, source: Source | None = None) -> onnx.ModelProto:
     """The model as standard ONNX nodes with a free batch, its outputs those of the runtime.
 
-    Inputs, outputs and the states of blocks keep their names; inputs keep their dtype.
+    Inputs, outputs and the states of blocks keep their names; inputs keep their dtype. `files_of` gives the
+    bytes of its files.
+
+    Args:
+        source: what is kept of the network that the model came from.
 
     Raises:
-        InputError: the model has loops, or is larger than an ONNX file may be.
+        InputError: the model has loops.
     """
+    source = source or Source()
     order = order_of_evaluation(model)
     if order is None:
         raise InputError(
             "the model has loops: its states are a fixed point, which a plain ONNX graph cannot give; run it "
             "with sim_compress.load, or compress with the support of the network"
         )
-    graph = Graph([*model.shapes, *(o.name for o in model.outputs)])
+    graph = Graph([*model.shapes, *(o.name for o in model.outputs)], source.opset)
     walk = _Walk(graph, model)
     blocks = {b.name: b for b in model.blocks}
     for name in order:
         walk.block(blocks[name])
     for output in model.outputs:
         walk.end(output.name, output.affine)
-    return walk.finished()
+    return walk.finished(source)
 
 
 class _Walk:
@@ -71,24 +76,27 @@ class _Walk:
         self._graph.scope = name
         self._graph.named(self._preactivation(affine), name)
 
-    def finished(self) -> onnx.ModelProto:
+    def finished(self, source: Source) -> onnx.ModelProto:
         """The checked model."""
         model, types = self._model, onnx.TensorProto.FLOAT
         inputs = [
-            _info(i.name, helper.np_dtype_to_tensor_dtype(np.dtype(i.dtype)), i.shape) for i in model.inputs
+            _info(i.name, helper.np_dtype_to_tensor_dtype(np.dtype(i.dtype)), i.shape, source.batch)
+            for i in model.inputs
         ]
-        outputs = [_info(o.name, types, o.shape) for o in model.outputs]
-        proto = helper.make_graph(self._graph.nodes, "sim_compress", inputs, outputs, self._graph.constants)
+        outputs = [_info(o.name, types, o.shape, source.batch) for o in model.outputs]
+        graph = self._graph
+        proto = helper.make_graph(graph.nodes, "sim_compress", inputs, outputs, graph.constants, NOTE)
+        opsets = [helper.make_opsetid("", source.opset)]
         whole = helper.make_model(
             proto,
-            ir_version=IR_VERSION,
-            opset_imports=[helper.make_opsetid("", OPSET)],
+            ir_version=helper.find_min_ir_version_for(opsets),
+            opset_imports=opsets,
             producer_name="sim-compress",
-            doc_string=NOTE,
+            doc_string=source.doc_string,
         )
-        if whole.ByteSize() > MAX_BYTES:
-            raise InputError("the model's dense weights exceed the 2 GiB of one ONNX file")
-        onnx.checker.check_model(whole)
+        for key, value in source.metadata_props.items():
+            whole.metadata_props.add(key=key, value=value)
+        check(whole)
         return whole
 
     def _preactivation(self, affine: Affine) -> str:
@@ -99,5 +107,5 @@ class _Walk:
         return found or parts_of(self._graph, self._preactivation(affine), parts)
 
 
-def _info(name: str, kind: int, shape: Shape) -> onnx.ValueInfoProto:
-    return helper.make_tensor_value_info(name, kind, [BATCH, *shape])
+def _info(name: str, kind: int, shape: Shape, batch: str) -> onnx.ValueInfoProto:
+    return helper.make_tensor_value_info(name, kind, [batch, *shape])

@@ -1,6 +1,7 @@
 """Clean-up of a graph by onnxruntime: batch norms, constants and shape arithmetic are folded away."""
 
 import tempfile
+from collections.abc import Iterator
 from math import prod
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from onnx.utils import Extractor
 
 from sim_compress.errors import ModelFileError
 from sim_compress.frontend.floats import in_float32
-from sim_compress.frontend.quiet import open_session
+from sim_compress.frontend.quiet import first_line, open_session
 from sim_compress.frontend.registry import STANDARD
 
 # Initialisers need not be inputs from version 4 on; onnxruntime may lag behind the newest version.
@@ -30,6 +31,7 @@ def normalise(model: onnx.ModelProto) -> onnx.ModelProto:
     copy = onnx.ModelProto()
     copy.CopyFrom(model)
     copy.ir_version = min(max(copy.ir_version, OLDEST_IR), NEWEST_IR)
+    _name_standard(copy)
     _date_back(copy)
     # An initialiser that is also an input could be overridden, so nothing would be folded into it.
     constants = {i.name for i in copy.graph.initializer}
@@ -45,14 +47,44 @@ def normalise(model: onnx.ModelProto) -> onnx.ModelProto:
 def _written(model: onnx.ModelProto) -> onnx.ModelProto:
     with tempfile.TemporaryDirectory() as folder:
         target = Path(folder) / "optimised.onnx"
-        open_session(model, target)
+        try:
+            open_session(model, target)
+        except ModelFileError:
+            _check_room(target, model.ByteSize())
+            raise
         return onnx.load(target)
+
+
+def _check_room(target: Path, size: int) -> None:
+    """ModelFileError where a temporary file cannot hold a network: onnxruntime blames the network."""
+    try:
+        target.write_bytes(bytes(size))
+    except OSError as error:
+        raise ModelFileError(
+            f"the temporary folder {target.parent.parent} cannot hold the {size:,} bytes of the network "
+            f"({error.strerror}): make room, or set TMPDIR to another folder"
+        ) from error
 
 
 def _has_constant_nodes(graph: onnx.GraphProto) -> bool:
     """Whether a node reads constants alone."""
     constants = {i.name for i in graph.initializer}
     return any(set(n.input) <= constants for n in graph.node)
+
+
+def _name_standard(model: onnx.ModelProto) -> None:
+    """The standard operator set by its short name: onnx's shape inference knows no other."""
+    for entry in (*model.opset_import, *_nodes(model.graph)):
+        if entry.domain in STANDARD:
+            entry.domain = ""
+
+
+def _nodes(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:
+    """All nodes, those in graphs of nodes too."""
+    for node in graph.node:
+        yield node
+        for inner in (g for a in node.attribute for g in (a.g, *a.graphs)):
+            yield from _nodes(inner)
 
 
 def _date_back(model: onnx.ModelProto) -> None:
@@ -71,17 +103,13 @@ def optimised(model: onnx.ModelProto) -> onnx.ModelProto:
     """The graph after onnxruntime's basic optimisation, without nodes that no output needs.
 
     Raises:
-        ModelFileError: onnxruntime refuses the network.
+        ModelFileError: onnxruntime refuses the network, or there is no room for a temporary copy.
     """
     written = _written(model)
     if _has_constant_nodes(written.graph):
         # Operators without a kernel are replaced by their bodies after constants are folded.
         written = _written(written)
     graph = written.graph
-    if graph.sparse_initializer:
-        raise ModelFileError(
-            "weights stored as sparse tensors are not supported; export them as dense tensors"
-        )
     needed = Extractor(written).extract_model([i.name for i in graph.input], [o.name for o in graph.output])
     # onnxruntime lists every operator set it knows.
     used = {n.domain for n in needed.graph.node} | {""}
@@ -92,7 +120,11 @@ def optimised(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def annotate(model: onnx.ModelProto) -> None:
-    """Write the shapes of all tensors into the graph, as far as they follow; weights are not copied."""
+    """Write the shapes of all tensors into the graph, as far as they follow; weights are not copied.
+
+    Raises:
+        ModelFileError: the nodes contradict each other.
+    """
     graph = model.graph
     bare = onnx.ModelProto(ir_version=model.ir_version)
     bare.opset_import.extend(model.opset_import)
@@ -106,7 +138,10 @@ def annotate(model: onnx.ModelProto) -> None:
         else:
             kind = onnx.helper.make_tensor_value_info(constant.name, constant.data_type, constant.dims)
             bare.graph.input.append(kind)
-    known = onnx.shape_inference.infer_shapes(bare).graph
+    try:
+        known = onnx.shape_inference.infer_shapes(bare).graph
+    except (onnx.shape_inference.InferenceError, ValueError) as error:
+        raise ModelFileError(f"the shapes of its tensors do not follow: {first_line(error)}") from error
     del graph.value_info[:], graph.output[:]
     graph.value_info.extend(known.value_info)
     graph.output.extend(known.output)

@@ -11,10 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from sim_compress.frontend.budget import spread_shape
 from sim_compress.frontend.refusal import RefusalError
 from sim_compress.frontend.rows import finite
 from sim_compress.model import Affine, LinearMap, Offset, Pad, Reshape, Scale, Shape, Slice, Term, picking
-from sim_compress.model.maps import Array, chain_shape
+from sim_compress.model.maps import Array
 
 
 def reference(source: str, shape: Shape) -> Affine:
@@ -31,15 +32,24 @@ def mapped(x: Affine, *maps: LinearMap) -> Affine:
     """An unweighted expression behind further maps.
 
     Raises:
-        RefusalError: a map does not fit the shape.
+        RefusalError: a map does not fit the shape, or spreads it over too much memory.
     """
-    try:
-        shape = chain_shape(maps, x.shape)
-    except ValueError as error:
-        raise RefusalError(str(error)) from error
+    shape = check_spread(maps, x.shape)
     if all(isinstance(m, Reshape) for m in maps) and shape == x.shape:
         return x
     return Affine(shape, tuple(replace(t, maps=(*t.maps, *maps)) for t in x.terms))
+
+
+def check_spread(maps: Sequence[LinearMap], shape: Shape) -> Shape:
+    """Shape behind a chain of maps.
+
+    Raises:
+        RefusalError: a map does not fit the shape, or spreads it over too much memory.
+    """
+    try:
+        return spread_shape(maps, shape)
+    except ValueError as error:
+        raise RefusalError(str(error)) from error
 
 
 def picked(x: Affine, axis: int, places: Array) -> Affine:

@@ -9,6 +9,7 @@ import onnx
 from onnx import helper, numpy_helper
 
 from sim_compress.activations import IDENTITY, Activation
+from sim_compress.errors import InputError
 from sim_compress.frontend.expressions import is_weighted, mapped, reference
 from sim_compress.frontend.names import block_names
 from sim_compress.frontend.operators import OPERATORS
@@ -17,6 +18,9 @@ from sim_compress.frontend.refusals import Refused, RefusedNodesError, reason, r
 from sim_compress.frontend.registry import STANDARD, Activated, Call, RefusalError, Result, qualified_name
 from sim_compress.model import Affine, ImplicitModel, Input, LinearMap, Output, Shape, StateBlock
 from sim_compress.model.maps import Array
+
+# A residual stream of 128 transformer layers has 257 terms; every term is one pass over a state.
+MOST_TERMS = 257
 
 
 class StateTensors(NamedTuple):
@@ -135,7 +139,7 @@ class _Walk:
         elif known:
             try:
                 self._keep(node, operator.handler(self._call(node)))
-            except RefusalError as error:
+            except (RefusalError, InputError) as error:
                 self._refuse(node, str(error))
 
     def _call(self, node: onnx.NodeProto) -> Call:
@@ -173,8 +177,9 @@ class _Walk:
 
     def _set(self, tensor: str, value: Affine) -> None:
         self.values[tensor], self.shapes[tensor] = value, value.shape
-        # A weight is held once: what is read twice becomes a block that may be.
-        if is_weighted(value) and self.uses[tensor] > 1:
+        # A weight is held once: what is read twice becomes a block that may be. So does what has many terms:
+        # sums of sums would have exponentially many.
+        if (is_weighted(value) and self.uses[tensor] > 1) or len(value.terms) > MOST_TERMS:
             self.materialise(tensor)
 
     def _add_block(self, tensor: str, before: str | None, value: Activated) -> None:

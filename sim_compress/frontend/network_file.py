@@ -9,11 +9,15 @@ from google.protobuf.message import DecodeError
 from onnx.external_data_helper import load_external_data_for_model
 from onnx.inliner import inline_local_functions
 
-from sim_compress.errors import ModelFileError, UnsupportedError
+from sim_compress.errors import ModelFileError, SimCompressError, UnsupportedError
+from sim_compress.frontend.budget import in_units
 from sim_compress.frontend.foreign import foreign_file
+from sim_compress.frontend.screening import check_functions, check_stored, tensors
 
 # Operators of older files broadcast by other rules, and onnxruntime promises nothing for them.
 OLDEST_OPSET = 7
+# Clean-up writes the whole network as one protobuf message, which holds no more.
+MAX_BYTES = 2**31 - 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,24 +34,46 @@ def read_network(path: Path) -> NetworkFile:
     """Parse the file, load its external data and inline its local functions.
 
     Raises:
-        ModelFileError: the file is missing, a folder, empty, truncated, not ONNX, without its external
-            data, or without inputs or outputs.
-        UnsupportedError: the file was made for an operator set older than this package reads.
+        ModelFileError: the file is missing, a folder, empty, truncated, too large, not ONNX, without its
+            external data, without inputs or outputs, or a tensor has not the values it declares.
+        UnsupportedError: the file was made for an operator set older than this package reads, or its
+            functions expand to more than a network can be.
     """
+    _check_sizes(path, [path])
     data = _bytes(path)
     model = _parsed(path, data)
-    parts = [data, *(_bytes(p) for p in _external_files(path, model))]
+    external = _external_files(path, model)
+    _check_sizes(path, [path, *external])
+    parts = [data, *(_bytes(p) for p in external)]
     _load_external_data(path, model)
     if not model.graph.input:
         raise ModelFileError(f"{path}: the network has no inputs; export it with at least one graph input")
     if not model.graph.output:
         raise ModelFileError(f"{path}: the network has no outputs; the file may be cut off, export it again")
     _check_opset(path, model)
+    try:
+        check_stored(model)
+        check_functions(model)
+    except SimCompressError as error:
+        raise type(error)(f"{path}: {error}") from error
     digest = hashlib.sha256()
     for part in parts:
         digest.update(part)
     inlined = inline_local_functions(model) if model.functions else model
     return NetworkFile(path, inlined, sum(len(p) for p in parts), digest.hexdigest())
+
+
+def _check_sizes(path: Path, files: list[Path]) -> None:
+    """ModelFileError where the network's files are no files, or too large to read at all."""
+    odd = next((f for f in files if f.exists() and not (f.is_file() or f.is_dir())), None)
+    if odd:
+        raise ModelFileError(f"{odd}: is a device or a pipe; expected an ONNX network in a file")
+    size = sum(f.stat().st_size for f in files if f.is_file())
+    if size > MAX_BYTES:
+        raise ModelFileError(
+            f"{path}: takes {in_units(size)} with its external data, and networks over 2 GiB are not "
+            "supported; cut the network into parts (onnx.utils.extract_model)"
+        )
 
 
 def _bytes(path: Path) -> bytes:
@@ -80,14 +106,29 @@ def _parsed(path: Path, data: bytes) -> onnx.ModelProto:
 
 def _external_files(path: Path, model: onnx.ModelProto) -> list[Path]:
     """The files that hold weights beside the network, sorted by name."""
-    external = (t for t in model.graph.initializer if t.data_location == onnx.TensorProto.EXTERNAL)
+    external = (t for t in tensors(model) if t.data_location == onnx.TensorProto.EXTERNAL)
     names = {entry.value for t in external for entry in t.external_data if entry.key == "location"}
+    folder = path.parent.resolve()
+    outside = sorted(n for n in names if not _inside(folder, n))
+    if outside:
+        raise ModelFileError(
+            f"{path}: its weights are said to be in {outside[0]!r}, outside of {path.parent}, where nothing "
+            "is read; put them beside the network and export it again"
+        )
     missing = sorted(n for n in names if not (path.parent / n).is_file())
     if missing:
         raise ModelFileError(
             f"{path}: its weights are in {missing[0]!r}, which is missing; put that file into {path.parent}"
         )
     return [path.parent / n for n in sorted(names)]
+
+
+def _inside(folder: Path, name: str) -> bool:
+    """Whether a name is of a file in a folder or below; a link may not lead out of it."""
+    try:
+        return (folder / name).resolve().is_relative_to(folder)
+    except (OSError, ValueError):
+        return False
 
 
 def _load_external_data(path: Path, model: onnx.ModelProto) -> None:

@@ -71,7 +71,8 @@ def _match(
     if not region.operators & BENDS:
         return None
     values = [constants[name] for name in region.constants]
-    scalars = sorted({float(v.item()) for v in values if v.size == 1 and v.dtype.kind == "f"})
+    floats = (v for v in values if v.size == 1 and v.dtype.kind == "f")
+    scalars = sorted({float(v.item()) for v in floats if np.isfinite(v).all()})
     if region.operators <= COMPONENTWISE:
         if any(v.size > 1 for v in values):
             return None
@@ -113,7 +114,7 @@ def _axes(region: Region, constants: Mapping[str, Array], rank: int) -> Shape:
                 own = constants[node.input[1]].ravel()
             found.add(tuple(sorted(int(a) % (rank + 1) - 1 for a in (() if own is None else own))))
     axes = found.pop() if len(found) == 1 else ()
-    return axes if min(axes, default=-1) >= 0 else ()
+    return axes if min(axes, default=-1) >= 0 and len(set(axes)) == len(axes) else ()
 
 
 def _fitting(

@@ -68,6 +68,11 @@ class Call:
         """Whether an optional input is present."""
         return position < len(self.node.input) and self.node.input[position] != ""
 
+    @property
+    def keeps_axes(self) -> bool:
+        """Whether reduced axes stay with size 1; onnxruntime takes any number but 1 for no."""
+        return self.attribute("keepdims", 1) == 1
+
     def is_constant(self, position: int) -> bool:
         return isinstance(self.values[self.node.input[position]], np.ndarray)
 

@@ -16,6 +16,8 @@ from sim_compress.frontend.registry import RefusalError, qualified_name
 from sim_compress.model import Shape
 
 SYMBOL = "N"
+# An axis beyond is no number that a file means.
+LARGEST_RANK = 64
 # Shape of every tensor, in the file's own axes.
 Shapes = Mapping[str, Shape]
 
@@ -295,6 +297,8 @@ class _Rewriter:
 def _next(axis: int | None) -> int:
     if axis is None:
         raise RefusalError("has no axis")
+    if not -LARGEST_RANK <= axis < LARGEST_RANK:
+        raise RefusalError(f"has no axis {axis}")
     return axis if axis < 0 else axis + 1
 
 

@@ -27,6 +27,12 @@ with steps, and bring it back are written anew with the batch first. Functions s
 and become one block. Inputs hold numbers or truth values of any type, weights floats of any precision;
 states are float32. Sizes left open behind the batch are fixed with `--input-shape`. Operator sets 7 and
 later. A network with any other node is refused by one error that lists every such node and why.
+
+Before anything of a file is allocated or run its functions are counted, the sizes of all tensors follow from
+its shapes, and constants that decide a shape are evaluated, small ones alone. A tensor of more than 256 MiB a
+sample, constants of more than 256 MiB and 8 times the file, functions of more than 20,000 nodes, weights
+outside of the file's folder, and nodes that act as in training (Dropout, BatchNormalization, random numbers)
+are refused, each by its name.
 """
 
 ADDING = """\

@@ -6,6 +6,7 @@ from functools import cached_property
 from os import PathLike
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import onnx
 from onnx import helper
@@ -17,6 +18,7 @@ from sim_compress.frontend.contractions import decompose
 from sim_compress.frontend.freeing import repeat_joined_constants
 from sim_compress.frontend.lowering import Lowered, StateTensors, lower
 from sim_compress.frontend.network_file import NetworkFile, read_network
+from sim_compress.frontend.origin import origin
 from sim_compress.frontend.refusals import (
     RefusedNodesError,
     beyond_help,
@@ -25,6 +27,7 @@ from sim_compress.frontend.refusals import (
 )
 from sim_compress.frontend.registry import STANDARD
 from sim_compress.frontend.sample_axis import with_sample_axis
+from sim_compress.frontend.screening import screen
 from sim_compress.frontend.straightening import straighten
 from sim_compress.model import ImplicitModel, Shape
 
@@ -49,6 +52,7 @@ class Teacher:
         notes: what was made of the file that its user should know.
         size: bytes of the file with its external data.
         sha256: hash of the same bytes.
+        source: what the file says of itself, JSON values only.
     """
 
     path: Path
@@ -60,6 +64,7 @@ class Teacher:
     notes: tuple[str, ...]
     size: int
     sha256: str
+    source: Mapping[str, Any]
 
     @cached_property
     def _extractor(self) -> Extractor:
@@ -122,6 +127,7 @@ def teacher_of(file: NetworkFile, input_shapes: Mapping[str, Shape] = MappingPro
         check_known_operators(file.model)
         original = batch.with_shapes(cleaning.normalise(file.model), input_shapes)
         batch.check_types(original)
+        screen(original, batch.STAND_IN)
         dtypes, notes = _dtypes(file.model), ()
         try:
             cleaned, lowered = _with_free_batch(original, dtypes)
@@ -146,6 +152,7 @@ def teacher_of(file: NetworkFile, input_shapes: Mapping[str, Shape] = MappingPro
         notes,
         file.size,
         file.sha256,
+        origin(file.model),
     )
 
 

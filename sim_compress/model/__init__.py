@@ -1,5 +1,6 @@
 """The state model: how any network is a list of tied rows of A, B, C, D."""
 
+from sim_compress.model.channel_axes import channel_axes
 from sim_compress.model.implicit import Affine, ImplicitModel, Input, Output, StateBlock, Term, weight_shape
 from sim_compress.model.maps import (
     MAPS,
@@ -20,7 +21,7 @@ from sim_compress.model.maps import (
     picking,
     selects,
 )
-from sim_compress.model.matrices import Matrices, from_matrices, matrices
+from sim_compress.model.matrices import Matrices, from_matrices, matrices, unrolled_bytes
 from sim_compress.model.narrowing import narrowed
 from sim_compress.model.rescale import rescaled
 from sim_compress.model.rounding import VALUES, round_values, rounded, rounded_rows, without_vanishing
@@ -51,6 +52,7 @@ __all__ = [
     "apply_chain",
     "chain_matrix",
     "chain_shape",
+    "channel_axes",
     "from_matrices",
     "matrices",
     "narrowed",
@@ -60,6 +62,7 @@ __all__ = [
     "rounded",
     "rounded_rows",
     "selects",
+    "unrolled_bytes",
     "weight_shape",
     "without_vanishing",
 ]

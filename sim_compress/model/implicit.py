@@ -72,6 +72,12 @@ class Affine:
         """The axes along which rows are tied."""
         return self.shape[: self.row_axis] + self.shape[self.row_axis + 1 :]
 
+    def placed(self, rows: Array, *behind: int) -> Array:
+        """Products of the tied rows, (rows, positions * ...), as an array of shape (*shape, *behind)."""
+        apart = rows.reshape(self.rows, *self.positions, *behind)
+        # A scalar has a row, but no axis for it.
+        return np.moveaxis(apart, 0, self.row_axis).reshape((*self.shape, *behind))
+
     @property
     def weighted(self) -> tuple[Term, ...]:
         """The terms with parameters."""
@@ -164,13 +170,19 @@ class ImplicitModel:
 
     def is_input(self, name: str) -> bool:
         """Whether a source is an input (its columns are in B or D) and not a block (A or C)."""
-        return any(name == i.name for i in self.inputs)
+        return name in self._inputs
+
+    @cached_property
+    def _inputs(self) -> frozenset[str]:
+        return frozenset(i.name for i in self.inputs)
 
 
 def _check(affine: Affine, shapes: dict[str, Shape]) -> None:
     """ValueError unless terms, bias and shapes of one block fit together."""
     if affine.bias is not None and affine.bias.shape != (affine.rows,):
         raise ValueError(f"bias of shape {affine.bias.shape} for {affine.rows} rows")
+    if not affine.terms:
+        raise ValueError("expected a term or more: without one it reads nothing")
     for term in affine.terms:
         if term.source not in shapes:
             raise ValueError(f"reads {term.source!r}, which is neither an input nor a block")

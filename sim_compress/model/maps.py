@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 
+from sim_compress.activations import check_held
 from sim_compress.errors import DataError
 
 Shape = tuple[int, ...]
@@ -100,7 +101,7 @@ class Pad:
     def out_shape(self, shape: Shape) -> Shape:
         if not len(shape) == len(self.before) == len(self.after):
             raise ValueError(f"pad of rank {len(self.before)} on {shape}")
-        if min(*self.before, *self.after, 0) < 0:
+        if min((*self.before, *self.after), default=0) < 0:
             raise ValueError(f"negative padding {self.before}, {self.after}")
         return tuple(s + b + a for s, b, a in zip(shape, self.before, self.after, strict=True))
 
@@ -180,9 +181,16 @@ def _fits(values: Array, shape: Shape) -> None:
 
 @dataclass(frozen=True, eq=False)
 class Scale:
-    """Product with a constant that broadcasts to the features."""
+    """Product with a constant that broadcasts to the features.
+
+    Raises:
+        InputError: the constant holds a number that float32 does not.
+    """
 
     factor: Array
+
+    def __post_init__(self) -> None:
+        check_held("a constant factor", self.factor)
 
     def apply(self, x: Array) -> Array:
         x = _real(x)
@@ -195,9 +203,16 @@ class Scale:
 
 @dataclass(frozen=True, eq=False)
 class Offset:
-    """Sum with a constant that broadcasts to the features: the column of B that meets the input 1."""
+    """Sum with a constant that broadcasts to the features: the column of B that meets the input 1.
+
+    Raises:
+        InputError: the constant holds a number that float32 does not.
+    """
 
     offset: Array
+
+    def __post_init__(self) -> None:
+        check_held("a constant offset", self.offset)
 
     def apply(self, x: Array) -> Array:
         x = _real(x)

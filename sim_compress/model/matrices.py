@@ -5,6 +5,8 @@ of x (they differ in number where phi pools), blocks in model order. The last co
 the constant input 1.
 """
 
+from collections.abc import Iterator
+from math import prod
 from typing import NamedTuple
 
 import numpy as np
@@ -22,7 +24,8 @@ from sim_compress.model.implicit import (
     Term,
     weight_shape,
 )
-from sim_compress.model.unrolling import chain_matrix
+from sim_compress.model.maps import LinearMap, Shape
+from sim_compress.model.unrolling import chain_matrix, fan_in
 
 MatrixLike = ArrayLike | sparse.sparray
 
@@ -37,12 +40,44 @@ class Matrices(NamedTuple):
 
 
 def matrices(model: ImplicitModel) -> Matrices:
-    """Unroll the tied rows; meant for tests and small networks (a ResNet-20 has 40 million nonzeros)."""
+    """Unroll the tied rows; `unrolled_bytes` tells what that takes (a ResNet-20 has 40 million nonzeros)."""
     state_names = [b.name for b in model.blocks]
     input_names = [i.name for i in model.inputs]
     A, B = _stack(model, [b.affine for b in model.blocks], state_names, input_names)
     C, D = _stack(model, [o.affine for o in model.outputs], state_names, input_names)
     return Matrices(A, B, C, D)
+
+
+# Bytes of a nonzero of float64 with an index of 32 bits, and how many copies of a block's matrices are alive
+# while they are multiplied and stacked (tests/model/test_matrices.py measures it).
+NONZERO_BYTES = 12
+COPIES = 4
+
+
+def unrolled_bytes(model: ImplicitModel) -> int:
+    """Bytes of memory that `matrices` takes at most, about."""
+    counts = [
+        sum(_unrolled_nonzeros(model, affine, term) for term in affine.terms) + 2 * prod(affine.shape)
+        for _, affine in model.affines()
+    ]
+    rows = sum(prod(affine.shape) for _, affine in model.affines())
+    return NONZERO_BYTES * (2 * sum(counts) + COPIES * max(counts, default=0) + rows)
+
+
+def _unrolled_nonzeros(model: ImplicitModel, affine: Affine, term: Term) -> int:
+    """The most that one term can have: entries of its result times those that each sums up."""
+    fan = prod(fan_in(step, shape) for step, shape in _steps(term, model.shapes[term.source]))
+    if term.weight is None:
+        return prod(affine.shape) * fan
+    features = max((prod(shape) * fan for _, shape in _steps(term, model.shapes[term.source])), default=0)
+    return features + int(term.weight.nnz) * prod(affine.positions) * fan
+
+
+def _steps(term: Term, shape: Shape) -> Iterator[tuple[LinearMap, Shape]]:
+    """The maps of a term and the shape that each is given."""
+    for step in term.maps:
+        yield step, shape
+        shape = step.out_shape(shape)
 
 
 def from_matrices(

@@ -1,6 +1,7 @@
 """A chain of fixed maps as one sparse matrix L and a constant l: vec(chain(x)) = L vec(x) + l."""
 
 from collections.abc import Sequence
+from math import prod
 
 import numpy as np
 from scipy import sparse
@@ -42,6 +43,15 @@ def _matrix(step: LinearMap, shape: Shape) -> sparse.csr_array:
         columns = picked[rows] - 1
     ones = np.ones(len(rows))
     return sparse.csr_array((ones, (rows, columns)), shape=(int(np.prod(out)), size))
+
+
+def fan_in(step: LinearMap, shape: Shape) -> int:
+    """The most entries of the input that one entry of the output depends on."""
+    if isinstance(step, Sum):
+        return prod(shape[axis] for axis in step.axes)
+    if isinstance(step, AlongAxis):
+        return int(np.diff(step.matrix.indptr).max(initial=0))
+    return 1
 
 
 def chain_matrix(maps: Sequence[LinearMap], shape: Shape) -> tuple[sparse.csr_array, Array]:

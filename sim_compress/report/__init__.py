@@ -18,7 +18,7 @@ from sim_compress.report.figures import (
     Score,
     TuningFigures,
 )
-from sim_compress.report.files import growth, gzip_size, read_report, report_path, sha256, write_report
+from sim_compress.report.files import foreign_report, growth, gzip_size, read_report, report_path, sha256
 from sim_compress.report.fit import label_remarks, shift_remark
 from sim_compress.report.levels import LevelTable, drop_words, level_table
 from sim_compress.report.measure import Predict, classes_of, measure
@@ -55,6 +55,7 @@ __all__ = [
     "compare",
     "compressed_blocks",
     "drop_words",
+    "foreign_report",
     "from_json",
     "growth",
     "gzip_size",
@@ -71,5 +72,4 @@ __all__ = [
     "stored_blocks",
     "sweep_facts",
     "to_json",
-    "write_report",
 ]

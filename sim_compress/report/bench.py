@@ -72,14 +72,30 @@ class DenseRuntime:
                 f"{network}: onnxruntime refuses the network: {first_line(error)}"
             ) from error
 
+    def fixed_batch(self, model: ImplicitModel) -> int | None:
+        """The one batch size that the file takes, None where it takes any.
+
+        Args:
+            model: made of the network; where all axes of the file are those of one sample, it is 1.
+        """
+        own = {i.name: i.shape for i in model.inputs}
+        for given in self._session.get_inputs():
+            if len(given.shape) == len(own.get(given.name, ())):
+                return 1
+            if given.shape and isinstance(given.shape[0], int):
+                return given.shape[0]
+        return None
+
     def __call__(self, inputs: Mapping[str, Array]) -> object:
-        """All outputs.
+        """All outputs; a sample alone has no axis of samples where the file has none.
 
         Raises:
             DataError: the network takes other inputs or another batch size.
         """
+        axes = {given.name: len(given.shape) for given in self._session.get_inputs()}
+        given = {n: u[0] if len(u) == 1 and u.ndim == axes.get(n, 0) + 1 else u for n, u in inputs.items()}
         try:
-            return self._session.run(None, dict(inputs))
+            return self._session.run(None, given)
         except RUNTIME_ERRORS as error:
             shapes = {name: array.shape for name, array in inputs.items()}
             raise DataError(

@@ -6,14 +6,18 @@ from pathlib import Path
 
 from sim_compress.artifact import JSON, Artifact, read
 from sim_compress.report.figures import Report
-from sim_compress.report.files import REPORT_SUFFIX, read_report, report_path, sha256
+from sim_compress.report.files import REPORT_SUFFIX, foreign_report, read_report, report_path
 
 Value = str | float | None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Column:
-    """What is known of one file; None where it does not tell."""
+    """What is known of one file; None where it does not tell.
+
+    Attributes:
+        remark: why the report beside it is not taken, or that the artifact beside it is another one.
+    """
 
     title: str
     network: Value = None
@@ -37,6 +41,7 @@ class Column:
     certificate: Value = None
     total_seconds: Value = None
     peak_memory: Value = None
+    remark: str | None = None
 
 
 def column(path: Path) -> Column:
@@ -46,17 +51,17 @@ def column(path: Path) -> Column:
         InputError: the file is neither, or is damaged.
     """
     if path.suffix == REPORT_SUFFIX:
-        return report_column(str(path), read_report(path))
-    artifact = read(path)
-    beside = report_path(path)
-    if beside.exists():
-        report = read_report(beside)
-        if report.artifact.sha256 == sha256(path):
-            return report_column(str(path), report)
-    return artifact_column(str(path), artifact)
+        report = read_report(path)
+        beside = path.with_name(report.artifact.file)
+        mine = not beside.is_file() or foreign_report(beside) is None or report_path(beside) != path
+        return report_column(str(path), report, None if mine else foreign_report(beside))
+    artifact, remark = read(path), foreign_report(path)
+    if remark is None and report_path(path).exists():
+        return report_column(str(path), read_report(report_path(path)))
+    return artifact_column(str(path), artifact, remark)
 
 
-def report_column(title: str, report: Report) -> Column:
+def report_column(title: str, report: Report, remark: str | None = None) -> Column:
     """All figures of a report."""
     data, score = report.evaluation.data, report.evaluation.headline
     measured = f"{data.source}, {data.samples:,} samples"
@@ -83,10 +88,11 @@ def report_column(title: str, report: Report) -> Column:
         certificate=f"{report.certificate.kind}, bound {report.certificate.bound:.3g}",
         total_seconds=report.total_seconds,
         peak_memory=report.peak_memory,
+        remark=remark,
     )
 
 
-def artifact_column(title: str, artifact: Artifact) -> Column:
+def artifact_column(title: str, artifact: Artifact, remark: str | None = None) -> Column:
     """What an artifact knows by itself; provenance is what its writer was told, so each entry is checked."""
     provenance = artifact.provenance
     teacher, settings = _part(provenance, "teacher"), _part(provenance, "settings")
@@ -104,6 +110,7 @@ def artifact_column(title: str, artifact: Artifact) -> Column:
         objective=_word(settings.get("objective")),
         kappa=_number(settings.get("kappa")),
         certificate=f"{artifact.certificate.kind}, bound {artifact.certificate.bound:.3g}",
+        remark=remark,
     )
 
 

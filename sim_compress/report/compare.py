@@ -93,9 +93,10 @@ def _remarks(columns: Sequence[Column]) -> tuple[str, ...]:
             "The files were measured on different data: their accuracy, agreement and output error "
             "cannot be compared. Run  sim-compress evaluate  on each with the same data."
         )
+    remarks += [f"{c.title}: {c.remark}" for c in columns if c.remark is not None]
     remarks += [
         f"{c.title}: no report of it lies beside it, so only what the artifact holds is shown."
         for c in columns
-        if c.evaluation is None
+        if c.evaluation is None and c.remark is None
     ]
     return tuple(remarks)

@@ -1,13 +1,11 @@
 """Reports on disk, beside their artifact; and what is asked of files: sha256 and gzipped size."""
 
 import hashlib
-import os
-import secrets
 import zlib
 from pathlib import Path
 
 from sim_compress.errors import InputError
-from sim_compress.report.encoding import from_json, to_json
+from sim_compress.report.encoding import from_json
 from sim_compress.report.figures import Report
 
 ARTIFACT_SUFFIX = ".safetensors"
@@ -15,6 +13,8 @@ REPORT_SUFFIX = ".json"
 CHUNK = 2**20
 # zlib's window bits for a gzip header.
 GZIP = 31
+# Digits of a hash that tell two files apart.
+SHOWN = 12
 
 
 def report_path(artifact: Path) -> Path:
@@ -22,22 +22,22 @@ def report_path(artifact: Path) -> Path:
     return artifact.with_name(artifact.name.removesuffix(ARTIFACT_SUFFIX) + REPORT_SUFFIX)
 
 
-def write_report(path: Path, report: Report) -> None:
-    """Write a report; an existing file is replaced whole or left as it is.
-
-    Raises:
-        InputError: the file cannot be written.
-    """
-    temporary = path.with_name(f".sim-compress-{secrets.token_hex(8)}.tmp")
+def foreign_report(artifact: Path) -> str | None:
+    """What is wrong with the report beside an artifact, None where it is the artifact's or there is none."""
+    beside = report_path(artifact)
+    if not beside.exists():
+        return None
     try:
-        temporary.write_text(to_json(report), encoding="utf-8")
-        os.replace(temporary, path)
-    except OSError as error:
-        raise InputError(
-            f"{path}: cannot be written ({error.strerror}): check the folder and its rights"
-        ) from error
-    finally:
-        temporary.unlink(missing_ok=True)
+        report = read_report(beside)
+    except InputError as error:
+        return f"{error}: its figures are not those of {artifact}"
+    if report.artifact.sha256 == sha256(artifact):
+        return None
+    return (
+        f"{beside} is the report of another artifact (SHA-256 {report.artifact.sha256[:SHOWN]}..., this one "
+        f"has {sha256(artifact)[:SHOWN]}...), as where a run was killed while it wrote: its figures are not "
+        f"those of {artifact}; compress again, or move it away"
+    )
 
 
 def read_report(path: Path) -> Report:

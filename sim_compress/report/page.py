@@ -68,6 +68,11 @@ def sweep_facts(report: SweepReport) -> dict[str, str]:
         + ("" if report.labelled else ", without labels")
         + (", the calibration data: a fair score needs others" if report.on_calibration else ""),
     }
+    if report.missing_levels:
+        found["missing"] = (
+            f"{', '.join(f'{100 * level:.10g} %' for level in report.missing_levels)}: the sweep was ended "
+            "before them"
+        )
     if report.levels[0].headline.drop is not None:
         found["drop"] = drop_words(report.labelled)
     found["error"] = "of the outputs, relative to their size"

@@ -51,6 +51,8 @@ class SweepReport:
 
     Attributes:
         levels: by ascending sparsity.
+        missing_levels: target sparsities that were asked for and are not done, ascending; none where the
+            sweep came to its end.
         evaluation: the data that all levels were measured on.
         labelled, on_calibration: as of `Evaluation`.
         settings: of every level but for its target sparsity.
@@ -63,6 +65,7 @@ class SweepReport:
     package_version: str
     network: NetworkFigures
     levels: tuple[SweepLevel, ...]
+    missing_levels: tuple[float, ...]
     calibration: DataFigures
     evaluation: DataFigures
     labelled: bool

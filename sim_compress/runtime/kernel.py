@@ -1,6 +1,8 @@
 """Which kernel a session uses; numba is imported only when it is chosen."""
 
+import logging
 import os
+import sys
 from collections.abc import Mapping
 from importlib.util import find_spec
 from typing import Protocol
@@ -12,6 +14,7 @@ from sim_compress.runtime.fixed_point import Convergence, Tolerance
 from sim_compress.runtime.reference import ReferenceEvaluator
 
 KERNELS = ("numba", "scipy")
+SWITCHED_OFF = "NUMBA_DISABLE_JIT is set, so numba compiles nothing"
 
 
 class Evaluator(Protocol):
@@ -23,13 +26,18 @@ class Evaluator(Protocol):
 
 
 def chosen_kernel(kernel: str | None) -> str:
-    """The kernel asked for; by default numba where it is installed.
+    """The kernel asked for; by default numba where it is installed and compiles.
 
     Raises:
-        InputError: there is no such kernel, or numba was asked for and is not installed.
+        InputError: there is no such kernel, or numba was asked for and is not installed or does not compile.
     """
     if kernel is None:
-        return "numba" if _has_numba() else "scipy"
+        if not _has_numba():
+            return "scipy"
+        if not _compiles():
+            _say_that_it_is_off()
+            return "scipy"
+        return "numba"
     if kernel not in KERNELS:
         raise InputError(f"unknown kernel {kernel!r}: choose one of {', '.join(KERNELS)}")
     if kernel == "numba" and not _has_numba():
@@ -37,6 +45,8 @@ def chosen_kernel(kernel: str | None) -> str:
             "kernel='numba' needs the package 'numba', which is not installed: "
             "run  pip install numba  or use the slower kernel='scipy'"
         )
+    if kernel == "numba" and not _compiles():
+        raise InputError(f"kernel='numba': {SWITCHED_OFF}; unset that, or use the slower kernel='scipy'")
     return kernel
 
 
@@ -46,6 +56,22 @@ def _has_numba() -> bool:
         return find_spec("numba") is not None
     except ModuleNotFoundError:
         return False
+
+
+def _compiles() -> bool:
+    """Whether numba compiles; debuggers and coverage switch that off."""
+    if "numba" in sys.modules:
+        from sim_compress.compilation import JIT
+
+        return JIT
+    # What numba will read when it is imported.
+    return os.environ.get("NUMBA_DISABLE_JIT", "0") in ("", "0")
+
+
+def _say_that_it_is_off() -> None:
+    from sim_compress.compilation.messages import say_once
+
+    say_once(logging.WARNING, f"{SWITCHED_OFF}: models run on the slower kernel 'scipy'")
 
 
 def chosen_threads(threads: int | None) -> int:

@@ -21,7 +21,9 @@ Product = Callable[[sparse.csr_array, Array], Array]
 def sparse_product(weight: sparse.csr_array, features: Array) -> Array:
     """weight @ features with scipy's CSR kernel, by BLAS where most entries are there."""
     rows, columns = weight_shape(weight)
-    if weight.nnz > MOSTLY_DENSE * rows * columns and features.shape[1] > 1:
+    mostly_dense = weight.nnz > MOSTLY_DENSE * rows * columns and features.shape[1] > 1
+    # The zeros of a dense copy would carry what is not finite into rows that do not read it.
+    if mostly_dense and np.isfinite(features).all():
         return weight.toarray() @ features
     return weight @ features
 
@@ -55,4 +57,4 @@ def term_value(
     if term.weight is None:
         return features
     rows = product(term.weight, features.reshape(features.shape[0], -1))
-    return np.moveaxis(rows.reshape(affine.rows, *features.shape[1:]), 0, affine.row_axis)
+    return affine.placed(rows, features.shape[-1])

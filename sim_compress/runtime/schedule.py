@@ -47,13 +47,14 @@ def _components(model: ImplicitModel) -> list[tuple[StateBlock, ...]]:
     rows, columns = np.array(edges, int).reshape(-1, 2).T
     graph = sparse.csr_array((np.ones(len(edges)), (rows, columns)), shape=(size, size))
     count, labels = sparse.csgraph.connected_components(graph, connection="strong")
-    members = [
-        tuple(b for b, label in zip(model.blocks, labels, strict=True) if label == c) for c in range(count)
-    ]
-    sorter = TopologicalSorter(
-        {c: {int(labels[j]) for i, j in edges if labels[i] == c} - {c} for c in range(count)}
-    )
-    return [members[c] for c in sorter.static_order()]
+    members: list[list[StateBlock]] = [[] for _ in range(count)]
+    for block, label in zip(model.blocks, labels.tolist(), strict=True):
+        members[label].append(block)
+    reads: dict[int, set[int]] = {component: set() for component in range(count)}
+    for reader, source in zip(labels[rows].tolist(), labels[columns].tolist(), strict=True):
+        if reader != source:
+            reads[reader].add(source)
+    return [tuple(members[c]) for c in TopologicalSorter(reads).static_order()]
 
 
 def _sources(affine: Affine) -> Sequence[str]:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from numpy.typing import ArrayLike
 
-from sim_compress.errors import DataError
+from sim_compress.errors import DataError, InputError
+from sim_compress.forks import renewed
 from sim_compress.model import ImplicitModel
 from sim_compress.model.maps import Array
 from sim_compress.runtime.fixed_point import Convergence, Tolerance
@@ -64,8 +65,18 @@ class Session:
         self._ids = id_ranges(model)
         # Real numbers enter the maps in float32.
         self._converted = [i for i in model.inputs if i.dtype in ("float16", "float64")]
-        self._lock = threading.Lock()
+        self._asked = tolerance, kernel, threads
         self._made: Evaluator | None = None
+        self.after_fork()
+        renewed(self)
+
+    def after_fork(self) -> None:
+        """Take a new lock: in a child another thread may have held the old one for ever."""
+        self._lock = threading.Lock()
+
+    def __reduce__(self) -> tuple[type["Session"], tuple[Any, ...]]:
+        """Copies and pickles are the model with what was asked for; everything else is made again."""
+        return type(self), (self.model, *self._asked)
 
     def __call__(self, inputs: ArrayLike | Mapping[str, ArrayLike]) -> Any:
         """Outputs for a batch: one array where the model has one output, else name -> array.
@@ -128,7 +139,14 @@ class Session:
             ids.check(arrays)
         if self._converted:
             arrays = arrays | {i.name: i.values(arrays[i.name]) for i in self._converted}
-        return (self._made or self._evaluator()).evaluate(arrays)
+        try:
+            return (self._made or self._evaluator()).evaluate(arrays)
+        except MemoryError as error:
+            samples = len(next(iter(arrays.values())))
+            raise InputError(
+                f"not enough memory for {samples} samples with kernel={self.kernel!r}: give fewer at a time, "
+                "or use kernel='scipy', which takes the least"
+            ) from error
 
     def _evaluator(self) -> Evaluator:
         """Made at the first call, so that loading a model stays quick."""

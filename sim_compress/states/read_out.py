@@ -17,9 +17,13 @@ class Reader:
     States are numbers; where the graph holds another type, as truth values, they are converted to it.
     """
 
-    def __init__(self, graph: onnx.ModelProto, wanted: Sequence[str]) -> None:
+    def __init__(self, graph: onnx.ModelProto, wanted: Sequence[str], optimised: bool = True) -> None:
+        """Unless `optimised`, onnxruntime computes node by node as the graph stands."""
+        options = quiet_options()
+        if not optimised:
+            options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
         self._session = ort.InferenceSession(
-            graph.SerializeToString(), quiet_options(), providers=["CPUExecutionProvider"]
+            graph.SerializeToString(), options, providers=["CPUExecutionProvider"]
         )
         self._wanted = list(wanted)
         self._inputs = {

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Protocol, runtime_checkable
 
 from scipy import sparse
@@ -72,6 +73,11 @@ class Teacher(Protocol):
         """Hash of the file."""
         ...
 
+    @property
+    def source(self) -> Mapping[str, Any]:
+        """What the ONNX file that it came from says of itself; empty where none is known."""
+        ...
+
     def baseline(self, batch: Mapping[str, Array]) -> Reading:
         """Every pre-activation and state for a batch of inputs."""
         ...
@@ -82,6 +88,10 @@ class Teacher(Protocol):
 
     def outputs(self, batch: Mapping[str, Array]) -> Values:
         """Output name -> values for a batch of inputs."""
+        ...
+
+    def plain_outputs(self, batch: Mapping[str, Array]) -> Values:
+        """The same, computed another way: what differs is rounding."""
         ...
 
 
@@ -95,6 +105,7 @@ class NetworkTeacher:
         self._network = network
         self.model, self.nodes, self.notes = network.model, network.nodes, network.notes
         self.path, self.size, self.sha256 = network.path, network.size, network.sha256
+        self.source = network.source
         self._blocks = {b.name: b for b in network.model.blocks}
         held = {n: t.before for n, t in network.tensors.items() if t.before} | dict(network.outputs)
         self._targets = {n: held[n] for n, affine in self.model.affines() if affine.weighted}
@@ -118,8 +129,11 @@ class NetworkTeacher:
         return run
 
     def outputs(self, batch: Mapping[str, Array]) -> Values:
-        read = self._outputs(batch)
-        return {name: read[tensor] for name, tensor in self._network.outputs.items()}
+        return self._named(self._outputs(batch))
+
+    def plain_outputs(self, batch: Mapping[str, Array]) -> Values:
+        """With onnxruntime's optimiser off, which fuses nodes and reorders sums."""
+        return self._named(self._reader(optimised=False)(batch))
 
     @cached_property
     def _everything(self) -> Reader:
@@ -128,7 +142,14 @@ class NetworkTeacher:
 
     @cached_property
     def _outputs(self) -> Reader:
-        return Reader(self._network.graph, list(dict.fromkeys(self._network.outputs.values())))
+        return self._reader(optimised=True)
+
+    def _reader(self, optimised: bool) -> Reader:
+        tensors = list(dict.fromkeys(self._network.outputs.values()))
+        return Reader(self._network.graph, tensors, optimised)
+
+    def _named(self, read: Values) -> Values:
+        return {name: read[tensor] for name, tensor in self._network.outputs.items()}
 
     def _reading(self, read: Values, values: Mapping[str, Array], names: Sequence[str]) -> Reading:
         """Targets from what was read, states of the named blocks in order of the model."""
@@ -144,8 +165,15 @@ class NetworkTeacher:
 class ImplicitTeacher:
     """An implicit model, with loops or without; states come from its equilibrium (Algorithm 1, lines 5-8)."""
 
-    def __init__(self, model: ImplicitModel, path: Path, size: int, sha256: str) -> None:
-        self.model = model
+    def __init__(
+        self,
+        model: ImplicitModel,
+        path: Path,
+        size: int,
+        sha256: str,
+        source: Mapping[str, Any] = MappingProxyType({}),
+    ) -> None:
+        self.model, self.source = model, source
         self.nodes: Mapping[str, tuple[str, ...]] = {}
         self.notes: tuple[str, ...] = ()
         self.path, self.size, self.sha256 = path, size, sha256
@@ -172,6 +200,10 @@ class ImplicitTeacher:
     def outputs(self, batch: Mapping[str, Array]) -> Values:
         reading = self.baseline(batch)
         return {o.name: reading.preactivations[o.name] for o in self.model.outputs}
+
+    def plain_outputs(self, batch: Mapping[str, Array]) -> Values:
+        """There is but one way."""
+        return self.outputs(batch)
 
     def _preactivations(self, names: Sequence[str], values: Mapping[str, Array]) -> Values:
         return {n: preactivation(self._affines[n], values, dense_product) for n in names}
@@ -224,4 +256,7 @@ def open_teacher(path: str | Path, input_shapes: Mapping[str, Shape] | None = No
     if input_shapes:
         raise InputError(f"{path}: an artifact's inputs have fixed shapes: leave the input shapes out")
     artifact = read(path)
-    return ImplicitTeacher(artifact.model, path, artifact.size, hashlib.sha256(path.read_bytes()).hexdigest())
+    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+    source = artifact.provenance.get("source")
+    known = source if isinstance(source, Mapping) else {}
+    return ImplicitTeacher(artifact.model, path, artifact.size, sha256, known)

@@ -11,7 +11,7 @@ from sim_compress.artifact import read
 from sim_compress.errors import ArtifactError
 from sim_compress.model import ImplicitModel
 
-from .crafting import Crafted
+from .crafting import Crafted, tensor
 
 Change = Callable[[Crafted], object]
 Rule = tuple[str, Change, str]
@@ -26,9 +26,9 @@ def refusal(data: bytes, folder: Path) -> str:
     return str(caught.value)
 
 
-def refusal_after(change: Change, model: ImplicitModel, folder: Path) -> str:
-    """The message for a valid artifact with one thing changed."""
-    crafted = Crafted.of(model)
+def refusal_after(change: Change, model: ImplicitModel, folder: Path, shared: bool = False) -> str:
+    """The message for a valid artifact with one thing changed; its parts stand apart or share tensors."""
+    crafted = Crafted.of(model, shared)
     change(crafted)
     return refusal(crafted.bytes(), folder)
 
@@ -62,13 +62,32 @@ def array(name: str, edit: Callable[[np.ndarray], Any]) -> Change:
     """Put another array in the place of one."""
 
     def change(crafted: Crafted) -> None:
-        crafted.arrays[name] = np.ascontiguousarray(edit(crafted.arrays[name]))
+        crafted.tensors[name] = tensor(np.asarray(edit(crafted.array(name))))
 
     return change
 
 
 def no_array(name: str) -> Change:
-    return lambda crafted: crafted.arrays.pop(name)
+    return lambda crafted: crafted.tensors.pop(name)
+
+
+def added(name: str, values: np.ndarray) -> Change:
+    """One tensor more."""
+
+    def change(crafted: Crafted) -> None:
+        crafted.tensors[name] = tensor(values)
+
+    return change
+
+
+def both(*changes: Change) -> Change:
+    """Several changes, one after the other."""
+
+    def change(crafted: Crafted) -> None:
+        for one in changes:
+            one(crafted)
+
+    return change
 
 
 def with_entry(index: int | slice, value: float) -> Callable[[np.ndarray], np.ndarray]:

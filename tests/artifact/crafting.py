@@ -7,12 +7,18 @@ from typing import Any
 import numpy as np
 
 from sim_compress.artifact import encode
-from sim_compress.artifact.container import deflated, sealed
-from sim_compress.artifact.encoder import laid_out
+from sim_compress.artifact.coding.deflate import deflated
+from sim_compress.artifact.container import sealed
+from sim_compress.artifact.encoder import described
+from sim_compress.artifact.layouts import Arrays
+from sim_compress.artifact.spec import METADATA
+from sim_compress.artifact.tensors import Tensor
 from sim_compress.certificate import certify
 from sim_compress.model import ImplicitModel
 
 PROVENANCE = {"teacher": {"sha256": "ab" * 32}, "sparsity": 0.6, "seed": 3, "engines": ["serial", None, True]}
+# dtypes of safetensors that numpy has a name for.
+DTYPES = {"uint8": "U8", "int8": "I8", "float16": "F16", "float32": "F32", "float64": "F64", "int64": "I64"}
 
 
 def encoded(model: ImplicitModel) -> bytes:
@@ -25,35 +31,50 @@ def header_of(data: bytes) -> dict[str, Any]:
     return json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
 
 
+def body_of(data: bytes) -> bytes:
+    """What stands behind the header."""
+    return data[8 + int.from_bytes(data[:8], "little") :]
+
+
 def with_header(header: str, body: bytes) -> bytes:
     """A safetensors file with this text as its header."""
     return len(header.encode()).to_bytes(8, "little") + header.encode() + body
 
 
-CONSTANTS = ("maps.", "certificate.")
+def tensor(values: np.ndarray) -> Tensor:
+    """An array as a tensor of its own dtype and shape."""
+    data = np.ascontiguousarray(values).reshape(-1).view(np.uint8)
+    return Tensor(DTYPES[values.dtype.name], values.shape, data)
 
 
 @dataclass
 class Crafted:
-    """Metadata and arrays of an artifact, open to change; the file they give has the right digest."""
+    """Metadata and tensors of an artifact, open to change; the file they give has the right digest."""
 
     metadata: dict[str, Any]
-    arrays: dict[str, np.ndarray]
+    tensors: dict[str, Tensor]
 
     @classmethod
-    def of(cls, model: ImplicitModel) -> "Crafted":
-        metadata, arrays = laid_out(model, certify(model), PROVENANCE)
-        metadata.pop("constants", None)
-        return cls(json.loads(json.dumps(metadata)), arrays)
+    def of(cls, model: ImplicitModel, shared: bool = False) -> "Crafted":
+        arrays = Arrays(shared, {})
+        metadata = described(model, certify(model), PROVENANCE, arrays)
+        return cls(json.loads(json.dumps(metadata)), arrays.tensors())
+
+    def array(self, name: str) -> np.ndarray:
+        """A tensor as an array of its dtype and shape."""
+        found = self.tensors[name]
+        dtype = next(numpy for numpy, dtype in DTYPES.items() if dtype == found.dtype)
+        return found.data.view(dtype).reshape(found.shape)
 
     def bytes(self) -> bytes:
-        """The constants begin where the rows end, unless the metadata says otherwise."""
-        rows = sum(a.nbytes for name, a in self.arrays.items() if not name.startswith(CONSTANTS))
-        found = any(name.startswith(CONSTANTS) for name in self.arrays)
-        moved = {"constants": rows} if found else {}
-        return with_text(json.dumps({**moved, **self.metadata}), *self.arrays.values())
+        return sealed(json.dumps(self.metadata), self.tensors)
 
 
-def with_text(text: str, *arrays: np.ndarray) -> bytes:
-    """A sealed file with this text as its metadata."""
-    return sealed(deflated(text.encode()), b"".join(a.tobytes() for a in arrays))
+def packed_text(text: bytes) -> bytes:
+    """A sealed file whose tensor of metadata unpacks to this text."""
+    return with_stream(deflated(text))
+
+
+def with_stream(stream: bytes) -> bytes:
+    """A sealed file with these bytes as its tensor of metadata."""
+    return sealed("{}", {METADATA: tensor(np.frombuffer(stream, np.uint8))})

@@ -5,45 +5,46 @@ from pathlib import Path
 
 import pytest
 
-from .breaking import Change, Rule, cases, field, no_field, refusal, refusal_after
-from .crafting import with_text
+from .breaking import Change, Rule, array, cases, field, no_field, refusal, refusal_after
+from .crafting import packed_text
 from .models import feedforward_model, gated_model
 
-EXPONENTS = "blocks.3.terms.1.weight.exponents"
+SPARSE, FULL = "blocks.3.terms.0.weight", "blocks.3.terms.1.weight"
+PICKED = "outputs.0.terms.1.maps.0.matrix"
 FIELDS: list[Rule] = [
     ("no inputs", no_field("", "inputs"), "expected the key 'inputs'"),
-    ("unknown top key", field("extra", 1), "unknown key 'extra'"),
     ("inputs no array", field("inputs", {}), "inputs: expected an array"),
     ("block no object", field("blocks.0", 3), "blocks[0]: expected an object"),
     ("block without terms", no_field("blocks.0", "terms"), "blocks[0]: expected the key 'terms'"),
     ("name a number", field("blocks.0.name", 3), "blocks[0].name: expected a string"),
     ("name not Unicode", field("blocks.0.name", "\ud800"), "blocks[0].name: expected a string"),
-    ("names twice", field("blocks.1.name", "conv"), "unique names"),
+    ("names twice", field("blocks.1.name", "conv"), "unique names of inputs and blocks, found 'conv' twice"),
     ("output names twice", field("outputs.1.name", "scores"), "unique names"),
     ("unknown dtype", field("inputs.0.dtype", "object"), "inputs[0].dtype: expected one of bool"),
     (
         "unknown source",
-        field("blocks.0.terms.0.source", 7),
-        "source: expected a whole number in 0..6, found 7",
+        field("blocks.0.terms.0.source", "logits"),
+        "source: expected the name of an input or a block, found 'logits'",
     ),
-    ("negative source", field("blocks.0.terms.0.source", -1), "source: expected a whole number"),
+    ("source a number", field("blocks.0.terms.0.source", 0), "source: expected a string"),
     ("unknown map", field("blocks.0.terms.0.maps.0.map", "roll"), "maps[0].map: expected one of alongaxis"),
     ("map no object", field("blocks.0.terms.0.maps.0", "patches"), "object with the key 'map'"),
-    ("map without a field", no_field("blocks.0.terms.0.maps.0", "kernel"), "expected the key 'kernel'"),
+    ("map without a field", no_field("blocks.4.terms.0.maps.1", "after"), "expected the key 'after'"),
     ("map with a field too many", field("blocks.0.terms.0.maps.0.x", 1), "unknown key 'x'"),
     (
-        "matrix without rows",
-        no_field("outputs.0.terms.1.maps.0.matrix", "rows"),
-        "matrix: expected the key 'rows'",
+        "matrix without a tensor",
+        no_field(PICKED, "tensor"),
+        "matrix: expected the key 'tensor'",
     ),
+    ("matrix of no tensor", field(f"{PICKED}.tensor", "A"), "expected a tensor 'A.values', found none"),
     (
         "matrix of other columns",
-        field("outputs.0.terms.1.maps.0.matrix.weight.columns", 17),
+        field(f"{PICKED}.weight.shape", [4, 17]),
         "matrix (4, 17) along axis 0 of (16, 5)",
     ),
     ("matrix along no axis", field("outputs.0.terms.1.maps.0.axis", 2), "along axis 2 of (16, 5)"),
     ("axis of text", field("outputs.0.terms.1.maps.0.axis", "0"), "axis: expected a whole number"),
-    ("matrix no object", field("outputs.0.terms.1.maps.0.matrix", "maps.2"), "matrix: expected an object"),
+    ("matrix no object", field(PICKED, "A.0"), "matrix: expected an object"),
     ("unknown phi", field("blocks.0.phi.name", "eval"), "phi.name: expected one of abs"),
     ("phi without its attribute", no_field("blocks.2.phi", "slope"), "expected the key 'slope'"),
     ("attribute of text", field("blocks.2.phi.slope", "inf"), "slope: expected a number"),
@@ -61,38 +62,45 @@ FIELDS: list[Rule] = [
     ("unknown weight field", field("blocks.2.terms.0.weight.layout", 1), "weight: unknown key 'layout'"),
     (
         "other columns",
-        field("blocks.2.terms.0.weight.columns", 80),
+        field("blocks.2.terms.0.weight.shape", [8, 80]),
         "weight (8, 80) on features",
     ),
-    ("no columns", no_field("blocks.2.terms.0.weight", "columns"), "weight: expected the key 'columns'"),
+    ("other rows", field("blocks.2.terms.0.weight.shape", [4, 72]), "shape: expected 8 rows, and columns"),
+    ("three axes", field("blocks.2.terms.0.weight.shape", [8, 72, 1]), "shape: expected 8 rows, and columns"),
+    ("no shape", no_field("blocks.2.terms.0.weight", "shape"), "weight: expected the key 'shape'"),
     (
-        "negative count",
-        field("blocks.2.terms.0.weight.count", -1),
-        "count: expected a whole number in 0..144",
+        "negative nonzeros",
+        field("blocks.2.terms.0.weight.nonzeros", -1),
+        "nonzeros: expected a whole number in 0..144",
     ),
-    ("more than all entries", field("blocks.2.terms.0.weight.count", 145), "count: expected a whole number"),
     (
-        "rice parameter of 32",
-        field("blocks.3.terms.0.weight.rice", 32),
-        "rice: expected a whole number in 0..31",
+        "more than all entries",
+        field("blocks.2.terms.0.weight.nonzeros", 145),
+        "nonzeros: expected a whole number",
     ),
-    ("rice without count", field("blocks.3.terms.1.weight.rice", 1), "rice: expected a count beside it"),
+    ("rice parameter of 32", field(f"{SPARSE}.rice", 32), "rice: expected a whole number in 0..31"),
+    ("rice without nonzeros", field(f"{FULL}.rice", 1), "rice: expected nonzeros beside it"),
+    ("reserved value format", field(f"{FULL}.values", "int8"), "values: expected one of bfloat16"),
+    ("exponent of infinity", field(f"{FULL}.exponent", 255), "exponent: expected a whole number in 0..254"),
+    ("exponent of another format", field(f"{FULL}.values", "float16"), "a whole number in 0..30"),
+    ("four leading bits", field(f"{FULL}.lead", 4), "lead: expected a whole number in 0..3"),
     (
-        "unknown value format",
-        field("blocks.3.terms.1.weight.values", "int8"),
-        "values: expected one of bfloat16",
+        "leading bits alone",
+        field("outputs.1.terms.1.weight.lead", 3),
+        "lead: expected an exponent beside it",
     ),
-    ("exponent of infinity", field(f"{EXPONENTS}.0", 255), "exponents[0]: expected a whole number in 0..254"),
+    ("exponent below 0", field(f"{FULL}.exponent", 4), "B.3.1: expected exponents of 0 or more, found 4 - "),
+    ("no bias", field("blocks.0.bias", False), "bias: expected true, or no key, found False"),
+    ("bias a format", field("blocks.0.bias", "float32"), "bias: expected true or false"),
     (
-        "exponent of another format",
-        field("blocks.3.terms.1.weight.values", "float16"),
-        "a whole number in 0..30",
+        "constant a list",
+        field("blocks.2.terms.1.maps.0.factor", [1]),
+        "factor: expected a number or the name",
     ),
-    ("exponent twice", field(f"{EXPONENTS}.0", 125), "exponents: expected different exponents"),
-    ("too few exponents", field(EXPONENTS, [126]), "B.3.1: expected ranks below 1 exponents, found 9"),
-    ("bias of no format", field("blocks.0.bias", True), "bias: expected one of bfloat16, float16, float32"),
-    ("constant by a name", field("blocks.2.terms.1.maps.0.factor", "B.0.bias"), "factor: expected a number"),
-    ("constant a list", field("blocks.2.terms.1.maps.0.factor", [1]), "factor: expected a number"),
+    ("constant true", field("blocks.2.terms.1.maps.0.factor", True), "factor: expected a number or the name"),
+    ("patches without a kernel", no_field("blocks.0.terms.0.maps.0", "kernel"), "expected the key 'kernel'"),
+    ("slice without counts", no_field("blocks.4.terms.0.maps.2", "counts"), "expected the key 'counts'"),
+    ("unknown top key", field("constants", 1), "metadata: unknown key 'constants'"),
     ("provenance no object", field("provenance", []), "provenance: expected an object"),
     ("deep provenance", field("provenance.a", json.loads("[" * 40 + "]" * 40)), "deeper than 32 levels"),
     ("unknown certificate", field("certificate.kind", "trust"), "kind: expected one of acyclic, norm"),
@@ -109,7 +117,11 @@ FIELDS: list[Rule] = [
         field("certificate.order", [1, 0, 2, 3, 4]),
         "'pool' reads 'conv', which is not before it",
     ),
-    ("acyclic claim with a loop", field("blocks.2.terms.1.source", 4), "certificate: block 'grouped' reads"),
+    (
+        "acyclic claim with a loop",
+        field("blocks.2.terms.1.source", "grouped"),
+        "certificate: block 'grouped' reads",
+    ),
 ]
 
 
@@ -132,7 +144,7 @@ def test_a_wrong_field_is_refused(change: Change, message: str, tmp_path: Path) 
     ],
 )
 def test_metadata_that_is_not_strict_json_is_refused(text: str, message: str, tmp_path: Path) -> None:
-    assert message in refusal(with_text(text), tmp_path)
+    assert message in refusal(packed_text(text.encode()), tmp_path)
 
 
 PHIS: list[Rule] = [
@@ -151,8 +163,8 @@ PHIS: list[Rule] = [
         field("blocks.1.phi", {"name": "matmul", "parts": [[12, 1], [1, 12]]}),
         "term from 'gate' has shape (12, 12)",
     ),
-    ("slopes by a name", field("blocks.2.phi.slopes", "B.0.bias"), "slopes: expected a number"),
-    ("slopes of another shape", field("blocks.2.phi.slopes.shape", [2, 2]), "blocks[2]: "),
+    ("slopes of no tensor", field("blocks.2.phi.slopes", "bias.0"), "a tensor 'bias.0', found none"),
+    ("slopes of another shape", array("phi.2.slopes", lambda v: v.reshape(2, 2)), "blocks[2]: "),
 ]
 
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sim_compress.artifact.packing import pack, pack_unary, packed_size, unary_ones, unpack
+from sim_compress.artifact.coding.packing import pack, pack_unary, packed_size, unary_ones, unpack
 from sim_compress.errors import ArtifactError
 
 

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from sim_compress.cli import output
+from sim_compress.errors import SolverError
 from tests.cli.networks import classifier, names, two_ends
 from tests.cli.spoiling import CASES, JOB, save_image_folder, save_unsupported
 
@@ -50,6 +51,16 @@ def test_an_unwritable_folder_is_refused_before_any_work(run, folder, monkeypatc
     assert err.startswith("error: locked/net.sim.safetensors: the folder locked is not writable")
     assert "Permission denied" in err
     assert "load" not in err
+
+
+def test_a_solver_that_cannot_be_used_is_refused_before_the_network_is_read(run, monkeypatch):
+    monkeypatch.setattr("sim_compress.core.solvers.usable", refuse_licence)
+    code, out, err = run("none.onnx", "--target-sparsity", 40, "--solver", "mosek")
+    assert (code, out, err) == (2, "", "error: no licence for mosek\n")
+
+
+def refuse_licence(name: str) -> None:
+    raise SolverError(f"no licence for {name}")
 
 
 @pytest.mark.parametrize("failing", ["artifact", "report"])

@@ -51,7 +51,28 @@ def test_a_report_of_another_artifact_is_not_taken(run, two):
     Path("40.sim.json").write_bytes(Path("60.sim.json").read_bytes())
     out = run("compare", *two).out
     assert row(out, "sparsity asked")[0] == "40.00 %"
-    assert "no report of it lies beside it" in " ".join(out.split())
+    assert row(out, "wall time")[0] == "-"
+    assert "40.sim.json is the report of another artifact" in " ".join(out.split())
+
+
+@pytest.mark.usefixtures("two")
+def test_a_report_beside_another_artifact_says_so(run):
+    Path("40.sim.safetensors").write_bytes(Path("60.sim.safetensors").read_bytes())
+    out = run("compare", "40.sim.json", "60.sim.json").out
+    assert row(out, "sparsity asked")[:2] == ["40.00 %", "60.00 %"]
+    said = " ".join(out.split())
+    assert "40.sim.json: 40.sim.json is the report of another artifact" in said
+    assert "60.sim.json: 60.sim.json is" not in said
+
+
+@pytest.mark.parametrize("command", [("inspect",), ("evaluate", "--data", "evaluation.npz")])
+@pytest.mark.usefixtures("two")
+def test_commands_on_an_artifact_say_that_the_report_beside_it_is_of_another(run, command):
+    assert "another artifact" not in run(*command, "40.sim.safetensors").err
+    Path("40.sim.json").write_bytes(Path("60.sim.json").read_bytes())
+    code, _, err = run(*command, "40.sim.safetensors")
+    assert code == 0
+    assert "warning: 40.sim.json is the report of another artifact" in err
 
 
 def test_three_files_have_no_column_of_differences(run, two):

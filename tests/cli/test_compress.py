@@ -38,7 +38,7 @@ def test_the_model_may_lie_in_another_folder_than_the_current_one(run, folder, m
 
 
 def test_the_report_holds_the_numbers_of_the_run(run):
-    run("net.onnx", "--target-sparsity", "40%", "--eval", "evaluation.npz", "--seed", 3, "--kappa", 0.9)
+    run("net.onnx", "--target-sparsity", "40%", "--eval", "evaluation.npz", "--kappa", 0.9)
     found, teacher, artifact = report(), open_teacher("net.onnx"), read("net.sim.safetensors")
     assert found.network.parameters == teacher.model.nnz
     assert found.network.sha256 == sha256(Path("net.onnx"))
@@ -65,7 +65,7 @@ def test_the_report_holds_the_numbers_of_the_run(run):
         "targets": {},
         "pattern": "unstructured",
         "values": "float32",
-        "seed": 3,
+        "seed": 0,
     }
     assert found.certificate.kind == artifact.certificate.kind
     assert list(found.seconds) == STAGES
@@ -253,7 +253,7 @@ def layers(*widths: int) -> onnx.ModelProto:
     return graph_of(nodes, {"u": (widths[0],)}, constants)
 
 
-@pytest.mark.parametrize("widths", [(8, 16, 2), (10, 20, 20, 3), (3, 4, 4, 4, 4, 1)])
+@pytest.mark.parametrize("widths", [(10, 20, 20, 3), (8, 32, 32, 2), (8, 16, 16, 16, 2)])
 def test_the_artifact_of_a_small_network_is_smaller_than_its_file(widths, run):
     onnx.save(layers(*widths), "small.onnx")
     np.savez("small.npz", u=np.random.default_rng(0).standard_normal((64, widths[0])).astype(np.float32))

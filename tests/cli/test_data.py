@@ -70,6 +70,7 @@ def test_without_any_data_the_run_is_data_free_and_says_so_everywhere(run):
     code, out, err = run("net.onnx", "--target-sparsity", 40)
     assert code == 0
     assert "warning: no calibration data" in err
+    assert "a guess from the sizes of the network's first layers" in err
     assert "data-free: smooth random images" in out
     assert report().calibration.data_free
     assert any("Do not trust the accuracy" in text for text in report().notices)

@@ -1,6 +1,9 @@
 """sim-compress inspect: blocks, certificate and provenance of an artifact."""
 
 import json
+from pathlib import Path
+
+from safetensors import safe_open
 
 from sim_compress.artifact import read
 from sim_compress.report import sha256
@@ -12,7 +15,7 @@ def test_the_blocks_are_shown_with_their_numbers(run, compressed):
     assert code == 0
     assert err == ""
     for name, affine in model.affines():
-        (line,) = [line for line in out.splitlines() if f" {name} " in line and "│" in line]
+        (line,) = [line for line in out.splitlines() if line.startswith(f"│ {name} ")]
         assert f" {affine.nnz} " in line
         assert f" {affine.rows} " in line
     assert f"{compressed.stat().st_size:,} bytes" in out
@@ -41,3 +44,32 @@ def test_json_holds_the_same_numbers(run, compressed):
     assert found["provenance"] == artifact.provenance
     for block in found["blocks"]:
         assert block["sparsity"] == 1 - block["nonzeros"] / block["parameters"]
+
+
+def test_every_matrix_is_listed_with_its_shape_nonzeros_and_bytes(run, compressed):
+    found = json.loads(run("inspect", compressed, "--json").out)
+    model = read(compressed).model
+    weights = {id(w): w for _, affine in model.affines() for w in affine.weights}
+    rows = [item for item in found["tensors"] if item["name"][0] in "ABCD"]
+    assert [(tuple(r["shape"]), r["nonzeros"]) for r in rows] == [(w.shape, w.nnz) for w in weights.values()]
+    header = int.from_bytes(compressed.read_bytes()[:8], "little")
+    assert sum(item["bytes"] for item in found["tensors"]) + header + 8 == found["bytes"]
+    names = {name for item in found["tensors"] for name in item["tensors"]}
+    with safe_open(compressed, "numpy") as file:
+        assert names == set(file.keys())
+        assert found["digest"] == json.loads(file.metadata()["sim_compress"])["sha256"]
+
+
+def test_the_matrices_are_shown(run, compressed):
+    out = run("inspect", compressed).out
+    for item in json.loads(run("inspect", compressed, "--json").out)["tensors"]:
+        (line,) = [line for line in out.splitlines() if line.startswith(f"│ {item['name']} ")]
+        assert f" {item['bytes']:,} " in line
+
+
+def test_a_file_of_version_3_is_shown_too(run):
+    path = Path(__file__).parents[1] / "artifact/format3/feedforward.safetensors"
+    code, out, _ = run("inspect", path)
+    assert code == 0
+    assert [line for line in out.splitlines() if "│ B.0.0 " in line and " 43 " in line]
+    assert [line for line in out.splitlines() if "│ model " in line and "U8" in line]

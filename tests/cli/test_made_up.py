@@ -1,4 +1,4 @@
-"""Made-up inputs: smooth images in the range that the network responds to, and how pixels are laid out."""
+"""Made-up inputs: smooth images in the range least odd to the network, and how pixels are laid out."""
 
 from collections.abc import Mapping
 
@@ -12,70 +12,81 @@ from sim_compress.model import Input
 IMAGES = Input("u", (3, 12, 10))
 
 
-def saturating(scale: float):
-    """A network that answers best to pixels of a scale: smaller ones drown in the bias, larger saturate."""
+def used_to(spread: float):
+    """A network to which images are odd whose pixels spread by another factor."""
 
-    def predict(inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        means = inputs["u"].reshape(len(inputs["u"]), -1).mean(axis=1, keepdims=True)
-        return {"y": 1 + np.tanh(means / scale)}
+    def oddness(inputs: Mapping[str, np.ndarray]) -> float:
+        return abs(float(np.log(inputs["u"].std() / spread)))
 
-    return predict
+    return oddness
 
 
-def constant(inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    return {"y": np.zeros((len(next(iter(inputs.values()))), 2))}
+def indifferent(_: Mapping[str, np.ndarray]) -> float:
+    return 0.0
 
 
 @pytest.mark.parametrize("shape", [(1, 8, 8), (3, 12, 10), (12, 10, 3), (5, 9, 7), (1, 2, 2)])
 def test_images_have_the_shape_of_the_input_and_are_finite(shape):
-    inputs, title = made_up_inputs([Input("u", shape)], 0, None, constant)
-    assert inputs["u"].shape == (SAMPLES, *shape)
-    assert inputs["u"].dtype == np.float32
-    assert np.isfinite(inputs["u"]).all()
-    assert "smooth random images" in title
+    found = made_up_inputs([Input("u", shape)], 0, None, indifferent)
+    u = found.inputs["u"]
+    assert u.shape == (SAMPLES, *shape)
+    assert u.dtype == np.float32
+    assert np.isfinite(u).all()
+    assert "smooth random images" in found.title
 
 
 def test_images_are_smooth():
-    u = made_up_inputs([IMAGES], 0, None, saturating(100))[0]["u"]
+    u = made_up_inputs([IMAGES], 0, None, used_to(40)).inputs["u"]
     step = np.abs(np.diff(u, axis=-1)).mean()
     spread = np.abs(u - u.mean(axis=(2, 3), keepdims=True)).mean()
     # Neighbours of white noise differ by 1.41 times what pixels differ from their mean.
     assert step < spread
 
 
-def test_pixels_are_in_the_range_to_which_the_network_responds():
-    assert "pixels 0..255" in made_up_inputs([IMAGES], 0, None, saturating(100))[1]
-    u, title = made_up_inputs([IMAGES], 0, None, saturating(1))
-    assert "pixel / 255" in title
-    assert np.abs(u["u"]).max() < 5
+@pytest.mark.parametrize(
+    ("spread", "words"),
+    [
+        (40, "pixels 0..255"),
+        (0.16, "pixels as (pixel / 255 - 0) / 1"),
+        (0.32, "pixels as (pixel / 255 - 0.5) / 0.5"),
+        (0.7, "pixels as (pixel / 255 - 0.45) / 0.225"),
+    ],
+)
+def test_pixels_are_in_the_range_that_is_least_odd_and_that_is_called_a_guess(spread, words):
+    found = made_up_inputs([IMAGES], 0, None, used_to(spread))
+    assert words in found.title
+    assert found.guess == words
+    assert found.inputs["u"].std() == pytest.approx(spread, rel=0.2)
 
 
 def test_mean_and_std_settle_the_range():
-    u, title = made_up_inputs([IMAGES], 0, Scaling((0.5,), (0.5,)), saturating(100))
-    assert "(pixel / 255 - 0.5) / 0.5" in title
-    assert u["u"].min() >= -1
-    assert u["u"].max() <= 1
+    found = made_up_inputs([IMAGES], 0, Scaling((0.5,), (0.5,)), used_to(40))
+    assert "(pixel / 255 - 0.5) / 0.5" in found.title
+    assert found.guess is None
+    assert found.inputs["u"].min() >= -1
+    assert found.inputs["u"].max() <= 1
 
 
 def test_the_seed_decides():
-    first, again, another = (made_up_inputs([IMAGES], s, None, constant)[0]["u"] for s in (0, 0, 1))
+    first, again, another = (made_up_inputs([IMAGES], s, None, indifferent).inputs["u"] for s in (0, 0, 1))
     assert np.array_equal(first, again)
     assert not np.array_equal(first, another)
 
 
 def test_inputs_that_are_no_images_get_normal_numbers():
     expected = [Input("u", (50,)), Input("v", (4, 5)), Input("w", (1, 1, 6))]
-    inputs, title = made_up_inputs(expected, 0, None, constant)
+    found = made_up_inputs(expected, 0, None, indifferent)
+    inputs = found.inputs
     assert inputs["u"].shape == (SAMPLES, 50)
     assert inputs["v"].shape == (SAMPLES, 4, 5)
     assert inputs["w"].shape == (SAMPLES, 1, 1, 6)
     # The mean of 25,600 normal numbers has a standard deviation of 0.006.
     assert abs(float(inputs["u"].mean())) < 0.05
-    assert title == "normal random numbers"
+    assert (found.title, found.guess) == ("normal random numbers", None)
 
 
 def test_images_and_other_inputs_may_come_together():
-    inputs, _ = made_up_inputs([IMAGES, Input("v", (4,))], 0, None, constant)
+    inputs = made_up_inputs([IMAGES, Input("v", (4,))], 0, None, indifferent).inputs
     assert {name: len(u) for name, u in inputs.items()} == {"u": SAMPLES, "v": SAMPLES}
 
 

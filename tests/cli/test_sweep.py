@@ -219,7 +219,9 @@ def test_a_note_of_every_level_is_told_once_and_warnings_name_their_level(run, m
     assert [text[:4] for text in notices if "row problems" in text] == ["80 %", "20 %"]
 
 
-def test_an_interrupted_sweep_leaves_kept_levels_whole_and_nothing_else(run, folder, monkeypatch):
+@pytest.fixture
+def interrupted(monkeypatch):
+    """The measurement of the second level is interrupted, by Ctrl-C or SIGTERM."""
     measured = []
     measure = outcome.measure
 
@@ -230,11 +232,30 @@ def test_an_interrupted_sweep_leaves_kept_levels_whole_and_nothing_else(run, fol
         return measure(*arguments)
 
     monkeypatch.setattr(outcome, "measure", interrupt)
-    code, out, err = run(*JOB, "--keep")
+
+
+@pytest.mark.usefixtures("interrupted", "drawn")
+@pytest.mark.parametrize("keep", [(), ("--keep",)])
+def test_an_interrupted_sweep_leaves_its_finished_levels_and_says_which_are_missing(run, folder, keep):
+    code, out, err = run(*JOB, *keep)
     assert (code, out) == (130, "")
-    assert err.splitlines()[-1] == "error: interrupted"
-    assert names(folder) == sorted([*BESIDE, "net.80.sim.json", "net.80.sim.safetensors"])
-    assert read("net.80.sim.safetensors").size == read_report(Path("net.80.sim.json")).artifact.bytes
+    assert err.splitlines()[-2:] == [
+        "note: net.sweep.json has 80 %; not done: 20 % and 50 %",
+        "error: interrupted",
+    ]
+    kept = ["net.80.sim.json", "net.80.sim.safetensors"] if keep else []
+    assert names(folder) == sorted([*BESIDE, *WRITTEN, *kept])
+    found = document()
+    assert [level["target_sparsity"] for level in found["levels"]] == [0.8]
+    assert found["missing_levels"] == [0.2, 0.5]
+    assert "20 %, 50 %: the sweep was ended before them" in Page(Path("net.sweep.html").read_text()).texts
+    if keep:
+        assert read("net.80.sim.safetensors").size == read_report(Path("net.80.sim.json")).artifact.bytes
+
+
+def test_a_sweep_that_came_to_its_end_misses_no_level(run):
+    run(*JOB)
+    assert document()["missing_levels"] == []
 
 
 def test_an_interrupted_sweep_leaves_the_older_figures(run, folder, monkeypatch):

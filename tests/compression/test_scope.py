@@ -4,11 +4,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy import sparse
 
 from sim_compress import Settings, compress
+from sim_compress.activations import Activation
 from sim_compress.compression import parts
 from sim_compress.errors import InputError
-from sim_compress.model import ImplicitModel
+from sim_compress.model import Affine, ImplicitModel, Input, Output, StateBlock, Term
 
 MODELS = Path(__file__).parents[2] / "models"
 
@@ -91,3 +93,36 @@ def test_what_is_no_regular_expression_is_refused(settings):
 def test_a_targets_part_lies_between_none_and_all():
     with pytest.raises(InputError, match="strictly between 0 and 1, got 30"):
         Settings(0.5, targets={".*": 30})
+
+
+def dense(first: np.ndarray, second: np.ndarray) -> ImplicitModel:
+    """Rows, ReLU, rows."""
+    terms = (Term("x", (), sparse.csr_array(first)), Term("h", (), sparse.csr_array(second)))
+    return ImplicitModel(
+        (Input("x", (first.shape[1],)),),
+        (StateBlock("h", Affine((len(first),), terms[:1], None), Activation("relu")),),
+        (Output("y", Affine((len(second),), terms[1:], None)),),
+    )
+
+
+ZEROS, ONES = np.zeros((4, 4), np.float32), np.ones((4, 4), np.float32)
+
+
+def test_a_network_whose_weights_are_all_zero_has_nothing_to_compress():
+    with pytest.raises(InputError, match="nothing to compress in this network: all its weights are zero"):
+        parts(dense(ZEROS, ZEROS), {}, Settings(0.5))
+
+
+def test_a_network_without_weights_has_nothing_to_compress():
+    relu = StateBlock("h", Affine((4,), (Term("x"),)), Activation("relu"))
+    model = ImplicitModel((Input("x", (4,)),), (relu,), (Output("y", Affine((4,), (Term("h"),))),))
+    with pytest.raises(InputError, match="nothing to compress in this network: it has no weights"):
+        parts(model, {}, Settings(0.5))
+
+
+def test_a_target_for_zeros_alone_is_refused():
+    model = dense(ZEROS, ONES)
+    with pytest.raises(InputError, match="all weights of h are zero"):
+        parts(model, {}, Settings(0.5, targets={"h": 0.2}))
+    (part,) = parts(model, {}, Settings(0.5))
+    assert part.names == ("h", "y")

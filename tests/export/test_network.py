@@ -4,13 +4,28 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 
 from sim_compress import Settings, compress, open_teacher
 from sim_compress.activations import Activation
+from sim_compress.artifact import read
 from sim_compress.errors import InputError
-from sim_compress.export import to_onnx
-from sim_compress.model import Affine, ImplicitModel, Input, Output, StateBlock, Term
+from sim_compress.export import Source, files_of, source_of, to_onnx
+from sim_compress.export.files import check
+from sim_compress.model import (
+    Affine,
+    ImplicitModel,
+    Input,
+    Output,
+    Patches,
+    Reshape,
+    Scale,
+    StateBlock,
+    Sum,
+    Term,
+    chain_shape,
+)
 from sim_compress.runtime import Session
 from tests.frontend.graphs import assert_close, run
 from tests.networks import loop, residual_network, weight
@@ -95,3 +110,140 @@ def test_inputs_keep_their_dtype(dtype):
     values = np.random.default_rng(0).integers(0, 2, (3, 4)).astype(dtype)
     graph = assert_same(model, {"u": values})
     assert onnx.helper.tensor_dtype_to_np_dtype(graph.graph.input[0].type.tensor_type.elem_type) == dtype
+
+
+def every_phi() -> ImplicitModel:
+    """Blocks of all phis that have another form in older operator sets, and a dilated average."""
+    shape = (4, 6)
+    phis = [
+        Activation("gelu"),
+        Activation("gelu_tanh"),
+        Activation("mish"),
+        Activation("hard_swish"),
+        Activation("layer_norm", {"axes": (1,), "epsilon": 1e-5}),
+        Activation("rms_norm", {"axes": (0,), "epsilon": 1e-5}),
+        Activation("lp_norm", {"axes": (1,), "p": 1, "epsilon": 1e-5}),
+    ]
+    blocks = [
+        StateBlock(f"{phi.name}_", Affine(shape, (Term("u", (), weight(4, 4, 0.9, i)),)), phi)
+        for i, phi in enumerate(phis)
+    ]
+    reductions = ["max", "min", "l1", "l2", "sum_square", "log_sum_exp", "prod"]
+    blocks += [
+        StateBlock(f"{name}_", Affine(shape, (Term("u"),)), Activation(f"reduce_{name}", {"axes": (1,)}))
+        for name in reductions
+    ]
+    windows = Patches((3,), (1,), (2,), (0,), (0,))
+    average = (windows, Reshape((4, 3, 2)), Sum((1,)), Scale(np.array(1 / 3)))
+    means = (Sum((1,)), Scale(np.array(1 / 6)))
+    ends = [(b.name, ()) for b in blocks] + [("u", average), ("u", means), ("u", (Sum((0,)),))]
+    shapes = {"u": shape, **{b.name: b.shape for b in blocks}}
+    outputs = tuple(
+        Output(f"out{i}", Affine(chain_shape(maps, shapes[name]), (Term(name, maps),)))
+        for i, (name, maps) in enumerate(ends)
+    )
+    return ImplicitModel((Input("u", shape),), tuple(blocks), outputs)
+
+
+@pytest.mark.parametrize("opset", [13, 14, 16, 17, 18, 19, 20, 21])
+def test_every_operator_set_gives_the_same_outputs(opset):
+    model = every_phi()
+    inputs = inputs_of(model)
+    graph = to_onnx(model, Source(opset))
+    onnx.checker.check_model(graph, full_check=True)
+    assert [o.version for o in graph.opset_import] == [opset]
+    expected, found = Session(model, kernel="scipy").predict(inputs), run(graph, inputs)
+    for name, value in expected.items():
+        assert_close(found[name], value)
+
+
+def test_names_the_batch_axis_and_the_networks_own_words_are_kept(tmp_path):
+    network = onnx.load(MODELS / "fashion_mlp.onnx")
+    network.doc_string = "Ten garments.\nTrained on pixels."
+    network.metadata_props.add(key="names", value="{0: 'T-shirt', 1: 'trouser'}")
+    network.metadata_props.add(key="stride", value="32")
+    for value in (*network.graph.input, *network.graph.output):
+        value.type.tensor_type.shape.dim[0].dim_param = "batch_size"
+    network.opset_import[0].version = 17
+    network.ir_version = 8
+    onnx.save(network, tmp_path / "net.onnx")
+    images = np.load(MODELS / "fashion_mlp.calibration.npz")["images"][:64]
+    result = compress(tmp_path / "net.onnx", images, Settings(0.5, tune=0))
+    result.save(tmp_path / "net.sim.safetensors")
+    again = compress(tmp_path / "net.sim.safetensors", images, Settings(0.2, tune=0))
+    for provenance in (read(tmp_path / "net.sim.safetensors").provenance, again.provenance):
+        graph = to_onnx(result.model, source_of(provenance))
+        assert graph.doc_string == network.doc_string
+        assert list(graph.metadata_props) == list(network.metadata_props)
+        assert [o.version for o in graph.opset_import] == [17]
+        for end in ("input", "output"):
+            found, wanted = getattr(graph.graph, end), getattr(network.graph, end)
+            assert [v.name for v in found] == [v.name for v in wanted]
+            assert [v.type.tensor_type.shape.dim[0].dim_param for v in found] == ["batch_size"]
+
+
+def test_a_network_without_words_gives_a_graph_without():
+    graph = to_onnx(residual_network(), source_of({}))
+    assert graph.doc_string == ""
+    assert not graph.metadata_props
+    assert [o.version for o in graph.opset_import] == [20]
+
+
+@pytest.mark.parametrize(
+    ("opset", "wanted"), [(7, 13), (13, 13), (20, 20), (10**6, onnx.defs.onnx_opset_version())]
+)
+def test_the_nearest_operator_set_stands_for_that_of_the_source(opset, wanted):
+    assert source_of({"source": {"opset": opset}}).opset == wanted
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ([], "provenance.source: expected an object, found"),
+        ({"opset": "20"}, "source.opset: expected a whole number, found '20'"),
+        ({"batch": 3}, "source.batch: expected text"),
+        ({"doc_string": None}, "source.doc_string: expected text, found None"),
+        ({"metadata_props": {"a": 1}}, "metadata_props: expected texts by name"),
+        ({"metadata_props": ["a"]}, "metadata_props: expected texts by name"),
+    ],
+)
+def test_a_source_that_cannot_be_used_is_refused(source, message):
+    with pytest.raises(InputError, match=message):
+        source_of({"source": source})
+
+
+@pytest.mark.parametrize("opset", [12, 99])
+def test_an_operator_set_that_there_is_no_exporter_for_is_refused(opset):
+    with pytest.raises(InputError, match=f"--opset {opset}: expected 13 to"):
+        source_of({}, opset)
+
+
+def test_weights_beyond_one_message_stand_in_a_file_beside_it(tmp_path):
+    model = open_teacher(MODELS / "fashion_mlp.onnx").model
+    graph = to_onnx(model)
+    files = files_of(graph, "net.onnx", most=50_000)
+    assert set(files) == {"net.onnx", "net.onnx.data"}
+    assert len(files["net.onnx"]) < 10_000
+    for name, data in files.items():
+        (tmp_path / name).write_bytes(data)
+    onnx.checker.check_model(str(tmp_path / "net.onnx"), full_check=True)
+    inputs = inputs_of(model)
+    session = onnxruntime.InferenceSession(tmp_path / "net.onnx", providers=["CPUExecutionProvider"])
+    (found,) = session.run(None, inputs)
+    assert np.array_equal(found, run(graph, inputs)["logits"])
+    loaded = onnx.load(tmp_path / "net.onnx")
+    assert {t.name for t in loaded.graph.initializer} == {t.name for t in graph.graph.initializer}
+    assert open_teacher(tmp_path / "net.onnx").model.nnz == model.nnz
+
+
+def test_a_graph_that_one_message_holds_is_one_file():
+    graph = to_onnx(residual_network())
+    assert files_of(graph, "net.onnx") == {"net.onnx": graph.SerializeToString()}
+
+
+def test_a_graph_too_large_for_one_message_is_checked_too():
+    graph = to_onnx(residual_network())
+    check(graph, most=1000)
+    graph.graph.node[0].op_type = "Convolution"
+    with pytest.raises(onnx.checker.ValidationError):
+        check(graph, most=1000)

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from sim_compress.artifact import read, write
 from sim_compress.certificate import certify
-from sim_compress.report import Column, Comparison, Row, column, compare, write_report
+from sim_compress.report import Column, Comparison, Row, column, compare, to_json
 from sim_compress.report.columns import artifact_column, report_column
 from tests.networks import residual_network
 from tests.report.examples import REPORT, TEST_SET
@@ -71,8 +71,8 @@ def test_a_report_beside_an_artifact_counts_where_its_hash_does(tmp_path):
     path = tmp_path / "net.sim.safetensors"
     model = residual_network()
     write(path, model, certify(model), {})
-    write_report(tmp_path / "net.sim.json", REPORT)
+    (tmp_path / "net.sim.json").write_text(to_json(REPORT))
     assert column(path).total_seconds is None
     written = replace(REPORT, artifact=replace(REPORT.artifact, sha256=sha256(path)))
-    write_report(tmp_path / "net.sim.json", written)
+    (tmp_path / "net.sim.json").write_text(to_json(written))
     assert column(path) == report_column(str(path), written)

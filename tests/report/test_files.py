@@ -2,13 +2,21 @@
 
 import gzip
 import hashlib
-import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from sim_compress.errors import InputError
-from sim_compress.report import gzip_size, peak_memory, read_report, report_path, sha256, write_report
+from sim_compress.report import (
+    foreign_report,
+    gzip_size,
+    peak_memory,
+    read_report,
+    report_path,
+    sha256,
+    to_json,
+)
 from tests.report.examples import REPORT
 
 
@@ -26,25 +34,26 @@ def test_the_report_lies_beside_the_artifact_under_another_name(artifact, report
     assert report_path(Path(artifact)) == Path(report)
 
 
-def test_a_written_report_is_read_back(tmp_path):
-    path = tmp_path / "net.sim.json"
-    write_report(path, REPORT)
-    assert read_report(path) == REPORT
-    assert [p.name for p in tmp_path.iterdir()] == ["net.sim.json"]
+def test_a_report_is_read_back(tmp_path):
+    (tmp_path / "net.sim.json").write_text(to_json(REPORT))
+    assert read_report(tmp_path / "net.sim.json") == REPORT
 
 
-def test_a_report_that_cannot_be_written_leaves_the_older_one(tmp_path, monkeypatch):
-    path = tmp_path / "net.sim.json"
-    path.write_text("older")
-
-    def full(*_: object) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(os, "replace", full)
-    with pytest.raises(InputError, match=r"net\.sim\.json: cannot be written \(No space left"):
-        write_report(path, REPORT)
-    assert path.read_text() == "older"
-    assert [p.name for p in tmp_path.iterdir()] == ["net.sim.json"]
+def test_a_report_belongs_to_the_artifact_whose_digest_it_carries(tmp_path):
+    artifact, beside = tmp_path / "net.sim.safetensors", tmp_path / "net.sim.json"
+    artifact.write_bytes(b"weights")
+    assert foreign_report(artifact) is None
+    mine = replace(REPORT.artifact, sha256=hashlib.sha256(b"weights").hexdigest())
+    beside.write_text(to_json(replace(REPORT, artifact=mine)))
+    assert foreign_report(artifact) is None
+    artifact.write_bytes(b"other weights")
+    other = str(foreign_report(artifact))
+    assert f"{beside} is the report of another artifact" in other
+    assert mine.sha256[:12] in other
+    beside.write_text("{}")
+    assert str(foreign_report(artifact)).startswith(
+        f"{beside}: expected a JSON object with the entry 'format'"
+    )
 
 
 def test_a_report_that_cannot_be_read_is_named(tmp_path):

@@ -40,6 +40,7 @@ SWEEP = SweepReport(
     package_version="0.1.0",
     network=REPORT.network,
     levels=LEVELS,
+    missing_levels=(),
     calibration=CALIBRATION,
     evaluation=TEST_SET,
     labelled=True,
@@ -79,6 +80,12 @@ def test_the_page_escapes_what_it_is_told():
     assert "&lt;b&gt;&amp;net.onnx" in text
     assert "only &lt;5&gt; samples" in text
     assert "<b>" not in text
+
+
+def test_the_page_names_the_levels_that_are_not_done():
+    assert "missing" not in page(SWEEP, None)
+    told = page(replace(SWEEP, missing_levels=(0.3, 0.425)), None)
+    assert "<dt>missing</dt><dd>30 %, 42.5 %: the sweep was ended before them</dd>" in told
 
 
 @pytest.mark.parametrize("report", [WITHOUT_LABELS, WITHOUT_CLASSES, replace(SWEEP, levels=LEVELS[:1])])

@@ -25,7 +25,7 @@ Arrays = Mapping[str, np.ndarray]
 
 def data_of(teacher: Teacher, path: Path | None, samples: int) -> tuple[Arrays, Arrays]:
     """Calibration and held-out inputs."""
-    found = calibration_data(path, Path("none"), teacher.model, None, 0, teacher_outputs(teacher)).inputs
+    found = calibration_data(path, Path("none"), teacher, None, 0).inputs
     count = min(samples, len(next(iter(found.values()))))
     cut = count - max(count // 4, 1)
     return {n: u[:cut] for n, u in found.items()}, {n: u[cut:count] for n, u in found.items()}

@@ -2,9 +2,10 @@
 
 from sim_compress.cli.data.choice import Data, calibration_data, check_scaling, read_data, read_labels
 from sim_compress.cli.data.naming import naming
-from sim_compress.cli.data.pixels import Scaling, scaling_asked
+from sim_compress.cli.data.pixels import BYTE, Scaling, scaling_asked
 
 __all__ = [
+    "BYTE",
     "Data",
     "Scaling",
     "calibration_data",

@@ -3,19 +3,25 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from sim_compress.cli.data import arrays
 from sim_compress.cli.data.images import read_images
+from sim_compress.cli.data.likeness import oddness
 from sim_compress.cli.data.naming import naming
 from sim_compress.cli.data.pixels import Scaling
 from sim_compress.cli.data.synthetic import made_up_inputs
 from sim_compress.errors import DataError
 from sim_compress.model import ImplicitModel, Input
 from sim_compress.model.maps import Array
-from sim_compress.report import DataFigures, Predict, check_labels
+from sim_compress.report import DataFigures, check_labels
 from sim_compress.runtime import check_samples, digest, id_ranges, named
+
+if TYPE_CHECKING:
+    # Evaluating an artifact needs no onnx.
+    from sim_compress.states import Teacher
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,12 +31,16 @@ class Data:
     Attributes:
         labels: as they were given, None where there are none.
         done: what was done to the inputs on the way, None where nothing was.
+        guess: the pixel range of made-up inputs that nobody gave, None where there is none.
+        images: whether they are pixels, which alone are scaled.
     """
 
     inputs: Mapping[str, Array]
     figures: DataFigures
     labels: Array | None = None
     done: str | None = None
+    guess: str | None = None
+    images: bool = False
 
 
 def read_data(path: Path, expected: Sequence[Input], scaling: Scaling | None) -> Data:
@@ -51,7 +61,7 @@ def read_data(path: Path, expected: Sequence[Input], scaling: Scaling | None) ->
         )
     images, done = read_images(path, expected[0], scaling)
     inputs = {expected[0].name: images}
-    return Data(inputs, _figures(path, expected, inputs), done=done)
+    return Data(inputs, _figures(path, expected, inputs), done=done, images=True)
 
 
 def read_labels(path: Path | None, data: Data, model: ImplicitModel) -> Array | None:
@@ -71,34 +81,34 @@ def read_labels(path: Path | None, data: Data, model: ImplicitModel) -> Array | 
 
 def check_scaling(scaling: Scaling | None, *data: Data) -> None:
     """DataError where --mean or --std was given and nothing was scaled."""
-    if scaling is not None and all(d.done is None and not d.figures.data_free for d in data):
+    if scaling is not None and not any(d.images for d in data):
         raise DataError(
-            "--mean and --std are for the pixels of a folder of images: scale arrays before they are saved"
+            "--mean and --std are for pixels, of a folder of images or made up: scale arrays before they are "
+            "saved"
         )
 
 
 def calibration_data(
     named: Path | None,
     beside: Path,
-    model: ImplicitModel,
+    teacher: "Teacher",
     scaling: Scaling | None,
     seed: int,
-    teacher: Predict,
 ) -> Data:
-    """Data as named, else those that may lie beside the model, else made-up inputs.
+    """Data as named, else those that may lie beside the network, else made-up inputs.
 
     Raises:
         DataError: as `read_data`.
     """
+    model = teacher.model
     if named is not None or beside.exists():
         return read_data(named or beside, model.inputs, scaling)
     rows = {ids.source: ids.rows for ids in id_ranges(model)}
-    inputs, title = made_up_inputs(model.inputs, seed, scaling, teacher, rows)
-    samples = len(next(iter(inputs.values())))
-    figures = DataFigures(
-        f"data-free: {title}, seed {seed}", digest(model.inputs, inputs), samples, data_free=True
-    )
-    return Data(inputs, figures)
+    found = made_up_inputs(model.inputs, seed, scaling, oddness(teacher), rows)
+    samples = len(next(iter(found.inputs.values())))
+    source = f"data-free: {found.title}, seed {seed}"
+    figures = DataFigures(source, digest(model.inputs, found.inputs), samples, data_free=True)
+    return Data(found.inputs, figures, guess=found.guess, images=found.images)
 
 
 def _figures(path: Path, expected: Sequence[Input], inputs: Mapping[str, Array]) -> DataFigures:

@@ -4,37 +4,54 @@ The amplitude spectrum of a photograph falls as 1 / frequency; each image draws 
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from math import prod
 from types import MappingProxyType
 
 import numpy as np
 
-from sim_compress.cli.data.pixels import PIXELS, Layout, Scaling, layout
+from sim_compress.cli.data.likeness import Oddness
+from sim_compress.cli.data.pixels import Layout, Scaling, layout, pixel_words
 from sim_compress.model import Input
 from sim_compress.model.maps import Array
-from sim_compress.report import Predict
 
 SAMPLES = 512
-# Enough to see to which pixel range a network responds: a number of inputs within bounds, by their size.
+# Enough to see which pixel range is a network's: a number of inputs within bounds, by their size.
 PROBES = (4, 64)
 PROBE_ENTRIES = 2**19
 EXPONENTS = (1.0, 3.0)
-# As they are, in 0..1, and with about zero mean and unit variance.
-RANGES = (None, Scaling(), Scaling((0.45,), (0.225,)))
+# As they are, in 0..1, in -1..1, and with about zero mean and unit variance.
+RANGES = (None, Scaling(), Scaling((0.5,), (0.5,)), Scaling((0.45,), (0.225,)))
+
+
+@dataclass(frozen=True, eq=False)
+class MadeUp:
+    """Inputs that nobody gave.
+
+    Attributes:
+        inputs: name -> (samples, ...).
+        title: what they are.
+        guess: the pixel range that was taken, None where it was given or there are no images.
+        images: whether there are any.
+    """
+
+    inputs: dict[str, Array]
+    title: str
+    guess: str | None = None
+    images: bool = False
 
 
 def made_up_inputs(
     expected: Sequence[Input],
     seed: int,
     scaling: Scaling | None,
-    teacher: Predict,
+    oddness: Oddness,
     rows: Mapping[str, int] = MappingProxyType({}),
-) -> tuple[dict[str, Array], str]:
-    """SAMPLES inputs, name -> (samples, ...), and what they are; real numbers in float32.
+) -> MadeUp:
+    """SAMPLES inputs; real numbers in float32.
 
-    Image inputs take pixels scaled as asked, else in the range to which the
-    teacher's outputs respond most: outside of the range it was trained on they hardly move. Whole numbers
-    are ids below `rows` of their input, or 0 and 1 where nothing is looked up.
+    Image inputs take pixels scaled as asked, else in the range that is least odd to the network. Whole
+    numbers are ids below `rows` of their input, or 0 and 1 where nothing is looked up.
     """
     rng = np.random.default_rng(seed)
     forms = {i.name: form for i in expected if (form := _form(i)) is not None}
@@ -47,17 +64,20 @@ def made_up_inputs(
         if i.name not in forms
     }
     if not images:
-        return others, "normal random numbers" if any(map(_is_real, expected)) else "random whole numbers"
+        real = any(map(_is_real, expected))
+        return MadeUp(others, "normal random numbers" if real else "random whole numbers")
 
     def inputs(count: int, scaling: Scaling | None) -> dict[str, Array]:
         shown = {name: forms[name].arrange(_scaled(u[:count], scaling)) for name, u in images.items()}
         return {name: u[:count] for name, u in others.items()} | shown
 
+    taken = scaling
     if scaling is None:
         few = _probes(expected)
-        scaling = max(RANGES, key=lambda candidate: _response(teacher, inputs(few, candidate)))
-    pixels = PIXELS if scaling is None else f"pixels as {scaling}"
-    return inputs(SAMPLES, scaling), f"smooth random images, {pixels}"
+        taken = min(RANGES, key=lambda candidate: oddness(inputs(few, candidate)))
+    pixels = pixel_words(taken)
+    guess = pixels if scaling is None else None
+    return MadeUp(inputs(SAMPLES, taken), f"smooth random images, {pixels}", guess, images=True)
 
 
 def _probes(expected: Sequence[Input]) -> int:
@@ -92,11 +112,3 @@ def _image(form: Layout, rng: np.random.Generator) -> Array:
 
 def _scaled(images: Array, scaling: Scaling | None) -> Array:
     return images if scaling is None else scaling.apply(images)
-
-
-def _response(teacher: Predict, inputs: Mapping[str, Array]) -> float:
-    """Size of the outputs' variation over samples, relative to the outputs."""
-    outputs = teacher(inputs).values()
-    varying = sum(float(np.square(y - y.mean(axis=0)).sum()) for y in outputs)
-    total = sum(float(np.square(y).sum()) for y in outputs)
-    return varying / total if total else 0.0

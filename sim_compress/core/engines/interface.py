@@ -20,6 +20,11 @@ def silent(_: float) -> None:
 class Engine(Protocol):
     """Runs a pure function over tasks; engines differ in time, never in a byte of the results."""
 
+    @property
+    def notice(self) -> str | None:
+        """Where tasks run, in one sentence, where the engine had a choice; else None."""
+        ...
+
     def map(
         self,
         function: Callable[[Arrays, Task], Result],

@@ -20,6 +20,8 @@ from sim_compress.errors import InputError
 class Processes:
     """Runs tasks in at most `limit` worker processes."""
 
+    notice = None
+
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._workers: list[Worker] = []

@@ -1,12 +1,15 @@
 """The ray engine: tasks on a Ray cluster, whose object store holds the shared arrays.
 
-The cluster is the one RAY_ADDRESS names, or one started on this machine for as long as the engine lives.
+The cluster is the one RAY_ADDRESS names, else one that runs on this machine, else one started here for as
+long as the engine lives.
 """
 
 import os
+import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -15,15 +18,20 @@ from sim_compress.core.engines.calls import call_remotely
 from sim_compress.core.engines.dispatch import dispatch
 from sim_compress.core.engines.interface import NO_ARRAYS, Arrays, Engine, Progress, Result, Task, silent
 from sim_compress.core.engines.threads import one_thread
-from sim_compress.errors import MissingExtraError, SolverError
+from sim_compress.errors import InputError, MissingExtraError, SolverError
+
+ADDRESS = "RAY_ADDRESS"
+# Seconds for a connection to a cluster that is named.
+PATIENCE = 5.0
 
 
 class Ray:
     """Runs at most `limit` tasks at once on a cluster."""
 
-    def __init__(self, cluster: ModuleType, limit: int) -> None:
+    def __init__(self, cluster: ModuleType, limit: int, notice: str) -> None:
         self._cluster = cluster
         self._limit = limit
+        self.notice = notice
 
     def map(
         self,
@@ -85,18 +93,67 @@ def ray(workers: int) -> Iterator[Engine]:
 
     Raises:
         MissingExtraError: ray is not installed.
+        InputError: the cluster that RAY_ADDRESS names, or one that was found, cannot be joined.
     """
     try:
         cluster = import_module("ray")
     except ModuleNotFoundError as error:
         raise MissingExtraError("ray", "ray", "engine 'ray'") from error
     if cluster.is_initialized():
-        yield Ray(cluster, workers)
+        yield Ray(cluster, workers, _joined(cluster))
         return
-    # Ray refuses a number of CPUs for a cluster that it does not start.
-    size = {} if "RAY_ADDRESS" in os.environ else {"num_cpus": workers, "include_dashboard": False}
-    cluster.init(log_to_driver=False, logging_level="error", **size)
+    notice = _connected(cluster, workers)
     try:
-        yield Ray(cluster, workers)
+        yield Ray(cluster, workers, notice)
     finally:
         cluster.shutdown()
+
+
+def _connected(cluster: ModuleType, workers: int) -> str:
+    """Join the cluster that is named or found, else start one; says which."""
+    named = os.environ.get(ADDRESS, "")
+    quiet = {"log_to_driver": False, "logging_level": "error"}
+    if named != "local" and _answers(named):
+        try:
+            cluster.init(address="auto", **quiet)
+            return _joined(cluster)
+        except ConnectionError as error:
+            if named not in ("", "auto"):
+                raise _unreachable(named, error) from error
+        except (RuntimeError, ValueError) as error:
+            raise _unreachable(named or "found on this machine", error) from error
+    cluster.init(address="local", num_cpus=workers, include_dashboard=False, **quiet)
+    return f"engine 'ray': started a cluster of its own on this machine, with {workers} processors"
+
+
+def _joined(cluster: ModuleType) -> str:
+    address = cluster.get_runtime_context().gcs_address
+    processors = int(cluster.cluster_resources().get("CPU", 0))
+    return f"engine 'ray': joined the cluster at {address}, which has {processors} processors"
+
+
+def _answers(named: str) -> bool:
+    """Whether something listens at HOST:PORT, named or left in Ray's file; Ray itself would wait for minutes.
+
+    Raises:
+        InputError: nothing does where the user named it.
+    """
+    left = Path(os.environ.get("RAY_TMPDIR", "/tmp"), "ray", "ray_current_cluster")
+    address = named if named not in ("", "auto") else left.read_text() if left.is_file() else ""
+    host, _, port = address.strip().removeprefix("ray://").rpartition(":")
+    if not port.isdigit():
+        return True
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), PATIENCE).close()
+    except OSError as error:
+        if address == named:
+            raise _unreachable(named, error) from error
+        return False
+    return True
+
+
+def _unreachable(address: str, error: Exception) -> InputError:
+    return InputError(
+        f"engine 'ray': the cluster {address} cannot be joined ({' '.join(str(error).split())}): check "
+        f"{ADDRESS}, or set it to 'local' for a cluster of its own"
+    )

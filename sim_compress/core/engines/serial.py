@@ -12,6 +12,8 @@ from sim_compress.core.engines.threads import one_thread
 class Serial:
     """Runs tasks here, with BLAS and numba held to one thread until they are done."""
 
+    notice = None
+
     def map(
         self,
         function: Callable[[Arrays, Task], Result],

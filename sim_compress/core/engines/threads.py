@@ -15,6 +15,8 @@ from importlib import import_module
 
 import numba
 
+from sim_compress.forks import held
+
 # numpy and scipy bring a BLAS each; a symbol looked up in an extension is found in what it links.
 EXTENSIONS = ("numpy.linalg._umath_linalg", "scipy.linalg.cython_blas")
 # Setter and getter of OpenBLAS as numpy and scipy build it, as systems build it, and of MKL.
@@ -33,7 +35,8 @@ VARIABLES = (
     "VECLIB_MAXIMUM_THREADS",
 )
 # Two engines that start workers at once would otherwise restore each other's settings.
-_environment = threading.Lock()
+_environment = threading.RLock()
+held(_environment)
 
 Control = tuple[Callable[[int], object], Callable[[], int]]
 

@@ -6,7 +6,7 @@ and its bits would depend on their number.
 
 import numpy as np
 
-from sim_compress.compilation import kernel
+from sim_compress.compilation import inlined, part
 
 # Pivots below this part of the unit diagonal are rounding: that column depends on those before it.
 DEPENDENT = 1e-12
@@ -16,19 +16,19 @@ HUGE = 1e100
 TILE = 4
 
 
-@kernel
+@inlined
 def padded(order: int) -> int:
     """The next multiple of TILE."""
     return (order + TILE - 1) // TILE * TILE
 
 
-@kernel
+@inlined
 def scratch_size(order: int) -> int:
     """Entries of scratch memory that hold the factor of a matrix of this order."""
     return padded(order) ** 2
 
 
-@kernel(fastmath={"contract"})
+@part(fastmath={"contract"})
 def factor(U):
     """Upper factor of U'U in place; the order is a multiple of TILE, below the diagonal nothing is read."""
     order = len(U)
@@ -49,7 +49,7 @@ def factor(U):
                 d[j] -= p3 * pj + q3 * qj + r3 * rj + s3 * sj
 
 
-@kernel(fastmath={"contract"})
+@part(fastmath={"contract"})
 def _factor_tile(U, first):
     """Four pivots in turn, each applied to the rest of the four rows."""
     for p in range(first, first + TILE):
@@ -65,7 +65,7 @@ def _factor_tile(U, first):
                 row[j] -= scale * pivot[j]
 
 
-@kernel(fastmath={"contract", "reassoc"})
+@part(fastmath={"contract", "reassoc"})
 def solve(U, b):
     """b <- (U'U)^-1 b in place."""
     order = len(b)
@@ -83,7 +83,7 @@ def solve(U, b):
         b[i] = total / row[i]
 
 
-@kernel
+@part
 def submatrix(H, index, scratch):
     """Upper triangle of H on an index, padded for the factor, in scratch memory."""
     order, full = len(index), padded(len(index))
@@ -101,7 +101,7 @@ def submatrix(H, index, scratch):
     return U
 
 
-@kernel
+@part
 def solve_on(U, index, b):
     """U^-1 b on an index, zero elsewhere; U is lost."""
     part, x = np.zeros(len(U)), np.zeros(len(b))

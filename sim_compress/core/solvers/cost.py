@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from sim_compress.compilation import kernel
+from sim_compress.compilation import inlined, kernel, part
 from sim_compress.core.solution import FORBIDDEN
 
 # Least weight of |v_j| in the dual bound: a free coordinate (alpha = 0) is certified as if it paid this.
@@ -45,13 +45,13 @@ class Cost(NamedTuple):
     tau: float
 
 
-@kernel
+@inlined
 def price(cost, j) -> float:
     """Weight of |v_j| beside the penalty: the ball's, infinite for a forbidden coordinate."""
     return np.inf if cost.weights[j] >= FORBIDDEN else cost.tau * cost.weights[j]
 
 
-@kernel
+@inlined
 def prox(u: float, step: float, knee: float, extra: float) -> float:
     """argmin of 1/2 (v - u)^2 + step P(v) + extra |v|."""
     size = abs(u) - extra
@@ -73,7 +73,7 @@ def value(v, cost):
     return total
 
 
-@kernel
+@inlined
 def _penalty(size, knee):
     """P of a size."""
     return size if size <= knee else (size * size / knee + knee) / 2.0
@@ -124,7 +124,7 @@ def shortfall(q, fit, inner, cost):
     return found
 
 
-@kernel
+@part
 def _shortfall_at(shrink, q, fit, inner, cost):
     """The shortfall of the residual times `shrink`."""
     found = 0.5 * (1.0 - shrink) ** 2 * fit + shrink * inner

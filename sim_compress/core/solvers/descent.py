@@ -2,14 +2,14 @@
 
 import numpy as np
 
-from sim_compress.compilation import kernel
+from sim_compress.compilation import part
 from sim_compress.core.solvers.cost import price, prox
 
 # Moves that wait before the gradient is updated: one pass over it serves them all.
 WAITING = 4
 
 
-@kernel
+@part
 def sweep(H, q, v, cost, columns) -> float:
     """One pass over some coordinates, each set to its exact minimiser; keeps q = Hv - g.
 
@@ -43,7 +43,7 @@ def sweep(H, q, v, cost, columns) -> float:
     return largest
 
 
-@kernel(fastmath={"contract"})
+@part(fastmath={"contract"})
 def add_columns(H, q, index, moves):
     """q += sum over four columns of H times their moves."""
     a, b, c, d = H[index[0]], H[index[1]], H[index[2]], H[index[3]]
@@ -52,14 +52,25 @@ def add_columns(H, q, index, moves):
         q[i] += ma * a[i] + mb * b[i] + mc * c[i] + md * d[i]
 
 
-@kernel
+@part
 def assign(target, source):
     """target[:] = source, without the seconds that numba takes to compile the slice's error messages."""
     for j in range(len(target)):
         target[j] = source[j]
 
 
-@kernel
+@part
+def nonzero(v):
+    """Places of the entries that are not zero."""
+    places, count = np.empty(len(v), np.int64), 0
+    for j in range(len(v)):
+        if v[j] != 0.0:
+            places[count] = j
+            count += 1
+    return places[:count]
+
+
+@part
 def add_product(H, q, v):
     """q += H v, by the columns where v is not zero."""
     index, moves, waiting = np.zeros(WAITING, np.int64), np.zeros(WAITING), 0

@@ -8,10 +8,10 @@ of the coordinates that are zero or beyond the knee.
 
 import numpy as np
 
-from sim_compress.compilation import kernel
+from sim_compress.compilation import inlined, part
 from sim_compress.core.solvers.cholesky import solve_on, submatrix
 from sim_compress.core.solvers.cost import price, value
-from sim_compress.core.solvers.descent import add_product
+from sim_compress.core.solvers.descent import add_product, nonzero
 
 # Added to the active set's diagonal. Steps start from the gradient, so it slows none and moves no optimum;
 # without it a singular active set has no step.
@@ -20,7 +20,7 @@ RIDGE = 1e-10
 HALVINGS = 8
 
 
-@kernel
+@part
 def step(shared, q, v, cost) -> bool:
     """One step on the active coordinates; updates v and q = Hv - g, and never raises the objective.
 
@@ -35,13 +35,14 @@ def step(shared, q, v, cost) -> bool:
     product = np.zeros(len(v))
     add_product(shared.H, product, move)
     if not _kinked(v, move, cost.knee):
-        v += move
-        q += product
+        for j in range(len(v)):
+            v[j] += move[j]
+            q[j] += product[j]
         return False
     return _search(shared, q, v, cost, move, product)
 
 
-@kernel
+@inlined
 def _gradient(q, v, cost, j):
     """Derivative of the objective in an active coordinate."""
     size = abs(v[j])
@@ -49,7 +50,7 @@ def _gradient(q, v, cost, j):
     return q[j] + slope if v[j] > 0.0 else q[j] - slope
 
 
-@kernel
+@inlined
 def _kinked(v, move, knee) -> bool:
     """Whether the move takes a coordinate over zero or over the knee."""
     for j in range(len(v)):
@@ -59,7 +60,7 @@ def _kinked(v, move, knee) -> bool:
     return False
 
 
-@kernel
+@part
 def _search(shared, q, v, cost, move, whole) -> bool:
     """Take the best found part of a move, with coordinates held where they meet zero.
 
@@ -74,36 +75,55 @@ def _search(shared, q, v, cost, move, whole) -> bool:
     Returns:
         Whether the part was a true part that brought a coordinate to zero.
     """
-    meets = np.full(len(v), np.inf)
-    for j in range(len(v)):
-        if v[j] * move[j] < 0.0:
-            meets[j] = -v[j] / move[j]
-    order = np.argsort(meets)
-    left, part, halvings = int(np.sum(meets < 1.0)), 1.0, 0
+    meets = _meetings(v, move)
+    left, taken_part, halvings = len(meets), 1.0, 0
     best, best_part = 0.0, 0.0
     best_move, best_product = np.zeros(len(v)), np.zeros(len(v))
+    before = value(v, cost)
     while halvings < HALVINGS:
-        taken = np.where(meets <= part, -v, part * move)
+        taken, held, product, after = np.empty(len(v)), np.zeros(len(v)), np.empty(len(v)), np.empty(len(v))
+        for j in range(len(v)):
+            taken[j], product[j] = taken_part * move[j], taken_part * whole[j]
+            if v[j] * move[j] < 0.0 and -v[j] / move[j] <= taken_part:
+                held[j], taken[j] = -v[j] - taken[j], -v[j]
+            after[j] = v[j] + taken[j]
         # Few coordinates are held, so few columns of H are read again.
-        product = part * whole
-        add_product(shared.H, product, taken - part * move)
-        change = np.dot(q, taken) + 0.5 * np.dot(product, taken) + value(v + taken, cost) - value(v, cost)
+        add_product(shared.H, product, held)
+        change = np.dot(q, taken) + 0.5 * np.dot(product, taken) + value(after, cost) - before
         if change >= best and best < 0.0:
             break
         if change < best:
-            best, best_part, best_move, best_product = change, part, taken, product
+            best, best_part, best_move, best_product = change, taken_part, taken, product
         if left > 0:
             left //= 2
-            part = meets[order[left]]
+            taken_part = meets[left]
         else:
-            part *= 0.5
+            taken_part *= 0.5
             halvings += 1
-    v += best_move
-    q += best_product
-    return bool(best_part < 1.0 and np.any((v == 0.0) & (best_move != 0.0)))
+    met = False
+    for j in range(len(v)):
+        v[j] += best_move[j]
+        q[j] += best_product[j]
+        met = met or (v[j] == 0.0 and best_move[j] != 0.0)
+    return best_part < 1.0 and met
 
 
-@kernel
+@inlined
+def _meetings(v, move):
+    """The parts of a move below 1 at which coordinates meet zero, ascending."""
+    meets, count = np.empty(len(v)), 0
+    for j in range(len(v)):
+        if v[j] * move[j] < 0.0 and -v[j] / move[j] < 1.0:
+            place = count
+            while place > 0 and meets[place - 1] > -v[j] / move[j]:
+                meets[place] = meets[place - 1]
+                place -= 1
+            meets[place] = -v[j] / move[j]
+            count += 1
+    return meets[:count]
+
+
+@part
 def solve_active(shared, v, cost, b):
     """(H + D)^-1 b on the active coordinates, zero elsewhere; b is zero there.
 
@@ -113,21 +133,36 @@ def solve_active(shared, v, cost, b):
         b: (features,).
     """
     curvature = cost.alpha / cost.knee
-    size = np.abs(v)
-    flat = (size > 0.0) & ((size <= cost.knee) | (curvature == 0.0))
-    active = np.flatnonzero(size)
-    rest = np.flatnonzero(~flat)
-    if len(shared.inverse) == 0 or len(active) <= len(rest):
-        U = submatrix(shared.H, active, shared.scratch)
-        for i in range(len(active)):
-            U[i, i] += RIDGE if flat[active[i]] else RIDGE + curvature
-        return solve_on(U, active, b)
-    d = np.zeros(len(b))
-    add_product(shared.inverse, d, b)
-    K = submatrix(shared.inverse, rest, shared.scratch)
-    for i in range(len(rest)):
-        if size[rest[i]] > 0.0:
-            K[i, i] += 1.0 / curvature
-    add_product(shared.inverse, d, solve_on(K, rest, -d))
-    d[size == 0.0] = 0.0
+    active, rest = nonzero(v), np.empty(len(v), np.int64)
+    rests = 0
+    for j in range(len(v)):
+        if v[j] == 0.0 or _bent(v[j], cost.knee, curvature):
+            rest[rests] = j
+            rests += 1
+    d, inverted = np.zeros(len(v)), len(shared.inverse) > 0 and len(active) > rests
+    if inverted:
+        add_product(shared.inverse, d, b)
+        index, right, matrix = rest[:rests], -d, shared.inverse
+    else:
+        index, right, matrix = active, b, shared.H
+    U = submatrix(matrix, index, shared.scratch)
+    for i in range(len(index)):
+        bent = v[index[i]] != 0.0 and _bent(v[index[i]], cost.knee, curvature)
+        if inverted:
+            U[i, i] += 1.0 / curvature if bent else 0.0
+        else:
+            U[i, i] += RIDGE + curvature if bent else RIDGE
+    x = solve_on(U, index, right)
+    if not inverted:
+        return x
+    add_product(shared.inverse, d, x)
+    for j in range(len(v)):
+        if v[j] == 0.0:
+            d[j] = 0.0
     return d
+
+
+@inlined
+def _bent(entry, knee, curvature) -> bool:
+    """Whether a coordinate that is not zero lies where the penalty is curved."""
+    return abs(entry) > knee and curvature != 0.0

@@ -174,11 +174,20 @@ def solve_rows(
 
 
 def _solve(problem: cp.Problem, backend: Backend, options: Mapping[str, object]) -> Status:
-    """One solve; what cvxpy would warn of is in the status."""
+    """One solve; what cvxpy would warn of is in the status.
+
+    Raises:
+        SolverError: the back end itself gave up, as where its licence has ended.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
         try:
             problem.solve(solver=backend.name, **options)
         except cp.SolverError:
             return Status.FAILED
+        except backend.errors() as error:
+            raise SolverError(
+                f"{backend.name} stopped in the middle of the work: {' '.join(str(error).split())}; "
+                "use the solver 'clarabel' or 'native'"
+            ) from error
     return STATUSES.get(problem.status, Status.FAILED)

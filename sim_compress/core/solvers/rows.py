@@ -1,168 +1,79 @@
-"""One row's minimiser: coordinate descent, Newton steps where they are cheaper, and the ball's multiplier."""
-
-from typing import NamedTuple
+"""The kernel of paths and solutions: rows of a block, each down its alphas."""
 
 import numpy as np
 
-from sim_compress.compilation import kernel
+from sim_compress.compilation import inlined, kernel
 from sim_compress.core.solution import FORBIDDEN
-from sim_compress.core.solvers.cost import Cost, duality_gap, residual, value
-from sim_compress.core.solvers.descent import add_product, assign, sweep
-from sim_compress.core.solvers.newton import solve_active, step
+from sim_compress.core.solvers.ball import minimise_within, norm
+from sim_compress.core.solvers.cholesky import scratch_size
+from sim_compress.core.solvers.cost import Cost, Shared, value
+from sim_compress.core.solvers.descent import add_product, assign, nonzero
+from sim_compress.core.solvers.minimiser import Stop, minimise
 
-# Passes over the active coordinates between two over all of them.
-PASSES = 10
-# Active passes stop when they move coordinates by less than this part of the full pass.
-SETTLED = 0.1
-# Solves between updates of the multiplier stop at this part of the asked gap.
-INNER = 1e-2
-# Updates of the multiplier; Newton's take a handful, bisection would take sixty.
-MULTIPLIERS = 60
-
-
-class Stop(NamedTuple):
-    """When a row is done: its gap is below relative * objective or below absolute, or sweeps run out."""
-
-    relative: float
-    absolute: float
-    sweeps: int
+# From zero, alpha falls by this factor a stage, down to the asked one or to SMALLEST, each to a ROUGH gap.
+STAGE, SMALLEST, ROUGH = 0.5, 1e-7, 0.1
+# For who does not ask for supports.
+UNPACKED = np.zeros((0, 0, 0), np.uint8)
 
 
 @kernel
-def minimise(shared, g, c, v, cost, stop):
-    """Minimise datafit + cost from v, in place.
+def solve_rows(
+    first, stop_row, H, inverse, G, C, V, alphas, knee, weights, radius, stop, multiplier, packed, staged
+):
+    """Minimise rows first:stop_row at one alpha after the other, each from where the one before ended.
+
+    One function for all uses: what takes long to compile, the minimiser, is in it once.
 
     Args:
-        shared, g, c: the row's datafit.
-        v: the start; the minimiser on return.
-        cost: what the row pays beside its datafit.
-        stop: when to stop.
-
-    Returns:
-        q = Hv - g and the duality gap.
+        H, inverse: of all rows; the inverse may be empty.
+        G, C: g and c of each row.
+        V: the starts, (rows, features); the rows at the last alpha on return.
+        alphas, knee: of the penalty, (steps,) and a number.
+        weights, radius: each row's ball, (rows, features) and (rows,).
+        stop: when a row is done; `absolute` is relative to its c.
+        multiplier: of each row's ball, first guesses, (rows,); those at the last alpha on return.
+        packed: takes the supports as bits, (steps, rows, bytes), or has no steps.
+        staged: whether rows of zeros first go down stages of larger alphas.
     """
-    H, q = shared.H, -g
-    add_product(H, q, v)
-    everything = np.arange(len(v))
-    previous, gap, newton = np.inf, np.inf, False
-    for _ in range(stop.sweeps):
-        moved = sweep(H, q, v, cost, everything)
-        fit = residual(q, g, c, v)
-        gap = duality_gap(q, fit, v, cost)
-        wanted = max(stop.absolute, stop.relative * (0.5 * fit + value(v, cost)))
-        if gap <= wanted or moved == 0.0:
-            break
-        active = np.flatnonzero(v)
-        newton = newton or _newton_pays(gap / previous, wanted / gap, len(active), len(v))
-        previous = gap
-        if newton:
-            # With dependent columns active, coordinates leave one at a time until none depends on others.
-            while step(shared, q, v, cost):
-                pass
-        else:
-            for _ in range(PASSES):
-                if sweep(H, q, v, cost, active) <= SETTLED * moved:
-                    break
-    return q, gap
+    for r in range(first, stop_row):
+        shared = Shared(H, inverse, np.empty(scratch_size(len(H))))
+        v, own = V[r], Stop(stop.relative, stop.absolute * C[r], stop.sweeps)
+        if C[r] <= 0.0:
+            for j in range(len(v)):
+                v[j] = 0.0
+            continue
+        if staged and len(nonzero(v)) == 0:
+            _start(shared, G[r], C[r], v, Cost(alphas[0], knee, weights[r], 0.0), radius[r], own)
+        for k in range(len(alphas)):
+            cost = Cost(alphas[k], knee, weights[r], multiplier[r])
+            multiplier[r] = minimise_within(shared, G[r], C[r], v, cost, radius[r], own)
+            if len(packed) > 0:
+                for j in range(len(v)):
+                    if v[j] != 0.0:
+                        packed[k, r, j // 8] |= np.uint8(1 << (j % 8))
 
 
-@kernel
-def _newton_pays(ratio, wanted, active, features) -> bool:
-    """Whether the rounds still needed at the present rate cost more than two Newton steps."""
-    if ratio >= 1.0:
-        return ratio < np.inf
-    rounds = np.log(wanted) / np.log(ratio) if ratio > 0.0 else 0.0
-    order = min(active, features - active) + 1
-    return rounds * (1.0 + PASSES) * 2.0 * active * features > 2.0 * order**3 / 3.0 + 8.0 * active * features
-
-
-@kernel
-def minimise_within(shared, g, c, v, cost, radius, stop):
-    """Minimise datafit + penalty inside the ball from v, in place.
-
-    Args:
-        shared, g, c, v, stop: as for `minimise`.
-        cost: its tau is a first guess of the multiplier.
-        radius: the ball's.
-
-    Returns:
-        The multiplier and the duality gap.
-    """
-    if radius < 0.0:
-        assign(v, np.zeros(len(v)))
-        return 0.0, np.inf
-    low, high, tau = 0.0, _no_weight(shared.H, c, cost.weights), cost.tau
-    below, above = np.zeros(len(v)), v.copy()
-    best = below
-    inner, gap = Stop(INNER * stop.relative, INNER * stop.absolute, stop.sweeps), np.inf
-    if radius <= 0.0:
-        tau = high
-    free = tau == 0.0
-    for _ in range(MULTIPLIERS):
-        paying = Cost(cost.alpha, cost.knee, cost.weights, tau)
-        minimise(shared, g, c, v, paying, stop if tau == 0.0 else inner)
-        norm = np.sum(cost.weights * np.abs(v))
-        if norm > radius:
-            low = tau
-            assign(above, v)
-        else:
-            high = tau
-            assign(below, v)
-        gap, wanted = np.inf, 0.0
-        for outer in (v, above):
-            best = _inside(outer, below, cost.weights, radius)
-            gap, wanted = _gap_inside(shared.H, g, c, best, paying, radius, stop)
-            if gap <= wanted:
-                break
-        if gap <= wanted:
-            break
-        # Newton's update of the multiplier, or the middle where it leaves the bracket.
-        slope = _norm_slope(shared, v, paying)
-        tau += (norm - radius) / slope if slope > 0.0 else np.inf
-        if not low < tau < high:
-            tau = 0.5 * (low + high) if free or low > 0.0 else 0.0
-        free = free or tau == 0.0
-    assign(v, best)
-    return tau, gap
-
-
-@kernel
-def _no_weight(H, c, weights) -> float:
-    """A multiplier at which every weighted coordinate is zero: a gradient is below sqrt(c H_jj)."""
+@inlined
+def _start(shared, g, c, v, cost, radius, stop):
+    """From the least-squares row where its objective is below that of zero, else down a path of alphas."""
+    if len(shared.inverse) > 0:
+        guess, slope = np.zeros(len(v)), np.zeros(len(v))
+        add_product(shared.inverse, guess, g)
+        for j in range(len(v)):
+            if cost.weights[j] >= FORBIDDEN:
+                guess[j] = 0.0
+        add_product(shared.H, slope, guess)
+        for j in range(len(v)):
+            slope[j] = 0.5 * slope[j] - g[j]
+        if np.dot(guess, slope) + value(guess, cost) < 0.0:
+            assign(v, guess)
+            return
+    # Coordinates enter as alpha falls, so that few are active too early and have to leave again.
     largest = 0.0
-    for j in range(len(weights)):
-        if 0.0 < weights[j] < FORBIDDEN:
-            largest = max(largest, np.sqrt(c * H[j, j]) / weights[j])
-    return largest
-
-
-@kernel
-def _norm_slope(shared, v, cost) -> float:
-    """How fast the ball's norm falls as its multiplier grows, with the signs of v fixed."""
-    pull = cost.weights * np.sign(v)
-    return np.dot(pull, solve_active(shared, v, cost, pull))
-
-
-@kernel
-def _inside(outer, inner, weights, radius):
-    """The point nearest to `outer` on the way from `inner`, which is inside, that is in the ball too.
-
-    Where the norm jumps with the multiplier, the optimum lies between the rows on both sides of the jump.
-    """
-    size, room = np.sum(weights * np.abs(outer)), np.sum(weights * np.abs(inner))
-    if size <= radius:
-        return outer.copy()
-    part = max((radius - room) / (size - room), 0.0)
-    mixed = part * outer + (1.0 - part) * inner
-    return mixed * min(1.0, radius / np.sum(weights * np.abs(mixed)))
-
-
-@kernel
-def _gap_inside(H, g, c, v, cost, radius, stop):
-    """The gap of a row in the ball, and the gap wanted."""
-    q = -g
-    add_product(H, q, v)
-    fit = residual(q, g, c, v)
-    spare = cost.tau * (radius - np.sum(cost.weights * np.abs(v)))
-    objective = 0.5 * fit + value(v, Cost(cost.alpha, cost.knee, cost.weights, 0.0))
-    return duality_gap(q, fit, v, cost) + spare, max(stop.absolute, stop.relative * objective)
+    for j in range(len(v)):
+        largest = max(largest, abs(g[j]))
+    alpha = STAGE * largest
+    while alpha > max(cost.alpha, SMALLEST) and norm(cost.weights, v) <= radius:
+        rough = Stop(ROUGH, 0.0, stop.sweeps)
+        minimise(shared, g, c, v, Cost(alpha, cost.knee, cost.weights, 0.0), rough)
+        alpha *= STAGE

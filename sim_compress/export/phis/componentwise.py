@@ -68,6 +68,41 @@ def _not(graph: Graph, z: str, _a: Attributes, _shape: Shape) -> str:
     return real(graph, graph.node("Equal", [z, graph.reals(0, "zero")]))
 
 
+def _since(opset: int, node: PhiNodes, composed: PhiNodes) -> PhiNodes:
+    """A node that there is since an operator set, and what stands for it in older ones."""
+
+    def export(graph: Graph, z: str, a: Attributes, shape: Shape) -> str:
+        return (node if graph.opset >= opset else composed)(graph, z, a, shape)
+
+    return export
+
+
+def _half_of(graph: Graph, z: str, inner: str) -> str:
+    """z (1 + inner) / 2."""
+    shifted = graph.node("Add", [inner, graph.reals(1, "one")])
+    return graph.node("Mul", [graph.node("Mul", [z, graph.reals(0.5, "half")]), shifted])
+
+
+def _gelu(graph: Graph, z: str, _a: Attributes, _shape: Shape) -> str:
+    scaled = graph.node("Mul", [z, graph.reals(math.sqrt(0.5), "scale")])
+    return _half_of(graph, z, graph.node("Erf", [scaled]))
+
+
+def _gelu_tanh(graph: Graph, z: str, _a: Attributes, _shape: Shape) -> str:
+    cube = graph.node("Mul", [graph.node("Mul", [z, z]), z])
+    bent = graph.node("Add", [z, graph.node("Mul", [cube, graph.reals(0.044715, "cubic")])])
+    scaled = graph.node("Mul", [bent, graph.reals(math.sqrt(2 / math.pi), "scale")])
+    return _half_of(graph, z, graph.node("Tanh", [scaled]))
+
+
+def _mish(graph: Graph, z: str, _a: Attributes, _shape: Shape) -> str:
+    return graph.node("Mul", [z, graph.node("Tanh", [graph.node("Softplus", [z])])])
+
+
+def _hard_swish(graph: Graph, z: str, _a: Attributes, _shape: Shape) -> str:
+    return graph.node("Mul", [z, graph.node("HardSigmoid", [z], alpha=1 / 6, beta=0.5)])
+
+
 BOOL = 9
 
 NODES: dict[str, PhiNodes] = {
@@ -80,11 +115,11 @@ NODES: dict[str, PhiNodes] = {
     "selu": _plain("Selu", "alpha", "gamma"),
     "celu": _plain("Celu", "alpha"),
     "softplus": _plain("Softplus"),
-    "gelu": _plain("Gelu"),
-    "gelu_tanh": _plain("Gelu", approximate="tanh"),
+    "gelu": _since(20, _plain("Gelu"), _gelu),
+    "gelu_tanh": _since(20, _plain("Gelu", approximate="tanh"), _gelu_tanh),
     "swish": _swish,
-    "hard_swish": _plain("HardSwish"),
-    "mish": _plain("Mish"),
+    "hard_swish": _since(14, _plain("HardSwish"), _hard_swish),
+    "mish": _since(18, _plain("Mish"), _mish),
     "shrink": _plain("Shrink", "lambda=lambd", "bias"),
     "abs": _plain("Abs"),
     "square": _square,

@@ -6,8 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from sim_compress.export.graph import Graph, real, reshaped
+from sim_compress.export.graph import Graph, real, reduced, reshaped
 from sim_compress.model import Shape
+
+# The operator set in which there is a LayerNormalization.
+LAYER_NORM = 17
 
 Attributes = Mapping[str, Any]
 PhiNodes = Callable[[Graph, str, Attributes, Shape], str]
@@ -32,7 +35,7 @@ def _max_pool(graph: Graph, z: str, a: Attributes, _: Shape) -> str:
 
 def _reduction(operator: str) -> PhiNodes:
     def export(graph: Graph, z: str, a: Attributes, _: Shape) -> str:
-        return graph.node(operator, [z, graph.integers(_axes(a), "axes")], keepdims=0)
+        return reduced(graph, operator, z, _axes(a))
 
     return export
 
@@ -66,27 +69,26 @@ def _along(operator: str) -> PhiNodes:
 
 def _layer_norm(graph: Graph, z: str, a: Attributes, shape: Shape) -> str:
     axes = list(a["axes"])
-    if axes == list(range(len(shape) - len(axes), len(shape))):
+    if graph.opset >= LAYER_NORM and axes == list(range(len(shape) - len(axes), len(shape))):
         ones = graph.reals(np.ones(shape[axes[0] :]), "scale")
         return graph.node("LayerNormalization", [z, ones], axis=axes[0] + 1, epsilon=a["epsilon"])
-    where = graph.integers(_axes(a), "axes")
-    centred = graph.node("Sub", [z, graph.node("ReduceMean", [z, where], keepdims=1)])
-    return _over_root_mean_square(graph, centred, where, a)
+    centred = graph.node("Sub", [z, reduced(graph, "ReduceMean", z, _axes(a), keepdims=1)])
+    return _over_root_mean_square(graph, centred, a)
 
 
 def _rms_norm(graph: Graph, z: str, a: Attributes, _: Shape) -> str:
-    return _over_root_mean_square(graph, z, graph.integers(_axes(a), "axes"), a)
+    return _over_root_mean_square(graph, z, a)
 
 
-def _over_root_mean_square(graph: Graph, z: str, where: str, a: Attributes) -> str:
-    mean = graph.node("ReduceMean", [graph.node("Mul", [z, z]), where], keepdims=1)
+def _over_root_mean_square(graph: Graph, z: str, a: Attributes) -> str:
+    mean = reduced(graph, "ReduceMean", graph.node("Mul", [z, z]), _axes(a), keepdims=1)
     shifted = graph.node("Add", [mean, graph.reals(a["epsilon"], "epsilon")])
     return graph.node("Div", [z, graph.node("Sqrt", [shifted])])
 
 
 def _lp_norm(graph: Graph, z: str, a: Attributes, _: Shape) -> str:
     operator = "ReduceL1" if a["p"] == 1 else "ReduceL2"
-    length = graph.node(operator, [z, graph.integers(_axes(a), "axes")], keepdims=1)
+    length = reduced(graph, operator, z, _axes(a), keepdims=1)
     # A group of zeros has no direction and stays as it is.
     empty = graph.node("Equal", [length, graph.reals(0, "zero")])
     length = graph.node("Where", [empty, graph.reals(1, "one"), length])

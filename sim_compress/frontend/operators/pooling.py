@@ -1,14 +1,15 @@
 """Average pooling and reductions as fixed maps; max pooling as a phi on groups of pre-activations."""
 
+from functools import reduce
 from math import prod
 
 import numpy as np
 
 from sim_compress.activations import Activation
-from sim_compress.frontend.expressions import mapped
+from sim_compress.frontend.expressions import check_spread, mapped
 from sim_compress.frontend.operators.windows import Windows, windows_of
 from sim_compress.frontend.registry import Activated, Call, RefusalError, feature_axis, operator
-from sim_compress.model import Affine, Patches, Reshape, Scale, Shape, Sum, apply_chain
+from sim_compress.model import Affine, Patches, Reshape, Scale, Shape, Sum
 from sim_compress.model.maps import Array
 
 
@@ -16,21 +17,26 @@ from sim_compress.model.maps import Array
 def average_pool(call: Call) -> Affine:
     x = call.unweighted(0)
     windows = windows_of(call, x.shape, tuple(call.attribute("kernel_shape")))
-    counts = _counts(windows, x.shape[1:], bool(call.attribute("count_include_pad", 0)))
+    spread = mapped(x, windows.patches)
     channels, size = x.shape[0], prod(windows.kernel)
-    split = Reshape((channels, size, *counts.shape[1:]))
-    return mapped(x, windows.patches, split, Sum((1,)), Scale((1 / counts).astype(np.float32)))
+    split = mapped(spread, Reshape((channels, size, *spread.shape[1:])), Sum((1,)))
+    counts = _counts(windows, x.shape[1:], bool(call.attribute("count_include_pad", 0)))
+    return mapped(split, Scale((1 / counts).astype(np.float32)))
 
 
 def _counts(windows: Windows, spatial: Shape, include_pad: bool) -> Array:
     """Elements in every window, (1, *out); padding counts when asked, what ceil_mode adds never."""
-    inside = np.ones((1, *spatial, 1))
-    pads = [(0, 0), *zip(windows.before, windows.after, strict=True), (0, 0)]
-    padded = np.pad(inside, pads, constant_values=float(include_pad))
-    none = (0,) * len(spatial)
-    patches = Patches(windows.kernel, windows.strides, windows.dilations, none, windows.excess)
+    along = []
+    for axis, size in enumerate(spatial):
+        padding = (windows.before[axis], windows.after[axis])
+        padded = np.pad(np.ones((1, size, 1)), [(0, 0), padding, (0, 0)], constant_values=float(include_pad))
+        own = slice(axis, axis + 1)
+        patches = Patches(
+            windows.kernel[own], windows.strides[own], windows.dilations[own], (0,), windows.excess[own]
+        )
+        along.append(patches.apply(padded).sum(axis=0)[..., 0])
     # A window that holds padding alone averages to zero whatever it is divided by.
-    return np.maximum(apply_chain((patches,), padded).sum(axis=0)[None, ..., 0], 1)
+    return np.maximum(reduce(np.multiply.outer, along), 1)[None]
 
 
 @operator("GlobalAveragePool", becomes="sum, scale")
@@ -43,13 +49,13 @@ def global_average_pool(call: Call) -> Affine:
 def reduce_mean(call: Call) -> Affine:
     x = call.unweighted(0)
     axes = _axes(call, x.shape)
-    return _reduced(x, axes, 1 / prod(x.shape[a] for a in axes), bool(call.attribute("keepdims", 1)))
+    return _reduced(x, axes, 1 / prod(x.shape[a] for a in axes), call.keeps_axes)
 
 
 @operator("ReduceSum", becomes="sum", limits="not along the batch axis")
 def reduce_sum(call: Call) -> Affine:
     x = call.unweighted(0)
-    return _reduced(x, _axes(call, x.shape), 1.0, bool(call.attribute("keepdims", 1)))
+    return _reduced(x, _axes(call, x.shape), 1.0, call.keeps_axes)
 
 
 def _axes(call: Call, shape: Shape) -> tuple[int, ...]:
@@ -73,6 +79,7 @@ def _reduced(x: Affine, axes: tuple[int, ...], factor: float, keepdims: bool) ->
 def max_pool(call: Call) -> Activated:
     x = call.affine(0)
     windows = windows_of(call, x.shape, tuple(call.attribute("kernel_shape")))
+    check_spread((windows.patches,), x.shape)
     return _max(x, windows)
 
 

@@ -48,7 +48,7 @@ def _reduction(phi: str) -> Callable[[Call], Result]:
 def _kept(call: Call, shape: Shape, axes: tuple[int, ...]) -> tuple[LinearMap, ...]:
     """The maps behind a reduction: reduced axes stay with size 1 unless the node says otherwise."""
     kept = tuple(1 if axis in axes else size for axis, size in enumerate(shape))
-    return (Reshape(kept),) if call.attribute("keepdims", 1) else ()
+    return (Reshape(kept),) if call.keeps_axes else ()
 
 
 for _name, _phi in REDUCTIONS.items():

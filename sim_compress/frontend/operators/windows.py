@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from sim_compress.frontend.expressions import check_spread
 from sim_compress.frontend.registry import Call, RefusalError
-from sim_compress.model import Patches, Shape
+from sim_compress.model import Pad, Patches, Shape
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,7 @@ def windows_of(call: Call, shape: Shape, kernel: Shape) -> Windows:
         windows.patches.out_shape(shape)
     except ValueError as error:
         raise RefusalError(str(error)) from error
+    check_spread((Pad((0, *before), (0, *windows.end)),), shape)
     return windows
 
 

@@ -179,7 +179,7 @@ def _reduce(work: Stretch, node: onnx.NodeProto, layout: Layout) -> Rewritten:
     gone = _positive(axes, work.rank(node))
     work.renumber(node, "axes", 1, layout.axes(gone))
     keeps = (work.numbers(node, "keepdims", 9) or [1])[0]
-    return [node], layout if keeps else layout.without(gone)
+    return [node], layout if keeps == 1 else layout.without(gone)
 
 
 def _concat(work: Stretch, node: onnx.NodeProto, layout: Layout) -> Rewritten:

@@ -1,6 +1,8 @@
 """One program with its memory: evaluates a batch of one size, one caller at a time."""
 
+import time
 from collections.abc import Mapping
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -8,11 +10,15 @@ from numpy.typing import NDArray
 
 from sim_compress.model.maps import Array
 from sim_compress.runtime.compiled import machine
-from sim_compress.runtime.compiled.gate import new_gate
+from sim_compress.runtime.compiled.gate import ATTENDANCE, new_gate
+from sim_compress.runtime.compiled.pacing import Attendance
 from sim_compress.runtime.compiled.places import Outside, Place
 from sim_compress.runtime.compiled.steps import InPlace, Loop, Program, Reference, Step
 from sim_compress.runtime.compiled.team import Team
 from sim_compress.runtime.fixed_point import Convergence, Tolerance, solve
+
+# Rounds of waiting that are timed, and how often: twenty microseconds each.
+ROUNDS, TRIALS = 1000, 3
 
 
 class Call(NamedTuple):
@@ -43,6 +49,7 @@ class Arena:
         self._samples = program.lanes.samples
         self._passed = (tables.ops, tables.integers, tables.floats, tables.masks, self._floats)
         self._gate = new_gate(tables.ops, threads)
+        self._attendance = Attendance()
         self._stores = {
             name: (place.elements.ravel().astype(np.int32), place.step)
             for name, place in program.outputs.items()
@@ -66,6 +73,17 @@ class Arena:
             machine.store(self._floats, sources, step, call.outputs[name])
         return convergence
 
+    @cached_property
+    def _seconds_of_a_round(self) -> float:
+        """Of waiting at the closed gate: processors pause for different times."""
+        self._gate[ATTENDANCE] = ROUNDS
+        times = []
+        for _ in range(TRIALS):
+            began = time.perf_counter()
+            self.serve(1)
+            times.append(time.perf_counter() - began)
+        return min(times) / ROUNDS
+
     def serve(self, thread: int) -> None:
         """Help the caller of `evaluate` as thread 1, 2, ...; returns when there is nothing to do."""
         machine.run(*self._passed, 0, 0, self._gate, thread)
@@ -80,13 +98,17 @@ class Arena:
         elif call.team is None:
             machine.run(*self._passed, step.first, step.last, self._gate, machine.ALONE)
         else:
+            self._attendance.began(time.perf_counter())
+            self._gate[ATTENDANCE] = round(self._attendance.seconds / self._seconds_of_a_round)
             call.team.help(self)
             machine.run(*self._passed, step.first, step.last, self._gate, machine.LEADER)
+            self._attendance.ended(time.perf_counter())
 
     def _refer(self, step: Reference, call: Call) -> None:
         values = [self._given(s, call) if isinstance(s, Outside) else self._read(s) for s in step.sources]
         places, element = step.target.destinations
-        found = step.function(*values).reshape(-1, self._samples)[element]
+        with np.errstate(all="ignore"):
+            found = step.function(*values).reshape(-1, self._samples)[element]
         self._floats[places[:, None] + step.target.step * np.arange(self._samples)] = found
 
     def _given(self, source: Outside, call: Call) -> Array:

@@ -1,6 +1,5 @@
 """Atomic numbers in an int64 array, for threads that run compiled code side by side."""
 
-import sys
 from typing import Any
 
 import llvmlite.binding as llvm
@@ -9,16 +8,10 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from sim_compress.compilation import part
-
 ORDER = "seq_cst"
-# Rounds of waiting before the processor is offered to others: some ten microseconds.
-PATIENCE = 500
 X86 = llvm.get_process_triple().startswith(("x86_64", "i686"))
-POSIX = sys.platform != "win32"
 # To a type checker this decorator gives plain functions with one argument too many.
 _code: Any = intrinsic
-_yield_processor: Any = types.ExternalFunction("sched_yield", types.int32())
 
 
 @_code
@@ -52,7 +45,7 @@ def atomic_set(_: Any, array: Any, _place: Any, _number: Any) -> Any:
     def generate(context: Any, b: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
         array, place, number = arguments
         data = context.make_array(signature.args[0])(context, b, array).data
-        b.store_atomic(number, b.gep(data, [place]), "release", 8)
+        b.store_atomic(number, b.gep(data, [place]), ORDER, 8)
         return context.get_dummy_value()
 
     return types.void(array, types.int64, types.int64), generate
@@ -71,7 +64,7 @@ def atomic_swap(_: Any, array: Any, _place: Any, _expected: Any, _number: Any) -
 
 
 @_code
-def _pause(_: Any) -> Any:
+def pause(_: Any) -> Any:
     """Tell the processor that this is a waiting loop."""
 
     def generate(context: Any, b: ir.IRBuilder, _signature: Any, _arguments: Any) -> Any:
@@ -81,11 +74,3 @@ def _pause(_: Any) -> Any:
         return context.get_dummy_value()
 
     return types.void(), generate
-
-
-@part
-def wait(rounds: int) -> None:
-    """Wait a moment; after many rounds let another thread have the processor."""
-    _pause()
-    if POSIX and rounds > PATIENCE:
-        _yield_processor()

@@ -10,6 +10,7 @@ from scipy import sparse
 from sim_compress.model import AlongAxis, LinearMap, Offset, Scale, Sum, apply_chain, chain_matrix, selects
 from sim_compress.model.maps import SELECTIONS
 from sim_compress.runtime.compiled.context import Context
+from sim_compress.runtime.compiled.factors import composes
 from sim_compress.runtime.compiled.operations import CHUNK, Gather, Sums
 from sim_compress.runtime.compiled.places import Outside, Place
 from sim_compress.runtime.compiled.steps import Reference
@@ -25,7 +26,7 @@ INTERPOLATED = 8
 def has_operations(maps: Sequence[LinearMap], source: Place | Outside) -> bool:
     """Whether operations can compute a chain; if not, the reference does."""
     exact = source.float32 if isinstance(source, Outside) else True
-    return exact and all(map(_has_operation, maps))
+    return exact and all(map(_has_operation, maps)) and composes(maps)
 
 
 def _has_operation(step: LinearMap) -> bool:

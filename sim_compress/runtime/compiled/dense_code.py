@@ -42,6 +42,7 @@ def dense_rows_item(b: ir.IRBuilder, arguments: Sequence[Any]) -> None:
     for chains, count in ((CHAINS, b.sdiv(columns, INT64(CHAINS))), (1, b.srem(columns, INT64(CHAINS)))):
         state = _dense_columns(b, chains, count, state, x)
     total = b.fadd(b.fadd(state[2], state[3]), b.fadd(state[4], state[5]))
+    total = _without_strangers(b, total, bias, state[:2], columns, x)
     (result,) = apply_phi(b, [total], at(b, tables.floats, tables.field("phi")))
     store(b, result, at(b, tables.arena, target), UNALIGNED)
     samples.leave([])
@@ -56,3 +57,19 @@ def _dense_columns(b: ir.IRBuilder, chains: int, count: Any, state: list[Any], x
         weights = load(b, at(b, values, i * WIDTH), UNALIGNED)
         sums[i] = multiply_add(b, weights, value, sums[i])
     return loop.leave([at(b, offsets, chains), at(b, values, chains * WIDTH), *sums])
+
+
+def _without_strangers(b: ir.IRBuilder, total: Any, bias: Any, ends: list[Any], columns: Any, x: Any) -> Any:
+    """The sums, made again where one is NaN: an infinite state reaches only the rows that have it.
+
+    A row without an entry has met it with a weight of 0, which makes NaN of an infinity.
+    """
+    unclear = b.fcmp_unordered("uno", total, total)
+    again = b.icmp_unsigned("!=", b.bitcast(unclear, ir.IntType(WIDTH)), ir.IntType(WIDTH)(0))
+    offsets, values = at(b, ends[0], b.neg(columns)), at(b, ends[1], b.mul(columns, INT64(-WIDTH)))
+    loop = Loop(b, b.select(again, columns, INT64(0)), [offsets, values, b.select(again, bias, total)])
+    offsets, values, total = loop.carried
+    weights = load(b, values, UNALIGNED)
+    more = multiply_add(b, weights, splat(b, b.load(at(b, x, index(b, offsets)))), total)
+    total = b.select(b.fcmp_unordered("une", weights, ZERO), more, total)
+    return loop.leave([at(b, offsets, 1), at(b, values, WIDTH), total])[2]

@@ -1,16 +1,17 @@
 """The compiled evaluator: cuts batches into chunks and gives each an arena."""
 
-import os
 import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 
 from sim_compress.compilation import prepare
+from sim_compress.forks import held, renewed
 from sim_compress.model import ImplicitModel
 from sim_compress.model.maps import Array
 from sim_compress.runtime.compiled import machine
@@ -22,11 +23,17 @@ from sim_compress.runtime.compiled.steps import Program
 from sim_compress.runtime.compiled.team import Team, keep_to, other_processors
 from sim_compress.runtime.compiled.vectors import TILE, WIDTH
 from sim_compress.runtime.fixed_point import Convergence, Tolerance
+from sim_compress.runtime.memory import check_memory, working_set
 
 # Programs kept for different batch sizes, alone and together, the last ones used.
 PROGRAMS = 16
 # Threads that share one chunk: a block has too few rows and tiles for more.
 TEAM = 8
+
+
+# One program is made at a time, and none while the process forks: a child gets whole tables.
+_MAKING = threading.RLock()
+held(_MAKING)
 
 
 class CompiledEvaluator:
@@ -36,21 +43,29 @@ class CompiledEvaluator:
         prepare(machine.ENTRIES)
         self._tolerance = tolerance
         self._shapes = {o.name: o.shape for o in model.outputs}
-        self._programs = _kept_programs(Lowering(model, WIDTH, TILE))
-        images = any(form.size != (1, 1) for form in forms(model).values())
+        self._needed = working_set(model)
+        with _MAKING:
+            self._programs = _kept_programs(Lowering(model, WIDTH, TILE))
+            images = any(form.size != (1, 1) for form in forms(model).values())
         # Images: the states of a chunk stay in cache. Rows alone: a whole tile of samples.
         self._chunk = WIDTH // 2 if images else WIDTH * TILE
         self._paces: defaultdict[int, Pacing] = defaultdict(Pacing)
-        # A forked child has none of its parent's threads.
-        self._process = os.getpid()
         self._threads = threads
         self._sharing = min(threads, TEAM)
-        self._team = Team(self._sharing - 1) if threads > 1 else None
-        self._pool = ThreadPoolExecutor(threads - 1, "sim-compress") if threads > 1 else None
+        self._crew: _Crew | None = None
+        self.after_fork()
+        renewed(self)
+
+    def after_fork(self) -> None:
+        """Leave the threads, which a child does not have; the next call starts others."""
+        if self._crew is not None:
+            self._crew.team.leave()
+        self._crew, self._hiring = None, threading.Lock()
 
     def evaluate(self, inputs: Mapping[str, Array]) -> tuple[dict[str, Array], Convergence | None]:
         """Outputs (samples, ...) of checked inputs (samples, ...), and how the loops converged, if any."""
         samples = len(next(iter(inputs.values())))
+        check_memory(self._needed, "numba", min(samples, self._chunk))
         outputs = {name: np.empty((samples, *shape), np.float32) for name, shape in self._shapes.items()}
         if not samples:
             return outputs, None
@@ -62,12 +77,21 @@ class CompiledEvaluator:
             convergence = self._chunks(rows, flat, samples)
         return outputs, convergence
 
+    @property
+    def _helpers(self) -> "_Crew":
+        """The other threads, started when they are first wanted."""
+        with self._hiring:
+            if self._crew is None:
+                pool = ThreadPoolExecutor(self._threads - 1, "sim-compress")
+                self._crew = _Crew(Team(self._sharing - 1), pool)
+            return self._crew
+
     def _chunk_alone(
         self, inputs: Mapping[str, Array], outputs: Mapping[str, Array], samples: int
     ) -> Convergence | None:
         """One chunk, with the team where nobody else has it."""
-        team = self._team
-        if team is None or os.getpid() != self._process or not team.lock.acquire(blocking=False):
+        team = self._helpers.team if self._threads > 1 else None
+        if team is None or not team.lock.acquire(blocking=False):
             return self._evaluate(inputs, outputs, samples, None)
         try:
             pace, began = self._paces[samples], time.perf_counter()
@@ -98,8 +122,8 @@ class CompiledEvaluator:
             keep_to(elsewhere)
             work()
 
-        pool = self._pool if os.getpid() == self._process else None
-        helpers = [pool.submit(help_out) for _ in range(min(self._threads, len(begins)) - 1)] if pool else []
+        others = min(self._threads, len(begins)) - 1
+        helpers = [self._helpers.pool.submit(help_out) for _ in range(others)]
         # The caller does not sleep while the others wake up.
         work()
         for helper in helpers:
@@ -124,6 +148,13 @@ class CompiledEvaluator:
             free.append(arena)
 
 
+class _Crew(NamedTuple):
+    """The other threads: those that share a chunk, and those that take chunks of their own."""
+
+    team: Team
+    pool: ThreadPoolExecutor
+
+
 def _as_rows(array: Array) -> Array:
     """(samples, features)."""
     return array if array.ndim == 2 else array.reshape(len(array), -1)
@@ -131,11 +162,10 @@ def _as_rows(array: Array) -> Array:
 
 def _kept_programs(lowering: Lowering) -> Callable[[int, int], tuple[Program, list[Arena]]]:
     """For samples and threads together: a program, and its arenas that no thread uses."""
-    lock = threading.Lock()
 
     @lru_cache(PROGRAMS)
     def program(samples: int, threads: int) -> tuple[Program, list[Arena]]:
-        with lock:
+        with _MAKING:
             return lowering.program(samples, threads), []
 
     return program

@@ -11,22 +11,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim_compress.compilation import part
-from sim_compress.runtime.compiled.atomics import atomic_add, atomic_get, atomic_set, atomic_swap, wait
+from sim_compress.runtime.compiled.atomics import atomic_add, atomic_get, atomic_set, atomic_swap, pause
 from sim_compress.runtime.compiled.operations import Halo, TiedSum
+from sim_compress.runtime.compiled.sleeping import sleep, wake
 
 # Numbers in a cache line and its neighbour, which processors fetch with it.
 LINE = 16
 # A gate: whether it is open and how many helpers are inside; the operations to run, the number of threads,
-# numbers from one thread to the next. Then for every thread the number of items it has done, and for each
-# operation the next item of its share and the end of the share. At last, for each operation, whether its
-# readers do it.
+# numbers from one thread to the next; how often something changed that others may sleep for, how many sleep,
+# and for how many rounds a helper stays at the closed gate. Then for every thread the number of items it has
+# done, and for each operation the next item of its share and the end of the share. At last, for each
+# operation, whether its readers do it.
 STATE, BEGIN, END, THREADS, STRIDE, READERS = 0, *range(LINE, LINE + 5)
-FIRST_THREAD = 2 * LINE
+CHANGES, SLEEPING, ATTENDANCE = range(2 * LINE, 2 * LINE + 3)
+FIRST_THREAD = 3 * LINE
 OPEN, HELPER = 1, 2
-# Rounds that a helper waits at a closed gate: some hundred microseconds.
-ATTENDANCE = 10000
-# Rounds after which a thread is held up: some microseconds.
-HELD_UP = 300
+# Rounds after which a thread is held up, and after which who waits for it goes to sleep: some microseconds.
+HELD_UP, PATIENCE = 300, 500
+# Nothing to do yet.
+NOTHING = -2
 
 
 def new_gate(ops: NDArray[np.int64], threads: int) -> NDArray[np.int64]:
@@ -111,6 +114,7 @@ def done_before(gate: Any, thread: int) -> int:
 def publish(gate: Any, thread: int, done: int) -> None:
     """Say how many items a thread has done since the gate was opened."""
     atomic_set(gate, _done(gate, thread), done)
+    _changed(gate)
 
 
 @part(error_model="numpy")
@@ -119,20 +123,62 @@ def wait_or_claim(gate: Any, thread: int, i: int, due: int) -> int:
 
     An item of operation i instead, where its owner is not here or is held up.
     """
-    threads, rounds = gate[THREADS], 0
+    rounds = 0
     while True:
-        done = 0
-        for other in range(threads):
-            done += atomic_get(gate, _done(gate, other))
-        if done >= due:
-            return -1
-        if rounds >= HELD_UP or atomic_get(gate, STATE) < OPEN + HELPER * (threads - 1):
-            for other in range(thread + 1, thread + threads):
-                item = claim(gate, other % threads, i)
-                if item >= 0:
-                    return item
-        wait(rounds)
+        changes = atomic_get(gate, CHANGES)
+        item = _due_or_item(gate, thread, i, due, rounds >= HELD_UP)
+        if item != NOTHING:
+            break
+        _wait(gate, rounds, changes)
         rounds += 1
+    _waited(gate, rounds)
+    return item
+
+
+@part(error_model="numpy")
+def _due_or_item(gate: Any, thread: int, i: int, due: int, held_up: bool) -> int:
+    """-1 when all is done that is due; else an item to take over, or NOTHING."""
+    threads, done = gate[THREADS], 0
+    for other in range(threads):
+        done += atomic_get(gate, _done(gate, other))
+    if done >= due:
+        return -1
+    if held_up or atomic_get(gate, STATE) < OPEN + HELPER * (threads - 1):
+        for other in range(thread + 1, thread + threads):
+            item = claim(gate, other % threads, i)
+            if item >= 0:
+                return item
+    return NOTHING
+
+
+@part(error_model="numpy")
+def _wait(gate: Any, rounds: int, changes: int) -> None:
+    """Wait a moment, or after many rounds until something changes: who waits long gives its processor away.
+
+    Who goes to sleep says so first and then looks once more: either it sees a change, or who made the change
+    sees that somebody sleeps.
+    """
+    if rounds < PATIENCE:
+        pause()
+    elif rounds == PATIENCE:
+        atomic_add(gate, SLEEPING, 1)
+    else:
+        sleep(gate, CHANGES, changes)
+
+
+@part(error_model="numpy")
+def _waited(gate: Any, rounds: int) -> None:
+    """After so many rounds of waiting."""
+    if rounds > PATIENCE:
+        atomic_add(gate, SLEEPING, -1)
+
+
+@part(error_model="numpy")
+def _changed(gate: Any) -> None:
+    """Wake who sleeps, after a change."""
+    if atomic_get(gate, SLEEPING) != 0:
+        atomic_add(gate, CHANGES, 1)
+        wake(gate, CHANGES)
 
 
 @part(error_model="numpy")
@@ -152,23 +198,31 @@ def close_gate(gate: Any) -> None:
     """Let nobody else in, and wait until the last helper is out."""
     atomic_add(gate, STATE, -OPEN)
     rounds = 0
-    while atomic_get(gate, STATE) != 0:
-        wait(rounds)
+    while True:
+        changes = atomic_get(gate, CHANGES)
+        if atomic_get(gate, STATE) == 0:
+            break
+        _wait(gate, rounds, changes)
         rounds += 1
+    _waited(gate, rounds)
 
 
 @part(error_model="numpy")
 def enter(gate: Any) -> bool:
     """Go in as a helper; False when the gate stayed closed for a while."""
-    for _ in range(ATTENDANCE):
+    rounds = 0
+    while True:
         state = atomic_get(gate, STATE)
         if state & OPEN and atomic_swap(gate, STATE, state, state + HELPER):
             return True
-        wait(0)
-    return False
+        if rounds >= atomic_get(gate, ATTENDANCE):
+            return False
+        pause()
+        rounds += 1
 
 
 @part(error_model="numpy")
 def leave(gate: Any) -> None:
     """Go out again."""
     atomic_add(gate, STATE, -HELPER)
+    _changed(gate)

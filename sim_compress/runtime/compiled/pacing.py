@@ -1,10 +1,12 @@
-"""Whether several threads pay: found out by timing, because it depends on the model, machine and its load.
+"""Whether several threads pay, and how long helpers wait for the next call: found out by timing.
 
 Threads that share a small image wait for each other and for each other's cache lines: one alone can be
 faster. The outputs are the same either way.
 """
 
+import math
 import statistics
+from collections import deque
 
 # Calls of a trial of one way; in the first ones threads wake up and caches change hands.
 TRIAL, WARM_UP = 8, 4
@@ -12,6 +14,35 @@ TRIAL, WARM_UP = 8, 4
 TRIALS = 5
 # Calls of all trials, and those that follow their outcome.
 TRIED, SETTLED = 2 * TRIALS * TRIAL, 1000
+# Rests that are looked at, seconds up to which calls come back to back, and seconds that a helper stays at
+# least, so that who was woken sees what it was woken for. A loop that does little else rests for 10 to 20
+# microseconds (tools/bench/waiting.py).
+RESTS, BACK_TO_BACK, LEAST = 5, 50e-6, 5e-6
+
+
+class Attendance:
+    """How long helpers stay awake after a run: twice as long as rests were of late, if those were short.
+
+    A core that waits is one that nobody else can use; to be woken takes longer than a short rest.
+    """
+
+    def __init__(self) -> None:
+        self._ended = 0.0
+        self._rests = deque([math.inf] * RESTS, RESTS)
+
+    def began(self, now: float) -> None:
+        """A run began, at so many seconds."""
+        self._rests.append(now - self._ended)
+
+    def ended(self, now: float) -> None:
+        """It ended."""
+        self._ended = now
+
+    @property
+    def seconds(self) -> float:
+        """After the next run."""
+        rest = statistics.median(self._rests)
+        return LEAST if rest > BACK_TO_BACK else max(LEAST, 2 * rest)
 
 
 class Pacing:

@@ -32,7 +32,11 @@ class Team:
         for number in range(1, helpers + 1):
             arguments = (self._state, number)
             threading.Thread(target=_work, args=arguments, name="sim-compress", daemon=True).start()
-        weakref.finalize(self, self._state.stop)
+        self._end = weakref.finalize(self, self._state.stop)
+
+    def leave(self) -> None:
+        """In a forked child: the threads are not here, and may have taken their lock with them."""
+        self._end.detach()
 
     def help(self, served: Served) -> None:
         """Wake the threads that are not helping here already."""

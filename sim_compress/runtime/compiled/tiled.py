@@ -70,9 +70,10 @@ def _starts(
 ) -> int:
     """Place of the first offset and value of each block; adds offsets and values."""
     order = [r for segment in segments for r in segment]
+    numbers = {id(read): number for number, read in enumerate(reads)}
     offsets = np.concatenate([r.offsets for r in order])[stream.columns]
     # Another batch size may group the terms in another way.
-    key = (name, tuple(map(reads.index, order)), tuple(map(len, segments)), stream.values.size)
+    key = (name, tuple(numbers[id(read)] for read in order), tuple(map(len, segments)), stream.values.size)
     assembly = context.assembly
     place = assembly.integers(offsets), assembly.constants.add(key, stream.values)
     return assembly.integers(stream.starts + place)

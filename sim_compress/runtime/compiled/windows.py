@@ -100,7 +100,7 @@ def _plain_windows(view: _View, pad: LinearMap | None, axis: int, target: Form) 
         return None
     channels, step = (view.sizes[axis], view.steps[axis]) if view.sizes else (1, (0, 0, 0))
     padding = (0, 0)
-    if isinstance(pad, Pad):
+    if isinstance(pad, Pad) and view.sizes:
         padding = (pad.before[axis], pad.after[axis])
         if sum(pad.before) + sum(pad.after) > sum(padding):
             return None

@@ -6,6 +6,7 @@ import numpy as np
 from numba import types
 
 from sim_compress.compilation import kernel
+from sim_compress.runtime.reverse import plain
 from sim_compress.runtime.reverse.tied_code import (
     LANES,
     ROWS,
@@ -23,7 +24,7 @@ from sim_compress.runtime.reverse.tied_code import (
 )
 
 
-@kernel(error_model="numpy")
+@kernel(without=plain.add_rows, error_model="numpy")
 def add_rows(
     indptr: Any,
     columns: Any,
@@ -75,7 +76,7 @@ def add_rows(
                     rectified_position(arrays, p, (r * width + p) * LANES, 0, 0)
 
 
-@kernel(error_model="numpy")
+@kernel(without=plain.add_gradients, error_model="numpy")
 def add_gradients(
     indptr: Any, columns: Any, values: Any, table: Any, x: Any, dz: Any, dvalues: Any, dx: Any
 ) -> None:
@@ -104,7 +105,7 @@ def add_gradients(
                         flat_position(arrays, p, place + p * LANES, begin, end)
 
 
-@kernel(error_model="numpy")
+@kernel(without=plain.weighted_difference, error_model="numpy")
 def weighted_difference(one: Any, other: Any, weight: Any, target: Any) -> None:
     """target = weight (one - other), all (entries, LANES)."""
     for i in range(len(one)):

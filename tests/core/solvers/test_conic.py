@@ -1,7 +1,6 @@
 """The conic back ends: certified like the native solver, any convex f and C, named refusals."""
 
 import importlib.util
-from types import SimpleNamespace
 
 import cvxpy as cp
 import numpy as np
@@ -101,54 +100,10 @@ def test_no_rows_give_no_rows():
     assert solver("clarabel").solve(nothing, L1, 0.1).rows.shape == (0, 24)
 
 
-def absent(monkeypatch: pytest.MonkeyPatch, *packages: str, present: tuple[str, ...] = ()) -> None:
-    """Make packages look not installed, others installed."""
-    found = importlib.util.find_spec
-
-    def find_spec(name, *rest):
-        if name in present:
-            return SimpleNamespace()
-        return None if name in packages else found(name, *rest)
-
-    monkeypatch.setattr(importlib.util, "find_spec", find_spec)
-
-
 def test_without_cvxpy_the_message_names_the_extra(monkeypatch):
-    absent(monkeypatch, "cvxpy")
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
     with pytest.raises(MissingExtraError, match=r"'clarabel'.*pip install 'sim-compress\[conic\]'"):
         solver("clarabel")
-
-
-def test_mosek_without_its_package_says_so_and_what_to_use(monkeypatch, tmp_path):
-    absent(monkeypatch, "mosek")
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.delenv("MOSEKLM_LICENSE_FILE", raising=False)
-    with pytest.raises(SolverError, match=r"'mosek' not installed.*use the solver 'clarabel' or 'native'"):
-        solver("mosek")
-
-
-@pytest.mark.parametrize("place", [None, "nowhere.lic"])
-def test_mosek_without_a_licence_says_where_it_looked(monkeypatch, tmp_path, place):
-    absent(monkeypatch, present=("mosek",))
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.delenv("MOSEKLM_LICENSE_FILE", raising=False)
-    if place:
-        monkeypatch.setenv("MOSEKLM_LICENSE_FILE", place)
-    with pytest.raises(SolverError, match=rf"MOSEKLM_LICENSE_FILE \({place or 'not set'}\) and .*mosek\.lic"):
-        solver("mosek")
-
-
-@pytest.mark.parametrize("place", ["27000@server", None], ids=["server", "home"])
-def test_mosek_with_a_licence_is_accepted(monkeypatch, tmp_path, place):
-    absent(monkeypatch, present=("mosek",))
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.delenv("MOSEKLM_LICENSE_FILE", raising=False)
-    if place:
-        monkeypatch.setenv("MOSEKLM_LICENSE_FILE", place)
-    else:
-        (tmp_path / "mosek").mkdir()
-        (tmp_path / "mosek" / "mosek.lic").touch()
-    assert solver("mosek").name == "mosek"
 
 
 def test_an_unknown_solver_is_refused_with_the_known_names():

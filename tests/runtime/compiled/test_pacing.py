@@ -1,8 +1,17 @@
-"""Pacing: the way that is faster most of the time is kept, and tried again after a while."""
+"""The faster way is kept and tried again after a while; helpers stay where the next call comes soon."""
 
 import pytest
 
-from sim_compress.runtime.compiled.pacing import SETTLED, TRIAL, TRIED, Pacing
+from sim_compress.runtime.compiled.pacing import (
+    BACK_TO_BACK,
+    LEAST,
+    RESTS,
+    SETTLED,
+    TRIAL,
+    TRIED,
+    Attendance,
+    Pacing,
+)
 
 
 def ways(pacing: Pacing, calls: int, together: float, alone: float, rests: range = range(0)) -> list[bool]:
@@ -28,3 +37,33 @@ def test_both_ways_are_tried_again_when_times_change():
     ways(pacing, TRIED + SETTLED, 1.0, 2.0)
     assert set(ways(pacing, TRIED, 3.0, 2.0)) == {True, False}
     assert not pacing.together()
+
+
+def stays(*rests: float) -> float:
+    """How long helpers stay after runs with these rests before them."""
+    attendance, now = Attendance(), 0.0
+    for rest in rests:
+        now += rest
+        attendance.began(now)
+        attendance.ended(now)
+    return attendance.seconds
+
+
+def test_helpers_stay_while_runs_come_back_to_back():
+    assert stays(*[20e-6] * RESTS) == pytest.approx(40e-6)
+    assert stays(*[1e-6] * RESTS) == LEAST
+
+
+def test_helpers_go_at_once_where_runs_have_pauses_or_nothing_is_known():
+    assert stays() == LEAST
+    assert stays(20e-6) == LEAST
+    assert stays(*[1e-3] * RESTS) == LEAST
+    assert stays(*[20e-6] * RESTS, *[1e-3] * RESTS) == LEAST
+
+
+def test_one_pause_is_no_habit():
+    assert stays(*[20e-6] * RESTS, 1e-3) == pytest.approx(40e-6)
+
+
+def test_helpers_never_stay_longer_than_twice_the_longest_short_rest():
+    assert stays(*[BACK_TO_BACK] * RESTS) <= 2 * BACK_TO_BACK + 1e-12

@@ -7,6 +7,8 @@ from sim_compress.errors import ArtifactError
 
 Bytes = NDArray[np.uint8]
 Numbers = NDArray[np.int64]
+# Numbers of b bits begin at the same bit of a byte every eight numbers, which take b bytes.
+PERIOD = 8
 
 
 def packed_size(count: int, bits: int) -> int:
@@ -35,19 +37,19 @@ def unpack(packed: Bytes, count: int, bits: int) -> NDArray[np.uint32]:
     used = count * bits % 8
     if used and packed[-1] >> used:
         raise ArtifactError(f"expected zeros after bit {count * bits}, found the last byte {packed[-1]:#04x}")
-    padded = np.concatenate([packed, np.zeros(8, np.uint8)])
-    mask = np.uint32((1 << bits) - 1)
-    if bits % 8 == 0:
-        return np.ndarray((count,), "<u4", padded, strides=(bits // 8,)) & mask
-    if bits < 8:
-        # Eight numbers are `bits` bytes; the last eight may need all of the padding.
-        eights = np.ndarray((-(-count // 8), 1), "<u8", padded, strides=(bits, 8))
-        numbers = eights >> np.arange(0, 8 * bits, bits, dtype=np.uint64)
-        return numbers.ravel()[:count].astype(np.uint32) & mask
-    # A number of at most 32 bits that starts anywhere in a byte lies within the 8 bytes from there.
-    windows = np.ndarray((len(packed) + 1,), "<u8", padded, strides=(1,))
-    first = np.arange(0, count * bits, bits, dtype=np.uint64)
-    return (windows[first >> 3] >> (first & 7)).astype(np.uint32) & mask
+    if not count:
+        return np.zeros(0, np.uint32)
+    rounds = -(-count // PERIOD)
+    padded = np.concatenate([packed, np.zeros(rounds * bits + 8 - len(packed), np.uint8)])
+    numbers = np.empty((rounds, PERIOD), np.uint32)
+    # A number and the bits before it in its first byte lie within so many bytes.
+    word = np.dtype("<u4" if bits + 7 <= 32 else "<u8")
+    for lane in range(PERIOD):
+        byte, shift = divmod(lane * bits, 8)
+        window = np.ndarray((rounds,), word, padded, offset=byte, strides=(bits,))
+        np.right_shift(window, word.type(shift), out=numbers[:, lane], casting="unsafe")
+    numbers &= np.uint32((1 << bits) - 1)
+    return numbers.ravel()[:count]
 
 
 def pack_unary(numbers: NDArray[np.integer]) -> Bytes:
@@ -58,13 +60,18 @@ def pack_unary(numbers: NDArray[np.integer]) -> Bytes:
     return np.packbits(bits, bitorder="little")
 
 
+def bit_places(packed: Bytes) -> Numbers:
+    """Places of the bits that are 1, increasing."""
+    return np.flatnonzero(np.unpackbits(packed, bitorder="little").view(np.bool_))
+
+
 def unary_ones(packed: Bytes, count: int) -> Numbers:
     """Places of the ones of `count` numbers that stand in unary in all of `packed`, shape (count,).
 
     Raises:
         ArtifactError: there are more or fewer numbers, or more than 7 bits after the last.
     """
-    ones = np.flatnonzero(np.unpackbits(packed, bitorder="little").view(np.bool_))
+    ones = bit_places(packed)
     if len(ones) != count:
         raise ArtifactError(f"expected {count} numbers in unary, found {len(ones)}")
     if (int(ones[-1]) // 8 + 1 if count else 0) != len(packed):

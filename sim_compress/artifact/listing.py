@@ -1,0 +1,68 @@
+"""What a safetensors reader sees of an artifact: matrices, biases and all other tensors, with their bytes."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from sim_compress.artifact.decoder import Artifact
+from sim_compress.artifact.spec import BIAS, ITEM_BYTES, block_part, output_part
+from sim_compress.model import Affine, Shape, weight_shape
+
+PARTS = ("values", "exponents", "support")
+
+
+@dataclass(frozen=True)
+class Listed:
+    """One matrix, bias or other tensor.
+
+    Attributes:
+        name: of the matrix, or of the tensor.
+        block: that the rows belong to; None for all else.
+        shape: of what it holds.
+        nonzeros: that it holds; None for all else.
+        bytes: that its tensors take; None where they are not its own.
+        tensors: dtype of each of its tensors, by name.
+    """
+
+    name: str
+    block: str | None
+    shape: Shape
+    nonzeros: int | None
+    bytes: int | None
+    tensors: dict[str, str]
+
+
+def listing(artifact: Artifact) -> tuple[Listed, ...]:
+    """Matrices and biases in model order, then what else there is in order of names."""
+    rows = [item for owner in _owners(artifact) for item in _rows(artifact, *owner)]
+    used = {name for item in rows for name in item.tensors}
+    others = (
+        Listed(name, None, tensor.shape, None, tensor.bytes, {name: tensor.dtype})
+        for name, tensor in sorted(artifact.tensors.items())
+        if name not in used
+    )
+    return (*rows, *others)
+
+
+def _owners(artifact: Artifact) -> Iterator[tuple[int, str, Affine]]:
+    for index, (name, affine) in enumerate(artifact.model.affines()):
+        yield index, name, affine
+
+
+def _rows(artifact: Artifact, index: int, block: str, affine: Affine) -> Iterator[Listed]:
+    """The matrices and the bias of one block or output."""
+    model, tensors = artifact.model, artifact.tensors
+    part = (block_part if index < len(model.blocks) else output_part)(index)
+    for t, term in enumerate(affine.terms):
+        if term.weight is not None:
+            name = part.matrix(t, model.is_input(term.source))
+            own = {n: tensors[n].dtype for n in (name, *(f"{name}.{p}" for p in PARTS)) if n in tensors}
+            # A matrix of zeros has no tensor; in version 3 none has one of its own.
+            size = sum(tensors[n].bytes for n in own) if own or not term.weight.nnz else None
+            yield Listed(name, block, weight_shape(term.weight), term.weight.nnz, size, own)
+    if affine.bias is not None:
+        name = part.bias if part.bias in tensors else BIAS
+        own = {name: tensors[name].dtype} if name in tensors else {}
+        size = len(affine.bias) * ITEM_BYTES[tensors[name].dtype] if own else None
+        yield Listed(part.bias, block, affine.bias.shape, int(np.count_nonzero(affine.bias)), size, own)
