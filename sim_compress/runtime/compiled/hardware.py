@@ -8,6 +8,8 @@ from numba.core import config
 # Features with registers of another length, or with sums of products that are rounded once.
 ROUNDING = ("avx512f", "avx2", "avx", "fma", "neon")
 
+ARM = llvm.get_process_triple().startswith(("aarch64", "arm64"))
+
 
 @dataclass(frozen=True)
 class Hardware:
@@ -29,8 +31,8 @@ def detect() -> Hardware:
         return Hardware(16, 6, "llvm.x86.avx512.permvar.sf.512")
     if features.get("avx"):
         return Hardware(8, 3, "llvm.x86.avx2.permps" if features.get("avx2") else None)
-    # 128-bit registers: 32 of them on ARM, 16 on x86.
-    return Hardware(4, 6 if features.get("neon") else 3)
+    # 128-bit registers: 32 of them on 64-bit ARM, where LLVM does not find out on every system, 16 on x86.
+    return Hardware(4, 6 if features.get("neon") or ARM else 3)
 
 
 def processor() -> str:
