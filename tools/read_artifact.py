@@ -85,10 +85,10 @@ def values(data: bytes, heads: bytes, weight: dict, count: int) -> np.ndarray:
     if "exponent" not in weight:
         return whole(data, form)
     lead, (_, m) = weight.get("lead", 3), FORMATS[form]
-    first = np.frombuffer(heads, np.uint8).astype(int)
+    top = ((weight["exponent"] + 1) << lead) - 1 - np.frombuffer(heads, np.uint8).astype(int)
     rest = numbers(data, count, 1 + m - lead)
-    mantissa = (first % 2**lead << (m - lead)) + rest % 2 ** (m - lead)
-    return floats(rest >> (m - lead), weight["exponent"] - (first >> lead), mantissa, form)
+    mantissa = (top % 2**lead << (m - lead)) + rest % 2 ** (m - lead)
+    return floats(rest >> (m - lead), top >> lead, mantissa, form)
 
 
 def places(data: bytes, weight: dict, count: int) -> np.ndarray:

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -21,7 +22,6 @@ from sim_compress.artifact.rows import (
 )
 from sim_compress.artifact.spec import DEFAULT_DTYPE, INPUT_DTYPES, VERSION, block_part, output_part
 from sim_compress.artifact.store import Source, Store
-from sim_compress.artifact.tensors import Entry
 from sim_compress.certificate import Certificate, verify
 from sim_compress.errors import ArtifactError, CertificateError, InputError
 from sim_compress.model import ImplicitModel, Input, Output, Shape, StateBlock
@@ -44,7 +44,7 @@ class Artifact:
         provenance: what the writer was told about where the model comes from.
         size: bytes of the file.
         digest: SHA-256 of the whole as the file states it, verified.
-        tensors: what the header of the file says of each, by name.
+        header: of the safetensors file.
     """
 
     model: ImplicitModel
@@ -52,7 +52,7 @@ class Artifact:
     provenance: Mapping[str, JSON]
     size: int
     digest: str
-    tensors: Mapping[str, Entry]
+    header: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -77,12 +77,11 @@ def decode(data: bytes) -> Artifact:
     provenance = top["provenance"].value
     if not isinstance(provenance, dict):
         raise top["provenance"].wrong("an object")
-    entries = {name: Entry(t.dtype, t.shape, t.data.nbytes) for name, t in file.tensors.items()}
     model = _model(top, store)
     certificate = decode_certificate(top["certificate"], model, store)
     store.check_end()
     _verify(model, certificate, len(data))
-    return Artifact(model, certificate, provenance, len(data), store.digest, entries)
+    return Artifact(model, certificate, provenance, len(data), store.digest, file.header)
 
 
 def _opened(file: container.File) -> tuple[Field, Store]:

@@ -1,13 +1,14 @@
 """What a safetensors reader sees of an artifact: matrices, biases and all other tensors, with their bytes."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from sim_compress.artifact.decoder import Artifact
 from sim_compress.artifact.spec import BIAS, ITEM_BYTES, block_part, output_part
-from sim_compress.model import Affine, Shape, weight_shape
+from sim_compress.model import Affine, ImplicitModel, Shape, weight_shape
 
 PARTS = ("values", "exponents", "support")
 
@@ -33,26 +34,37 @@ class Listed:
     tensors: dict[str, str]
 
 
+class _Entry(NamedTuple):
+    """What the header says of one tensor."""
+
+    dtype: str
+    shape: Shape
+    bytes: int
+
+
+def _entry(found: Mapping[str, Any]) -> _Entry:
+    start, stop = found["data_offsets"]
+    return _Entry(found["dtype"], tuple(found["shape"]), stop - start)
+
+
 def listing(artifact: Artifact) -> tuple[Listed, ...]:
     """Matrices and biases in model order, then what else there is in order of names."""
-    rows = [item for owner in _owners(artifact) for item in _rows(artifact, *owner)]
+    tensors = {name: _entry(found) for name, found in artifact.header.items() if name != "__metadata__"}
+    affines = enumerate(artifact.model.affines())
+    rows = [item for i, (name, affine) in affines for item in _rows(artifact.model, tensors, i, name, affine)]
     used = {name for item in rows for name in item.tensors}
     others = (
         Listed(name, None, tensor.shape, None, tensor.bytes, {name: tensor.dtype})
-        for name, tensor in sorted(artifact.tensors.items())
+        for name, tensor in sorted(tensors.items())
         if name not in used
     )
     return (*rows, *others)
 
 
-def _owners(artifact: Artifact) -> Iterator[tuple[int, str, Affine]]:
-    for index, (name, affine) in enumerate(artifact.model.affines()):
-        yield index, name, affine
-
-
-def _rows(artifact: Artifact, index: int, block: str, affine: Affine) -> Iterator[Listed]:
+def _rows(
+    model: ImplicitModel, tensors: Mapping[str, _Entry], index: int, block: str, affine: Affine
+) -> Iterator[Listed]:
     """The matrices and the bias of one block or output."""
-    model, tensors = artifact.model, artifact.tensors
     part = (block_part if index < len(model.blocks) else output_part)(index)
     for t, term in enumerate(affine.terms):
         if term.weight is not None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,14 +26,6 @@ from sim_compress.model import ImplicitModel, Shape
 
 BY_DTYPE = {kind.dtype: kind for kind in KINDS.values()}
 NOTHING = np.zeros(0, np.uint8)
-
-
-class Entry(NamedTuple):
-    """A tensor without its numbers: safetensors' dtype and shape, and bytes."""
-
-    dtype: str
-    shape: Shape
-    bytes: int
 
 
 @dataclass(frozen=True)

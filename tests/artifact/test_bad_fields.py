@@ -89,7 +89,11 @@ FIELDS: list[Rule] = [
         field("outputs.1.terms.1.weight.lead", 3),
         "lead: expected an exponent beside it",
     ),
-    ("exponent below 0", field(f"{FULL}.exponent", 4), "B.3.1: expected exponents of 0 or more, found 4 - "),
+    (
+        "exponent below 0",
+        field(f"{FULL}.exponent", 4),
+        "expected exponents of 0 or more, counted down",
+    ),
     ("no bias", field("blocks.0.bias", False), "bias: expected true, or no key, found False"),
     ("bias a format", field("blocks.0.bias", "float32"), "bias: expected true or false"),
     (

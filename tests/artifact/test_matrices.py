@@ -218,3 +218,12 @@ def test_a_value_that_is_not_finite_is_refused(value: float) -> None:
         encode_matrix(weight, Size(4, 8, 1))
     with pytest.raises(InputError, match=f"finite values, found {value}"):
         narrowest(np.append(column(3), np.float32(value)))
+
+
+def test_more_entries_than_32_bits_number_are_told_apart() -> None:
+    size = Size(70_000, 2**16, 1)
+    places = np.array([[0, 0], [0, 2**16 - 1], [32_767, 5], [32_768, 6], [69_999, 2**16 - 1]])
+    weight = sparse.csr_array((np.arange(1, 6, dtype=np.float32), tuple(places.T)), shape=size[:2])
+    found = decoded(encode_matrix(weight, size), size).tocoo()
+    assert np.array_equal(np.stack(found.coords, axis=1), places)
+    assert np.array_equal(found.data, np.arange(1, 6))

@@ -119,10 +119,9 @@ def csr(values: Floats, positions: Numbers, size: Size) -> sparse.csr_array:
         raise ArtifactError(f"expected at most {MAX_ELEMENTS} nonzeros, found {len(values)}")
     starts = np.arange(size.rows + 1, dtype=np.int64) * size.width
     indptr = np.searchsorted(positions, starts)
-    indices = np.repeat(size.first_columns() - starts[:-1], indptr[1:] - indptr[:-1])
-    indices += positions
-    matrix = sparse.csr_array(
-        (values, indices.astype(np.int32), indptr.astype(np.int32)), shape=(size.rows, size.columns)
-    )
+    # Columns have 32 bits; what the sums have beyond them falls away on both sides alike.
+    indices = np.repeat((size.first_columns() - starts[:-1]).astype(np.int32), indptr[1:] - indptr[:-1])
+    indices += positions.astype(np.int32)
+    matrix = sparse.csr_array((values, indices, indptr.astype(np.int32)), shape=(size.rows, size.columns))
     matrix.has_canonical_format = True
     return matrix

@@ -75,7 +75,8 @@ def from_bits(bits: Bits, kind: FloatKind) -> Floats:
     """The float32 values of these bits."""
     if kind.name == "float16":
         return bits.astype("<u2").view("<f2").astype(np.float32)
-    return (bits << (32 - kind.bits)).astype("<u4", copy=False).view("<f4").astype(np.float32, copy=False)
+    whole = bits if kind.bits == 32 else bits << (32 - kind.bits)
+    return whole.astype("<u4", copy=False).view("<f4").astype(np.float32, copy=False)
 
 
 def from_bytes(stored: Bytes, kind: FloatKind) -> Floats:

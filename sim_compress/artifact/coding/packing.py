@@ -1,5 +1,7 @@
 """Numbers as bits, little-endian: a fixed number of bits each, or in unary."""
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -7,8 +9,6 @@ from sim_compress.errors import ArtifactError
 
 Bytes = NDArray[np.uint8]
 Numbers = NDArray[np.int64]
-# Numbers of b bits begin at the same bit of a byte every eight numbers, which take b bytes.
-PERIOD = 8
 
 
 def packed_size(count: int, bits: int) -> int:
@@ -39,14 +39,16 @@ def unpack(packed: Bytes, count: int, bits: int) -> NDArray[np.uint32]:
         raise ArtifactError(f"expected zeros after bit {count * bits}, found the last byte {packed[-1]:#04x}")
     if not count:
         return np.zeros(0, np.uint32)
-    rounds = -(-count // PERIOD)
-    padded = np.concatenate([packed, np.zeros(rounds * bits + 8 - len(packed), np.uint8)])
-    numbers = np.empty((rounds, PERIOD), np.uint32)
+    # So many numbers take whole bytes, and the next begin at the same bits as they.
+    period = 8 // math.gcd(bits, 8)
+    step, rounds = bits * period // 8, -(-count // period)
+    padded = np.concatenate([packed, np.zeros(rounds * step + 8 - len(packed), np.uint8)])
+    numbers = np.empty((rounds, period), np.uint32)
     # A number and the bits before it in its first byte lie within so many bytes.
     word = np.dtype("<u4" if bits + 7 <= 32 else "<u8")
-    for lane in range(PERIOD):
+    for lane in range(period):
         byte, shift = divmod(lane * bits, 8)
-        window = np.ndarray((rounds,), word, padded, offset=byte, strides=(bits,))
+        window = np.ndarray((rounds,), word, padded, byte, (step,))
         np.right_shift(window, word.type(shift), out=numbers[:, lane], casting="unsafe")
     numbers &= np.uint32((1 << bits) - 1)
     return numbers.ravel()[:count]

@@ -76,8 +76,8 @@ def _apart(values: Floats, kind: FloatKind) -> Values:
     largest = int(exponents.max(initial=0))
     lead = min(LEAD, 8 - (largest - int(exponents.min(initial=largest))).bit_length())
     below = kind.mantissa - lead
-    leading = (bits >> below) & ((1 << lead) - 1)
-    stream = deflated(((largest - exponents) << lead | leading).astype(np.uint8).tobytes(), SYMBOLS)
+    heads = (bits >> below) & ((1 << kind.exponent + lead) - 1)
+    stream = deflated((_top(largest, lead) - heads).astype(np.uint8).tobytes(), SYMBOLS)
     rests = (bits >> (kind.bits - 1) << below) | (bits & ((1 << below) - 1))
     return Values(kind, pack(rests, _rest(kind, lead)), Apart(largest, lead, np.frombuffer(stream, np.uint8)))
 
@@ -87,23 +87,27 @@ def decode_apart(kind: FloatKind, rests: Bytes, heads: Bytes, largest: int, lead
 
     Args:
         rests: packed, of the size that `value_bytes` says.
-        heads: (count,), an exponent counted down from the largest and leading bits in each.
+        heads: (count,), exponents with their leading bits, counted down from the largest.
 
     Raises:
         ArtifactError: an exponent is below 0, or a bit behind the last rest is set.
     """
-    farthest = int(heads.max(initial=0)) >> lead
-    if farthest > largest:
-        raise ArtifactError(f"expected exponents of 0 or more, found {largest} - {farthest}")
+    top = _top(largest, lead)
+    if len(heads) and int(heads.max()) > top:
+        raise ArtifactError(f"expected exponents of 0 or more, counted down from {largest}, found one below")
     below = kind.mantissa - lead
-    # What each byte stands for in the bits of a value, so that one look-up does it.
-    table = np.arange(256, dtype=np.int64)
-    table = (largest - (table >> lead)) << lead | (table & ((1 << lead) - 1))
     rest = unpack(rests, len(heads), _rest(kind, lead))
-    bits = (table << below).astype(np.uint32)[heads]
+    bits = np.subtract(np.uint32(top), heads, dtype=np.uint32)
+    bits <<= below
     bits |= rest >> below << (kind.bits - 1)
-    bits |= rest & np.uint32((1 << below) - 1)
+    rest &= np.uint32((1 << below) - 1)
+    bits |= rest
     return from_bits(bits, kind)
+
+
+def _top(largest: int, lead: int) -> int:
+    """The largest exponent with all of its leading bits, which exponents are counted down from."""
+    return ((largest + 1) << lead) - 1
 
 
 def _rest(kind: FloatKind, lead: int) -> int:
