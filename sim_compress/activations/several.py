@@ -32,6 +32,7 @@ def _kind(
         lambda z, a: function(*split(z, a["parts"])).astype(z.dtype, copy=False),
         lipschitz=unbounded if steep else non_expansive,
         componentwise=False,
+        entrywise=True,
         homogeneous=not steep,
         state_shape=shape_of,
         attributes=("parts",),

@@ -1,7 +1,7 @@
 """The entry point: every outcome as an exit code, every error as one line.
 
-0 done, 2 bad input, 130 Ctrl-C, 143 terminated, 141 where the reader of a pipe has gone, as for other Unix
-tools. 1 is kept for a check that the user asked for and that failed.
+0 done, 2 bad input, 130 Ctrl-C, 143 terminated, 129 terminal closed, 141 where the reader of a pipe has gone,
+as for other Unix tools. 1 is kept for a check that the user asked for and that failed.
 """
 
 import logging
@@ -22,6 +22,7 @@ BAD_INPUT = 2
 SIGNALLED = 128
 # Windows has no such signal; its number is the same everywhere else.
 SIGPIPE = 13
+ENDINGS = ("SIGTERM", "SIGHUP")
 
 
 class _Notes(logging.Handler):
@@ -35,7 +36,11 @@ class _Notes(logging.Handler):
 
 
 class _Terminated(KeyboardInterrupt):
-    """SIGTERM, unwound like Ctrl-C so that temporary files go."""
+    """SIGTERM, or the end of the terminal, unwound like Ctrl-C so that temporary files go."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.number = number
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -47,8 +52,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             code = _run(sys.argv[1:] if argv is None else argv, started)
             streams.flush()
             return code
-    except _Terminated:
-        return _refuse("terminated", SIGNALLED + signal.SIGTERM)
+    except _Terminated as ended:
+        return _refuse("terminated", SIGNALLED + ended.number)
     except KeyboardInterrupt:
         return _refuse("interrupted", SIGNALLED + signal.SIGINT)
     except SimCompressError as error:
@@ -96,16 +101,20 @@ def _logged() -> Iterator[None]:
 
 @contextmanager
 def _terminable() -> Iterator[None]:
-    """Turn SIGTERM into an exception; only a main thread may."""
+    """Turn SIGTERM and SIGHUP into an exception; only a main thread may, and nohup has the last word."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGTERM, _terminate)
+    known = (getattr(signal, name, None) for name in ENDINGS)
+    before = {n: signal.getsignal(n) for n in known if n and signal.getsignal(n) is not signal.SIG_IGN}
+    for number in before:
+        signal.signal(number, _terminate)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
-def _terminate(_number: int, _frame: FrameType | None) -> None:
-    raise _Terminated
+def _terminate(number: int, _frame: FrameType | None) -> None:
+    raise _Terminated(number)

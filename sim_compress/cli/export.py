@@ -8,7 +8,7 @@ from pathlib import Path
 from sim_compress.artifact import Artifact, Plain, csr_file, read, replace_files, tied, unrolled, write_npz
 from sim_compress.cli import words
 from sim_compress.cli.console import OUT, note, plain
-from sim_compress.cli.output import check_target, stem
+from sim_compress.cli.output import check_target, output_path
 from sim_compress.errors import InputError
 from sim_compress.export import files_of, source_of, to_onnx
 
@@ -19,7 +19,7 @@ UNROLLED_MEMORY = 2**30
 def run(arguments: argparse.Namespace) -> int:
     """Read the artifact, write it in another form and say what it is."""
     _check(arguments)
-    target = arguments.output or Path(stem(arguments.file) + SUFFIXES[arguments.format])
+    target = output_path(arguments.output, arguments.file, SUFFIXES[arguments.format])
     if arguments.format != "npz":
         check_target(target, [arguments.file])
     artifact = read(arguments.file)

@@ -14,9 +14,15 @@ def stem(model: Path) -> str:
     return model.name.removesuffix(SUFFIX) if model.name.endswith(SUFFIX) else model.stem
 
 
-def output_path(named: Path | None, model: Path) -> Path:
-    """The file named, else STEM.sim.safetensors in the current folder."""
-    return named or Path(stem(model) + SUFFIX)
+def output_path(named: Path | None, model: Path, suffix: str = SUFFIX) -> Path:
+    """The file named, else STEM with the suffix in the current folder.
+
+    Raises:
+        InputError: what is named is no file, as ".".
+    """
+    if named is not None and not named.name:
+        raise InputError(f"--output {named}: is a folder: give the name of a file in it")
+    return named or Path(stem(model) + suffix)
 
 
 def base(output: Path) -> Path:

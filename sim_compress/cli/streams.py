@@ -9,9 +9,10 @@ from typing import TextIO
 
 
 def replace_unknown() -> None:
-    """Characters that stdout's encoding lacks, as those of a file's name, become question marks."""
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")
+    """Characters that a stream's encoding lacks, as those of a file's name, become question marks."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and stream.errors in ("strict", "surrogateescape"):
+            stream.reconfigure(errors="replace")
 
 
 def write(text: str) -> None:

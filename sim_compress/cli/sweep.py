@@ -203,7 +203,11 @@ def _write(report: SweepReport, output: Path) -> None:
     """Figures, page and plot, together; what is drawn is drawn before the first is written."""
     figures, html, plot = files(output, ())
     svg, png = (None, None) if _undrawn() else (chart(report, "svg"), chart(report, "png"))
-    contents = {figures: to_json(report).encode(), html: page(report, svg).encode(), plot: png}
+    contents = {
+        figures: to_json(report).encode(),
+        html: page(report, svg).encode(errors="replace"),
+        plot: png,
+    }
     replace_files({path: data for path, data in contents.items() if data is not None})
 
 

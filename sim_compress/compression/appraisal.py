@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim_compress.errors import ConvergenceError
-from sim_compress.model import ImplicitModel
+from sim_compress.model import ImplicitModel, channel_axes
 from sim_compress.model.maps import Array
 from sim_compress.runtime import preactivation, schedule
 from sim_compress.states import Teacher, dense_product, settle
@@ -113,11 +113,16 @@ def appraised(
         text = f"on the calibration inputs {error}"
         return Appraisal(dict.fromkeys(o.name for o in model.outputs), (Finding("no equilibrium", text),))
     errors = {name: sums.error_of_variance for name, sums in outputs.items()}
-    faults = [(name, kind) for name, sums in outputs.items() if (kind := _fault(sums, asked))]
+    faults: dict[str, Kind] = {}
+    for name, sums in outputs.items():
+        if (kind := _fault(sums, asked)) is not None:
+            faults[name] = kind
     if not faults:
         return Appraisal(errors, ())
     states = _summed(teacher, few, lambda batch: _states(teacher, model, batch, kept))
-    return Appraisal(errors, tuple(_finding(name, kind, outputs[name], states) for name, kind in faults))
+    return Appraisal(
+        errors, tuple(_finding(name, kind, outputs[name], states) for name, kind in faults.items())
+    )
 
 
 def _fault(sums: _Sums, asked: float) -> Kind | None:
@@ -149,7 +154,13 @@ def _summed(
     """Sums over all batches, each worked on by one thread."""
     parts = batches(teacher.model, inputs)
     total: dict[str, _Sums] = {}
-    for found in in_order(lambda number: sums(converted(teacher.model, parts[number])), len(parts)):
+
+    def of_batch(number: int) -> dict[str, _Sums]:
+        # Values that overflow are what is looked for.
+        with np.errstate(all="ignore"):
+            return sums(converted(teacher.model, parts[number]))
+
+    for found in in_order(of_batch, len(parts)):
         total = {name: total[name] + own if name in total else own for name, own in found.items()}
     return total
 
@@ -167,7 +178,7 @@ def _outputs(teacher: Teacher, model: ImplicitModel, batch: Values) -> dict[str,
 def _states(teacher: Teacher, model: ImplicitModel, batch: Values, kept: Kept) -> dict[str, _Sums]:
     """Blocks in order of evaluation."""
     wanted, values, found = teacher.baseline(batch).states, dict(batch), dict[str, _Sums]()
-    axes = {b.name: b.affine.row_axis for b in model.blocks}
+    axes = channel_axes(teacher.model)
     for states, _ in _evaluated(model, values):
         values |= states
         for name, x in states.items():
@@ -181,10 +192,7 @@ def _states(teacher: Teacher, model: ImplicitModel, batch: Values, kept: Kept) -
 def _evaluated(model: ImplicitModel, values: Values) -> Iterator[tuple[Values, tuple[str, ...]]]:
     """States stage by stage, which the caller adds to the values, and what nothing reads after each."""
     for stage in schedule(model):
-        # Values that overflow are what is looked for.
-        with np.errstate(all="ignore"):
-            states = settle(stage, values)
-        yield states, stage.dead
+        yield settle(stage, values), stage.dead
 
 
 def _sums(found: Array, wanted: Array) -> _Sums:

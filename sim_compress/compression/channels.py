@@ -1,7 +1,8 @@
 """Channels that can leave a network: which of them only leave together, and who reads them.
 
-A channel is one row of a block with its state. It leaves when no row reads its state any more. Where a
-state is added to another one, as in a residual stream, the channel leaves both or none.
+A channel is one place along an axis of a state, with the row that gives it. It leaves when no row reads it
+any more. Where a state is added to another one, as in a residual stream, or multiplied with it, as in a gated
+unit, the channel leaves both or none.
 """
 
 from collections.abc import Container, Mapping
@@ -13,8 +14,8 @@ from scipy import sparse
 from scipy.sparse import csgraph
 
 from sim_compress.model import Affine, ImplicitModel, Term, weight_shape
+from sim_compress.model.channel_axes import channel_axes, entries, row_axis, state_channels
 from sim_compress.model.channels import Numbered, numbered
-from sim_compress.model.narrowing import channelwise, state_channels
 
 Numbers = NDArray[np.int64]
 # The number of what cannot leave.
@@ -27,13 +28,18 @@ class Channels:
 
     Attributes:
         count: how many sets.
-        rows: block or output name -> the set of each row, STAYS where it cannot leave.
+        rows: block or output name -> the set of each channel, which is a row where the block has weights;
+            STAYS where it cannot leave.
         columns: block or output name -> for each weighted term the set that each column reads.
+        needed: sets of which one at least must stay, as something is made of them alone.
+        whole: blocks with rows of which no channel can leave.
     """
 
     count: int
     rows: Mapping[str, Numbers]
     columns: Mapping[str, tuple[Numbers, ...]]
+    needed: tuple[Numbers, ...]
+    whole: tuple[str, ...]
 
 
 def channels(model: ImplicitModel, names: Container[str]) -> Channels:
@@ -51,32 +57,38 @@ def channels(model: ImplicitModel, names: Container[str]) -> Channels:
 
 
 class _Links:
-    """Nodes are the rows of all blocks, and one node for all that stays; edges join what leaves together."""
+    """Nodes are the channels of all blocks, and one for all that stays; edges join what leaves together."""
 
     def __init__(self, model: ImplicitModel, names: Container[str]) -> None:
         self._blocks = {b.name: b for b in model.blocks}
         self._affines = dict(model.affines())
-        sizes = [b.affine.rows for b in model.blocks]
+        self._axes = channel_axes(model)
+        sizes = [b.shape[self._axes[b.name]] if b.name in self._axes else b.affine.rows for b in model.blocks]
         first = np.concatenate([[0], np.cumsum(sizes)])
         self._nodes = {
             b.name: np.arange(i, i + n) for b, i, n in zip(model.blocks, first, sizes, strict=False)
         }
         self._stays = int(first[-1])
         self._edges: list[tuple[Numbers, Numbers]] = []
+        self._needed: list[Numbers] = []
         # Numbers of the columns before they are known as sets.
         self._columns: dict[str, list[Numbers]] = {name: [] for name in self._affines}
         for block in model.blocks:
             regressed = bool(block.affine.weighted) or block.affine.bias is not None
-            if not channelwise(block) or (regressed and block.name not in names):
+            if block.name not in self._axes or (regressed and block.name not in names):
                 self._keep(block.name)
         self._fresh = names
 
     def follow(self, name: str, affine: Affine, term: Term) -> None:
         """Join what a term joins."""
         stages = None
-        if term.source in self._blocks:
-            stages = numbered(term.maps, state_channels(self._blocks[term.source]))
+        if term.source in self._axes:
+            start = state_channels(self._blocks[term.source], self._axes[term.source])
+            stages = numbered(term.maps, start)
         end = None if stages is None else stages[-1]
+        for stage in stages or ():
+            if (stage.numbers >= 0).all():
+                self._needed.append(self._nodes[term.source][np.unique(stage.numbers)])
         if term.weight is None:
             self._added(name, affine, term, end)
         else:
@@ -97,7 +109,13 @@ class _Links:
             for name, a in self._affines.items()
         }
         columns = {name: tuple(numbers[c] for c in own) for name, own in self._columns.items()}
-        return Channels(len(leaving), rows, columns)
+        alone = {tuple(own): own for own in (numbers[n] for n in self._needed) if (own != STAYS).all()}
+        whole = tuple(
+            b.name
+            for b in self._blocks.values()
+            if b.affine.weighted and b.name in self._fresh and (rows[b.name] == STAYS).all()
+        )
+        return Channels(len(leaving), rows, columns, tuple(alone.values()), whole)
 
     def _read(self, name: str, affine: Affine, term: Term, end: Numbered | None) -> Numbers:
         """The node that each column of a weighted term reads; the last number is that of no node."""
@@ -128,14 +146,22 @@ class _Links:
 
     def _added(self, name: str, affine: Affine, term: Term, end: Numbered | None) -> None:
         """A term without a weight adds channel to channel."""
-        own = self._nodes.get(name, np.full(affine.rows, self._stays))
-        if end is None or end.axis != affine.row_axis or len(end.numbers) != len(own):
+        own = self._rows(name, affine)
+        axis = row_axis(self._blocks[name], self._axes[name]) if name in self._axes else affine.row_axis
+        if end is None or end.axis != axis or len(end.numbers) != len(own):
             if term.source in self._nodes:
                 self._keep(term.source)
             self._keep(name)
             return
         there = end.numbers >= 0
         self._edges.append((self._nodes[term.source][end.numbers[there]], own[there]))
+
+    def _rows(self, name: str, affine: Affine) -> Numbers:
+        """The node of every row of a pre-activation."""
+        if name not in self._axes:
+            return np.full(affine.rows, self._stays)
+        places = entries(self._blocks[name], self._axes[name])
+        return np.where(places < 0, self._stays, self._nodes[name][np.maximum(places, 0)])
 
     def _keep(self, name: str) -> None:
         if name in self._nodes:

@@ -17,7 +17,7 @@ from sim_compress.compression.tasks import Planned
 from sim_compress.core import Block, Order, Reader, eliminate
 from sim_compress.core.refit import RIDGE
 from sim_compress.errors import InputError
-from sim_compress.model import Affine, ImplicitModel
+from sim_compress.model import Affine, ImplicitModel, channel_axes
 from sim_compress.model.maps import Array
 from sim_compress.states import Teacher, row_groups
 
@@ -142,7 +142,8 @@ def remaining(
     count = round((1 - target) * present)
     families = _families(states, known.channels.count)
     orders = [Order(power, families, multiple) for power in POWERS]
-    tried = [eliminate(readers, known.channels.count, count, states, order) for order in orders]
+    some = [*states, *known.channels.needed]
+    tried = [eliminate(readers, known.channels.count, count, some, order) for order in orders]
     found = min(tried, key=lambda way: (way.exhausted, known.error(way.gone)))
     if found.exhausted:
         raise InputError(
@@ -153,7 +154,17 @@ def remaining(
         n: tuple(_planned(b, r, found.gone) for b, r in zip(blocks[n], own, strict=True))
         for n, own in known.readers.items()
     }
-    return groups, {b.name: _stays(known.channels.rows[b.name], found.gone) for b in model.blocks}
+    return groups, {n: _stays(known.channels.rows[n], found.gone) for n in channel_axes(model)}
+
+
+def whole_words(names: Sequence[str]) -> tuple[str, ...]:
+    """What is said of the blocks of which no channel can leave."""
+    if not names:
+        return ()
+    return (
+        "these blocks keep all their channels, as what reads them mixes or splits channels, or is left as it "
+        f"is: {', '.join(names)}",
+    )
 
 
 def _families(states: Sequence[NDArray[np.int64]], sets: int) -> NDArray[np.int64]:

@@ -102,12 +102,13 @@ def _levels(name: str, paths: Sequence[Path]) -> list[_Level]:
         return []
     counts = np.sum([p.counts for p in paths], axis=0)
     size = sum(p.size for p in paths)
-    # One level for each count; rows of zeros have no logarithm of a count to offer.
-    distinct: dict[int, _Level] = {}
+    # Without any entry, and one level for each count. What nothing costs is measured: guessed from the
+    # sparsest levels, which may be no better than fewer entries, it would be little.
+    distinct = {0: _Level(name, 0, 0, whole=False)}
     for wanted in (density * size for density in DENSITIES):
         step = int(np.argmin(np.abs(counts - wanted)))
         count, fewer = int(counts[step]), round(wanted)
-        if count > JUMP * wanted and fewer:
+        if count > JUMP * wanted:
             distinct.setdefault(fewer, _Level(name, fewer, step, whole=False))
         if count:
             distinct[count] = _Level(name, count, step, whole=True)
@@ -122,7 +123,7 @@ def _supports(
     Entries count by the size of the teacher's; those that it does not have count a little.
     """
     held = np.array([p.counts[level.step] for p in paths])
-    counts = rounded(held * (level.count / held.sum()), held, level.count)
+    counts = rounded(held * (level.count / max(held.sum(), 1)), held, level.count)
     return [
         project(np.where(p.support(level.step), np.abs(b.problems.prior) + TINY, 0.0), count)
         for b, p, project, count in zip(blocks, paths, projections, counts, strict=True)

@@ -31,6 +31,7 @@ from sim_compress.errors import SolverError
 from sim_compress.model import (
     Affine,
     ImplicitModel,
+    channel_axes,
     narrowed,
     rounded,
     rounded_rows,
@@ -38,6 +39,7 @@ from sim_compress.model import (
 )
 from sim_compress.model.maps import Array, Shape
 from sim_compress.runtime import digest
+from sim_compress.runtime.compiled.hardware import processor
 from sim_compress.states import Store, Teacher, Visit, regenerate
 
 # Said to those who do not look at `Compressed.findings`.
@@ -167,8 +169,9 @@ def completed(
         provenance["tuning"] = asdict(tuning)
     if decided.channels:
         provenance["channels"] = {n: [int(s.sum()), len(s)] for n, s in decided.channels.items()}
-    if ready.notes:
-        provenance["notes"] = list(ready.notes)
+    notes = (*ready.notes, *known.notes, *decided.notes)
+    if notes:
+        provenance["notes"] = list(notes)
     if findings:
         provenance["findings"] = [f.text for f in findings]
     for finding in findings:
@@ -180,7 +183,7 @@ def completed(
         decided.outcomes,
         tuning,
         settings,
-        ready.notes,
+        notes,
         appraisal.errors,
         findings,
         provenance,
@@ -211,10 +214,13 @@ def _appraised(ready: Prepared, model: ImplicitModel, plan: Plan) -> Appraisal:
 def _without(model: ImplicitModel, plan: Plan) -> tuple[ImplicitModel, Scaling]:
     """The model and the scaling of its states without the channels that leave."""
     scaling = plan.survey.limits.scaling
-    axes = {b.name: b.affine.row_axis for b in model.blocks}
     if not plan.channels:
         return model, scaling
-    cut = {n: np.compress(plan.channels[n], s, axis=axes[n]) if s.ndim else s for n, s in scaling.items()}
+    axes = channel_axes(model)
+    cut = {
+        n: np.compress(plan.channels[n], s, axis=axes[n]) if s.ndim and n in axes else s
+        for n, s in scaling.items()
+    }
     return narrowed(model, plan.channels), cut
 
 
@@ -326,6 +332,8 @@ def _provenance(ready: Prepared, model: ImplicitModel, plan: Plan) -> dict[str, 
             "samples": len(next(iter(inputs.values()))),
             "mirrored": ready.designs is not inputs,
         },
+        # On another kind of processor values differ by rounding.
+        "processor": processor(),
         "settings": asdict(plan.settings),
         "alpha": [plan.alphas[0], plan.alphas[-1]] if plan.alphas else [],
         "rows": {**plan.outcomes.named, "gap": plan.outcomes.gap},

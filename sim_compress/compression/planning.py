@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from sim_compress.compression.convex import constrained
 from sim_compress.compression.exact import matched
-from sim_compress.compression.leaving import remaining
+from sim_compress.compression.leaving import remaining, whole_words
 from sim_compress.compression.outcomes import Outcomes, outcomes
 from sim_compress.compression.patterns import channel_multiple
 from sim_compress.compression.scope import Part, parts
@@ -30,7 +30,7 @@ class Plan:
     """One target's share of a survey: supports to start from and entries to keep, by block and row group.
 
     `scope` has the targets of the blocks. Where whole channels leave, `channels` says for each block which of
-    its rows stay.
+    its channels stay; `notes` name the blocks of which none could leave.
     """
 
     settings: Settings
@@ -40,6 +40,7 @@ class Plan:
     groups: Mapping[str, tuple[Planned, ...]]
     outcomes: Outcomes
     channels: Mapping[str, NDArray[np.bool_]] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
 def plan(
@@ -74,7 +75,8 @@ def plan(
             channel_multiple(settings.pattern),
         )
         progress("allocation", 1.0)
-        return Plan(settings, known, scope, (), stays, outcomes(()), channels)
+        notes = whole_words(known.leaving.channels.whole)
+        return Plan(settings, known, scope, (), stays, outcomes(()), channels, notes)
     alphas: set[float] = set()
     groups: dict[str, tuple[Planned, ...]] = {}
     solutions: list[Solution] = []

@@ -11,6 +11,8 @@ from sim_compress.model import Affine, ImplicitModel
 
 # What a target is met to, where one entry is not more.
 TOLERANCE = 1e-3
+# Of a difference of fractions.
+ROUNDING = 1e-9
 
 
 def sparsity_of(teacher: ImplicitModel, model: ImplicitModel, names: tuple[str, ...]) -> float:
@@ -26,7 +28,7 @@ def missed(teacher: ImplicitModel, model: ImplicitModel, plan: Plan) -> tuple[Fi
     for part in plan.scope:
         sparsity = sparsity_of(teacher, model, part.names)
         entry = 1 / sum(before[n].nnz for n in part.names)
-        if abs(sparsity - part.target) > max(TOLERANCE, entry):
+        if abs(sparsity - part.target) > max(TOLERANCE, entry) + ROUNDING:
             of = "" if part.pattern == REST else f" of {part.pattern!r}"
             reason, block = _reason(plan, part, after)
             text = f"the sparsity{of} is {100 * sparsity:.2f} %, asked were {100 * part.target:g} %: {reason}"

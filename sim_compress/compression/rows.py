@@ -115,7 +115,7 @@ def _reach(term: Term, scaling: Scaling) -> Matrix:
     return s.reshape(len(s), -1).max(axis=1)
 
 
-def with_rows(affine: Affine, parts: Sequence[tuple[Matrix, Matrix]]) -> Affine:
+def with_rows(affine: Affine, parts: Sequence[tuple[NDArray[np.floating], Matrix]]) -> Affine:
     """The block with new weights and biases, one pair for each row group.
 
     Values are cast to float32 here, the precision that artifact and runtime hold. Where the network has no

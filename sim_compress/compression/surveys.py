@@ -14,6 +14,7 @@ from sim_compress.compression.patterns import Pattern, channel_multiple, pattern
 from sim_compress.compression.rows import Limits, row_limits, row_problems
 from sim_compress.compression.scope import Part, parts
 from sim_compress.compression.settings import Settings
+from sim_compress.compression.unvaried import unvaried
 from sim_compress.core import Block, Convex, Curve, Path, Projection, trace
 from sim_compress.errors import InputError
 from sim_compress.model import Affine
@@ -44,6 +45,7 @@ class Survey:
         curves: output error against entries kept; none where the allocation does not ask for it.
         trials: what the curves are made of, for those of longer paths.
         leaving: the channels that can leave, where the pattern asks for whole ones.
+        notes: rows and features of which the calibration inputs say nothing.
     """
 
     affines: Mapping[str, Affine]
@@ -55,6 +57,7 @@ class Survey:
     curves: Mapping[str, Curve]
     trials: Trials = field(default_factory=dict)
     leaving: Leaving | None = None
+    notes: tuple[str, ...] = ()
 
 
 def survey(
@@ -120,12 +123,13 @@ def _moments(
     limits = row_limits(teacher.model, settings.kappa)
     grams = baseline_grams(teacher, affines, inputs, progress)
     blocks = {n: row_blocks(Visit(n, a, grams[n]), settings, limits) for n, a in affines.items()}
+    notes = unvaried(affines, grams, damped=settings.matching == "relaxed")
     if channel_multiple(settings.pattern):
-        return Survey(affines, limits, blocks, {}, {}, {}, {})
+        return Survey(affines, limits, blocks, {}, {}, {}, {}, notes=notes)
     pattern = pattern_of(settings.pattern)
     projections = {n: tuple(pattern.projection(a, g) for g in row_groups(a)) for n, a in affines.items()}
     fixed = _fixed(affines, pattern) if settings.matching == "relaxed" else {}
-    return Survey(affines, limits, blocks, projections, fixed, {}, {})
+    return Survey(affines, limits, blocks, projections, fixed, {}, {}, notes=notes)
 
 
 def row_blocks(visit: Visit, settings: Settings, limits: Limits) -> tuple[Block, ...]:

@@ -71,10 +71,15 @@ def spent(plan: Plan, groups: Sequence[Planned], solved: Sequence[Regressed]) ->
         own = [i for i, owner in enumerate(owners) if owner == part]
         left = sum(groups[i].count - _entries(groups[i], found[i], values) for i in own)
         for i in sorted(own, key=lambda i: -_room(groups[i]))[:AGAIN]:
-            if left > 0 and (room := min(left, _room(groups[i]))):
-                again = regressed(replace(groups[i], count=groups[i].count + room))
-                gained = _entries(groups[i], again, values) - _entries(groups[i], found[i], values)
-                if gained > 0:
+            if left > 0:
+                before = _entries(groups[i], found[i], values)
+                # What a group had left of its own is in what all have left.
+                more = min(left, _room(groups[i])) + (
+                    before if groups[i].project is not largest else groups[i].count
+                )
+                again = regressed(replace(groups[i], count=more))
+                gained = _entries(groups[i], again, values) - before
+                if 0 < gained <= left:
                     found[i] = again
                     left -= gained
     return found

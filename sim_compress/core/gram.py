@@ -86,8 +86,8 @@ class Gram:
         s, z = other.feature_mean - self.feature_mean, other.target_mean - self.target_mean
         part = other.points / points
         weight = self.points * part
-        for own, others in ((self.scatter, other.scatter), (self.cross, other.cross)):
-            np.add(own, others, out=own)
+        self.scatter += other.scatter
+        self.cross += other.cross
         if weight:
             add_outer(self.scatter, weight * s, s)
             add_outer(self.cross, weight * z, s)

@@ -16,6 +16,9 @@ BISECTIONS = 100
 USUAL = -10.0
 # No error is taken as smaller: logarithms are interpolated.
 TINY = 1e-14
+# Below it a block is exact to float32 rounding, as a sparse network's own support is. Its logarithm then says
+# nothing of what one entry less costs: errors are interpolated towards it themselves.
+EXACT = 1e-10
 
 
 @dataclass(frozen=True)
@@ -33,9 +36,23 @@ class Curve:
     errors: Matrix
 
     def at(self, counts: Matrix) -> Matrix:
-        """Errors for other counts: the logarithm is linear between levels and beyond them."""
-        if not len(self.counts):
+        """Errors for other counts: the logarithm is linear between levels and beyond them.
+
+        Towards the first level that is exact the error itself is linear.
+        """
+        if not len(self.counts) or not self.size:
             return np.zeros(len(counts))
+        errors = np.maximum(np.minimum.accumulate(self.errors), TINY)
+        first = int(np.argmax(errors <= EXACT))
+        if first:
+            before = counts < self.counts[first]
+            left = Curve(self.size, self.counts[: first + 1], np.append(errors[:first], EXACT))
+            linear = np.interp(counts, left.counts[-2:], left.errors[-2:])
+            found = np.where(counts > self.counts[first - 1], linear, left._logarithmic(counts))
+            return np.where(before, found, self._logarithmic(counts))
+        return self._logarithmic(counts)
+
+    def _logarithmic(self, counts: Matrix) -> Matrix:
         known = np.log(np.maximum(np.minimum.accumulate(self.errors), TINY))
         slopes = np.diff(known) / np.diff(self.counts) if len(known) > 1 else np.array([USUAL / self.size])
         found = np.interp(counts, self.counts, known)

@@ -47,8 +47,23 @@ def normalise(model: onnx.ModelProto) -> onnx.ModelProto:
 def _written(model: onnx.ModelProto) -> onnx.ModelProto:
     with tempfile.TemporaryDirectory() as folder:
         target = Path(folder) / "optimised.onnx"
-        open_session(model, target)
+        try:
+            open_session(model, target)
+        except ModelFileError:
+            _check_room(target, model.ByteSize())
+            raise
         return onnx.load(target)
+
+
+def _check_room(target: Path, size: int) -> None:
+    """ModelFileError where a temporary file cannot hold a network: onnxruntime blames the network."""
+    try:
+        target.write_bytes(bytes(size))
+    except OSError as error:
+        raise ModelFileError(
+            f"the temporary folder {target.parent.parent} cannot hold the {size:,} bytes of the network "
+            f"({error.strerror}): make room, or set TMPDIR to another folder"
+        ) from error
 
 
 def _has_constant_nodes(graph: onnx.GraphProto) -> bool:
@@ -88,7 +103,7 @@ def optimised(model: onnx.ModelProto) -> onnx.ModelProto:
     """The graph after onnxruntime's basic optimisation, without nodes that no output needs.
 
     Raises:
-        ModelFileError: onnxruntime refuses the network.
+        ModelFileError: onnxruntime refuses the network, or there is no room for a temporary copy.
     """
     written = _written(model)
     if _has_constant_nodes(written.graph):

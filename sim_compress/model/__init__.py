@@ -1,5 +1,6 @@
 """The state model: how any network is a list of tied rows of A, B, C, D."""
 
+from sim_compress.model.channel_axes import channel_axes
 from sim_compress.model.implicit import Affine, ImplicitModel, Input, Output, StateBlock, Term, weight_shape
 from sim_compress.model.maps import (
     MAPS,
@@ -51,6 +52,7 @@ __all__ = [
     "apply_chain",
     "chain_matrix",
     "chain_shape",
+    "channel_axes",
     "from_matrices",
     "matrices",
     "narrowed",

@@ -14,6 +14,7 @@ from scipy import sparse
 
 from sim_compress.activations import Activation
 from sim_compress.errors import InputError
+from sim_compress.model.channel_axes import Mask, channel_axes, entries, own_axis, row_axis, state_channels
 from sim_compress.model.channels import Numbered, numbered
 from sim_compress.model.implicit import Affine, ImplicitModel, StateBlock, Term
 from sim_compress.model.maps import (
@@ -29,37 +30,43 @@ from sim_compress.model.maps import (
     picking,
 )
 
-Mask = NDArray[np.bool_]
-
 
 def narrowed(model: ImplicitModel, kept: Mapping[str, Mask]) -> ImplicitModel:
     """The model with the kept channels of some blocks alone.
 
     Args:
         model: rows give a channel nothing that another keeps: weights on columns that leave are zero.
-        kept: block name -> which of its rows stay, one at least.
+        kept: block name -> which of its channels stay, the places along its axis in `channel_axes`, one at
+            least.
 
     Raises:
         InputError: what leaves is still read, or a map mixes what leaves with what stays.
     """
-    blocks = tuple(
-        replace(b, affine=_affine(b.name, b.affine, model, kept), phi=_phi(b, kept)) for b in model.blocks
-    )
-    outputs = tuple(replace(o, affine=_affine(o.name, o.affine, model, kept)) for o in model.outputs)
+    cut = _Cut(model, kept)
+    blocks = tuple(replace(b, affine=_affine(b.name, b.affine, cut), phi=_phi(b, cut)) for b in model.blocks)
+    outputs = tuple(replace(o, affine=_affine(o.name, o.affine, cut)) for o in model.outputs)
     return ImplicitModel(model.inputs, blocks, outputs)
 
 
-def channelwise(block: StateBlock) -> bool:
-    """Whether every channel of the state follows from the same row of the pre-activation alone."""
-    kind = block.phi.kind
-    return bool(block.affine.shape) and (
-        kind.componentwise or (block.phi.name == "max_pool" and block.affine.row_axis == 0)
-    )
+class _Cut:
+    """What stays of every block.
 
+    Attributes:
+        axes: block name -> axis of its channels.
+        channels: block name -> which of them stay; blocks that stay whole are left out.
+        rows: the same for the rows of its pre-activation.
+    """
 
-def state_channels(block: StateBlock) -> Numbered:
-    """The state with its rows as channels."""
-    return Numbered(block.shape, block.affine.row_axis, np.arange(block.affine.rows))
+    def __init__(self, model: ImplicitModel, kept: Mapping[str, Mask]) -> None:
+        self.axes = channel_axes(model)
+        self.blocks = {b.name: b for b in model.blocks}
+        self.channels = {name: keep for name, keep in kept.items() if not keep.all()}
+        if mixed := next((name for name in self.channels if name not in self.axes), None):
+            raise InputError(f"block {mixed!r}: its channels cannot leave one by one")
+        self.rows: dict[str, Mask] = {}
+        for name, keep in self.channels.items():
+            places = entries(self.blocks[name], self.axes[name])
+            self.rows[name] = (places < 0) | keep[np.maximum(places, 0)]
 
 
 def taken(array: Array, rank: int, axis: int, keep: Mask) -> Array:
@@ -70,38 +77,46 @@ def taken(array: Array, rank: int, axis: int, keep: Mask) -> Array:
     return np.compress(keep, array, axis=own)
 
 
-def _phi(block: StateBlock, kept: Mapping[str, Mask]) -> Activation:
-    """phi with those of its constants that differ between channels cut."""
-    keep = kept.get(block.name)
-    if keep is None or not block.phi.kind.componentwise:
+def _phi(block: StateBlock, cut: _Cut) -> Activation:
+    """phi with those of its constants that differ between channels cut, and its parts with fewer channels."""
+    keep = cut.channels.get(block.name)
+    if keep is None:
         return block.phi
-    rank, axis = len(block.affine.shape), block.affine.row_axis
-    attributes: dict[str, Any] = {
-        name: taken(np.asarray(value), rank, axis, keep) if np.ndim(value) else value
-        for name, value in block.phi.attributes.items()
-    }
+    axis, rank = cut.axes[block.name], len(block.affine.shape)
+    attributes: dict[str, Any] = dict(block.phi.attributes)
+    if block.phi.kind.entrywise:
+        own = [own_axis(axis, block.shape, part) for part in attributes["parts"]]
+        attributes["parts"] = tuple(
+            part if a is None else _set(part, a, int(keep.sum()))
+            for part, a in zip(attributes["parts"], own, strict=True)
+        )
+    elif block.phi.kind.componentwise:
+        for name, value in attributes.items():
+            if np.ndim(value):
+                attributes[name] = taken(np.asarray(value), rank, axis, keep)
     return replace(block.phi, attributes=attributes)
 
 
-def _affine(name: str, affine: Affine, model: ImplicitModel, kept: Mapping[str, Mask]) -> Affine:
-    keep = kept.get(name, np.ones(affine.rows, bool))
-    shape = list(affine.shape)
-    if shape:
-        shape[affine.row_axis] = int(keep.sum())
+def _affine(name: str, affine: Affine, cut: _Cut) -> Affine:
+    keep = cut.rows.get(name, np.ones(affine.rows, bool))
+    shape, axis = list(affine.shape), affine.row_axis
+    if name in cut.rows:
+        axis = row_axis(cut.blocks[name], cut.axes[name])
+        shape[axis] = int(keep.sum())
     bias = None if affine.bias is None else affine.bias[keep]
-    blocks = {b.name: b for b in model.blocks}
-    terms = []
-    for term in affine.terms:
-        source = kept.get(term.source, np.ones(1, bool))
-        if source.all() and (term.weight is not None or keep.all()):
-            terms.append(_with_rows(term, keep))
-            continue
-        start = state_channels(blocks[term.source]) if term.source in blocks else None
-        stages = None if start is None else numbered(term.maps, start)
-        if start is None or stages is None:
-            raise InputError(f"block {name!r}: the channels of {term.source!r} cannot leave one by one")
-        terms.append(_term(name, term, stages, kept.get(term.source, start.numbers >= 0), keep))
-    return replace(affine, shape=tuple(shape), terms=tuple(terms), bias=bias)
+    terms = [_cut_term(name, term, keep, cut) for term in affine.terms]
+    return replace(affine, shape=tuple(shape), terms=tuple(terms), bias=bias, row_axis=axis)
+
+
+def _cut_term(name: str, term: Term, keep: Mask, cut: _Cut) -> Term:
+    if term.source not in cut.channels and (term.weight is not None or keep.all()):
+        return _with_rows(term, keep)
+    block, axis = cut.blocks.get(term.source), cut.axes.get(term.source)
+    start = None if block is None or axis is None else state_channels(block, axis)
+    stages = None if start is None else numbered(term.maps, start)
+    if start is None or stages is None:
+        raise InputError(f"block {name!r}: the channels of {term.source!r} cannot leave one by one")
+    return _term(name, term, stages, cut.channels.get(term.source, start.numbers >= 0), keep)
 
 
 def _with_rows(term: Term, keep: Mask) -> Term:

@@ -2,6 +2,7 @@
 
 import importlib.util
 import io
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
@@ -55,7 +56,8 @@ def chart(report: SweepReport, form: Literal["svg", "png"]) -> bytes:
 
     panels = _panels(report)
     drawn = io.BytesIO()
-    with rc_context({"svg.hashsalt": SALT}):
+    # Characters that the font lacks, in the name of a file, are drawn as boxes.
+    with rc_context({"svg.hashsalt": SALT}), warnings.catch_warnings(action="ignore", category=UserWarning):
         figure = Figure((WIDTH, HEIGHT * len(panels)), layout="constrained")
         _fill(figure, report, panels)
         figure.savefig(drawn, format=form, dpi=DOTS, metadata=METADATA[form])
@@ -85,7 +87,8 @@ def _fill(figure: "Figure", report: SweepReport, panels: Sequence[_Panel]) -> No
     for one, panel in zip(axes, panels, strict=True):
         _draw(one, [100 * level.sparsity for level in report.levels], panel)
     axes[-1].set_xlabel("sparsity, %")
-    figure.suptitle(report.network.file)
+    # A file's name may hold bytes that are no characters, and dollars that are no formula.
+    figure.suptitle(report.network.file.encode(errors="replace").decode(), parse_math=False)
 
 
 def _draw(axes: "Axes", sparsities: Sequence[float], panel: _Panel) -> None:

@@ -8,10 +8,13 @@ from sim_compress.model import ImplicitModel
 from sim_compress.model.maps import Array
 from sim_compress.runtime.fixed_point import Convergence, Tolerance, solve
 from sim_compress.runtime.kernels import preactivation
+from sim_compress.runtime.memory import check_memory, working_set
 from sim_compress.runtime.schedule import Stage, schedule
 
 # Patches of a convolution are kernel-size times larger than its input: a chunk keeps them in cache reach.
 CHUNK = 64
+# Numbers of a chunk at a time: samples of many states come in smaller chunks.
+LARGEST = 2**26
 
 
 class ReferenceEvaluator:
@@ -19,16 +22,19 @@ class ReferenceEvaluator:
 
     def __init__(self, model: ImplicitModel, tolerance: Tolerance) -> None:
         self._model, self._tolerance = model, tolerance
+        self._needed = working_set(model)
+        self._size = max(1, min(CHUNK, LARGEST // self._needed.elements))
         self._stages = schedule(model)
 
     def evaluate(self, inputs: Mapping[str, Array]) -> tuple[dict[str, Array], Convergence | None]:
         """Outputs (samples, ...) of checked inputs (samples, ...), and how the loops converged, if any."""
         samples = len(next(iter(inputs.values())))
+        check_memory(self._needed, "scipy", min(samples, self._size))
         # Infinities and NaN come out as IEEE says, without a word of numpy.
         with np.errstate(all="ignore"):
             parts = [
-                self._chunk({name: np.moveaxis(u[i : i + CHUNK], 0, -1) for name, u in inputs.items()})
-                for i in range(0, max(samples, 1), CHUNK)
+                self._chunk({name: np.moveaxis(u[i : i + self._size], 0, -1) for name, u in inputs.items()})
+                for i in range(0, max(samples, 1), self._size)
             ]
         outputs = {
             name: np.ascontiguousarray(np.concatenate([np.moveaxis(p[name], -1, 0) for p, _ in parts]))

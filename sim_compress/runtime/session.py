@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from numpy.typing import ArrayLike
 
-from sim_compress.errors import DataError
+from sim_compress.errors import DataError, InputError
 from sim_compress.forks import renewed
 from sim_compress.model import ImplicitModel
 from sim_compress.model.maps import Array
@@ -139,7 +139,14 @@ class Session:
             ids.check(arrays)
         if self._converted:
             arrays = arrays | {i.name: i.values(arrays[i.name]) for i in self._converted}
-        return (self._made or self._evaluator()).evaluate(arrays)
+        try:
+            return (self._made or self._evaluator()).evaluate(arrays)
+        except MemoryError as error:
+            samples = len(next(iter(arrays.values())))
+            raise InputError(
+                f"not enough memory for {samples} samples with kernel={self.kernel!r}: give fewer at a time, "
+                "or use kernel='scipy', which takes the least"
+            ) from error
 
     def _evaluator(self) -> Evaluator:
         """Made at the first call, so that loading a model stays quick."""

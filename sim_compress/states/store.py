@@ -8,6 +8,7 @@ from typing import Self
 
 import numpy as np
 
+from sim_compress.errors import InputError
 from sim_compress.model.maps import Array
 
 # Beyond this many bytes batches go to disk and are mapped when read, so memory does not grow with samples.
@@ -35,7 +36,11 @@ class Store:
             self._folder.cleanup()
 
     def put(self, name: str, batch: int, array: Array) -> None:
-        """Keep one batch of a state."""
+        """Keep one batch of a state.
+
+        Raises:
+            InputError: the disk is full.
+        """
         if self._held + array.nbytes <= self._bound:
             self._held += array.nbytes
             self._arrays[name, batch] = array
@@ -62,5 +67,11 @@ class Store:
             self._folder = tempfile.TemporaryDirectory(prefix="sim-compress-")
         self._files += 1
         path = Path(self._folder.name) / f"{self._files}.npy"
-        np.save(path, array)
+        try:
+            np.save(path, array)
+        except OSError as error:
+            raise InputError(
+                f"the temporary folder {path.parent.parent} cannot hold {array.nbytes:,} bytes of states "
+                f"({error}): make room, set TMPDIR to another folder, or give fewer samples"
+            ) from error
         return path

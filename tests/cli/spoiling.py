@@ -1,5 +1,6 @@
 """Bad input of the main job, case by case: how it comes about, the command line, what the message names."""
 
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -40,6 +41,11 @@ def truncate(path: str) -> None:
     Path(path).write_bytes(data[: len(data) // 2])
 
 
+def zipped(path: str, member: str) -> None:
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr(member, b"no array")
+
+
 MODEL_FILES = {
     "missing network": (lambda: Path("net.onnx").unlink(), JOB, ["net.onnx", "no such file"]),
     "truncated network": (lambda: truncate("net.onnx"), JOB, ["net.onnx"]),
@@ -75,6 +81,11 @@ CALIBRATION = {
         lambda: np.savez("data.npz", image=images(), other=images()),
         (*JOB, *DATA),
         ["data.npz", "images", "image, other"],
+    ),
+    "a torch file as data": (
+        lambda: zipped("data.npz", "archive/data.pkl"),
+        (*JOB, *DATA),
+        ["data.npz", "archive/data.pkl", "numpy.savez"],
     ),
     "labels alone": (lambda: np.savez("data.npz", labels=labels()), (*JOB, *DATA), ["data.npz", "none"]),
     "wrong shape": (
@@ -174,6 +185,8 @@ OUTPUT = {
         ["no folder net.onnx"],
     ),
     "a folder as output": (lambda: Path("out").mkdir(), (*JOB, "-o", "out"), ["out", "not a regular file"]),
+    "the current folder as output": (lambda: None, (*JOB, "-o", "."), ["--output .", "name of a file"]),
+    "no name as output": (lambda: None, (*JOB, "-o", ""), ["--output .", "name of a file"]),
     "a folder in place of the report": (
         lambda: Path("net.sim.json").mkdir(),
         JOB,

@@ -51,8 +51,8 @@ OPTIONS: dict[str, tuple[str, ...]] = {
     "json": ("--json",),
 }
 # What contradicts something else, by itself or beside a target of 50 % on given arrays.
-ALONE = {"keep", "mean", "std", "workers", "seed"}
-TOGETHER = {frozenset(("keep", "sweep")), frozenset(("workers", "engine"))}
+ALONE = {"keep", "mean", "std", "engine", "workers", "seed"}
+TOGETHER = {frozenset(pair) for pair in [("keep", "sweep"), ("engine", "states"), ("engine", "support")]}
 REFUSED = {
     frozenset(pair)
     for pair in [
@@ -143,6 +143,7 @@ def test_both_options_of_a_pair_are_followed_or_one_line_refuses(run, first):
         (("--pattern", "channels", "--objective", "l1"), "--objective l1 would be ignored: rows of whole"),
         (("--seed", "0"), "--seed is that of made-up inputs, and there are calibration data"),
         (("--workers", "2"), "--workers needs --engine"),
+        (("--engine", "serial"), "an engine runs the rows of baseline states, and has nothing to do here"),
         (("--keep",), "--keep needs --sweep"),
     ],
 )

@@ -6,18 +6,22 @@ from pathlib import Path
 import numpy as np
 import onnxruntime as ort
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from scipy import sparse
 
 from sim_compress import Settings, compress, load, open_teacher
 from sim_compress.activations import Activation
+from sim_compress.artifact import write
+from sim_compress.certificate import certify
 from sim_compress.compression.channels import STAYS, channels
 from sim_compress.core import Convex
 from sim_compress.errors import InputError
 from sim_compress.export import to_onnx
 from sim_compress.model import Affine, ImplicitModel, Input, Output, Reshape, StateBlock, Term, narrowed
 from sim_compress.runtime import Session
+from sim_compress.states.teachers import ImplicitTeacher
+from tests.compression.gated import NETWORKS
 from tests.networks import bias, loop, patches, residual_network, weight
 
 MODELS = Path(__file__).parents[2] / "models"
@@ -112,14 +116,51 @@ def without(model: ImplicitModel, gone: np.ndarray) -> ImplicitModel:
     )
 
 
+@pytest.fixture(scope="module")
+def gated() -> dict[str, ImplicitModel]:
+    return {name: network() for name, network in NETWORKS.items()}
+
+
+def sets_that_leave(model: ImplicitModel) -> list[int]:
+    """Sizes, in channels of all states, of the sets that leave together."""
+    found = channels(model, everything(model))
+    rows = np.concatenate(list(found.rows.values()))
+    return sorted(np.bincount(rows[rows >= 0]).tolist())
+
+
+@pytest.mark.parametrize(
+    ("name", "sizes"),
+    [
+        # Both halves of a row, the gate and the product.
+        ("glu", [4] * 4),
+        # Half of the projection, SiLU, the other half, the product.
+        ("gate and up", [4] * 5),
+        # Of the squeezed ones each alone; a convolution's channel, its gate and their product.
+        ("squeeze and excite", [1] * 3 + [3] * 6),
+        # The second time they are used their rows are others; what is given out stays.
+        ("shared weights", [1] * 12),
+        # What is between the heads and the last layer.
+        ("heads", [1] * 5),
+        ("slices", [1] * 12),
+    ],
+)
+def test_channels_leave_with_those_they_are_multiplied_with(gated, name, sizes):
+    assert sets_that_leave(gated[name]) == sizes
+
+
+def test_blocks_that_cannot_lose_a_channel_are_named(gated):
+    model = gated["heads"]
+    assert set(channels(model, everything(model)).whole) == {"q", "k", "v"}
+
+
 @given(st.data())
-@settings(max_examples=25, deadline=None)
-def test_any_sets_that_nobody_reads_may_leave(data):
-    model = data.draw(st.sampled_from([depthwise(), residual_network(), loop()]))
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_sets_that_nobody_reads_may_leave(gated, data):
+    model = data.draw(st.sampled_from([depthwise(), residual_network(), loop(), *gated.values()]))
     found = channels(model, everything(model))
     gone = np.array(data.draw(st.lists(st.booleans(), min_size=found.count, max_size=found.count)), bool)
-    # One channel of every state stays.
-    gone[[rows[0] for rows in found.rows.values() if rows[0] >= 0]] = False
+    # One channel of every state stays, and of whatever is made of some channels alone.
+    gone[[sets[0] for sets in (*found.rows.values(), *found.needed) if sets[0] >= 0]] = False
     whole = without(model, gone)
     small = narrowed(whole, {b.name: stay(found.rows[b.name], gone) for b in model.blocks})
     rng = np.random.default_rng(0)
@@ -127,6 +168,37 @@ def test_any_sets_that_nobody_reads_may_leave(data):
     ours, theirs = Session(small).predict(u), Session(whole).predict(u)
     for name, y in theirs.items():
         np.testing.assert_allclose(ours[name], y, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_narrowed_network_is_written_and_exported_as_it_is(gated, name, tmp_path):
+    """All of its channels but one of each state leave, where that is possible."""
+    model = gated[name]
+    found = channels(model, everything(model))
+    gone = np.ones(found.count, bool)
+    gone[[sets[0] for sets in (*found.rows.values(), *found.needed) if sets[0] >= 0]] = False
+    small = narrowed(without(model, gone), {b.name: stay(found.rows[b.name], gone) for b in model.blocks})
+    assert sum(np.prod(b.shape) for b in small.blocks) < sum(np.prod(b.shape) for b in model.blocks)
+    rng = np.random.default_rng(0)
+    u = rng.standard_normal((3, *model.inputs[0].shape)).astype(np.float32)
+    expected = Session(small, kernel="scipy")(u)
+    write(tmp_path / "small.safetensors", small, certify(small), {})
+    np.testing.assert_allclose(load(tmp_path / "small.safetensors")(u), expected, rtol=1e-4, atol=1e-4)
+    (y,) = ort.InferenceSession(to_onnx(small).SerializeToString()).run(None, {model.inputs[0].name: u})
+    np.testing.assert_allclose(np.asarray(y), expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_networks_with_gates_are_compressed_by_channels(gated, name):
+    """The result has the sparsity that was asked for, or says that it has not, and runs."""
+    model = gated[name]
+    u = np.random.default_rng(0).standard_normal((64, *model.inputs[0].shape)).astype(np.float32)
+    teacher = ImplicitTeacher(model, Path("gated"), 0, "")
+    # Of the network with heads less than that can leave, of the gated convolution nothing smaller.
+    target = 0.2 if name == "heads" else 0.3
+    result = compress(teacher, u, Settings(target, pattern="channels", tune=0))
+    assert 0 < result.sparsity <= target
+    assert all(e is not None and e < 1 for e in result.errors.values())
 
 
 def test_the_result_has_smaller_states_and_so_has_its_onnx(mlp, images, tmp_path):

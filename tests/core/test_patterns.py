@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sim_compress.core import Projection, Quota, Tied, largest, polish, refit
+from sim_compress.core import Projection, Quota, Tied, WithBias, largest, polish, refit
 from tests.core.problems import row_problems
 
 
@@ -92,3 +92,12 @@ def test_polish_finds_a_better_support_of_the_pattern_than_magnitude(project):
     assert support.sum() == magnitude.sum()
     errors = [problems.datafit(refit(problems, s)).sum() for s in (support, magnitude)]
     assert errors[0] < errors[1]
+
+
+def test_biases_that_are_given_cost_nothing_and_others_compete_with_weights():
+    V = np.array([[3.0, 0.1, 9.0], [2.0, 0.2, 8.0], [1.0, 0.3, 0.05]])
+    given = np.array([True, False, False])
+    mask = WithBias(largest, given)(V, 3)
+    assert mask.tolist() == [[True, False, True], [True, False, True], [False, False, False]]
+    fixed = WithBias(Quota(np.array([0, 0]), 1), given)(V, 9)
+    assert fixed.tolist() == [[True, False, True], [True, False, False], [True, False, False]]

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sim_compress.core import L1, Ball, polish, refit
-from tests.core.problems import row_problems
+from sim_compress.core import L1, Ball, Gram, polish, refit, standardise
+from tests.core.problems import ball_of, row_problems
 
 
 @given(seed=st.integers(0, 50), density=st.floats(0.0, 1.0), radius=st.floats(0.05, 3.0))
@@ -70,3 +70,54 @@ def test_many_wide_rows_refitted_together_are_those_of_their_factors(density, st
     assert not together[~support].any()
     # The residual of a row is 1e-7 of its right-hand side, and the smallest eigenvalue of H about 0.02.
     np.testing.assert_allclose(together, one_by_one, atol=1e-5 * np.abs(one_by_one).max() + 1e-12)
+
+
+@pytest.mark.parametrize("bounded", [False, True])
+def test_rows_without_a_bias_are_least_squares_through_the_origin(bounded):
+    rng = np.random.default_rng(0)
+    S = np.maximum(rng.standard_normal((10, 400)) + 0.5, 0)
+    W = rng.standard_normal((4, 10))
+    Z = W @ S + 0.3 * rng.standard_normal((4, 400)) + 1.0
+    gram = Gram.zeros(10, 4)
+    gram.add(S, Z)
+    problems = standardise(gram, W, 0.0)
+    support = rng.random((4, 10)) < 0.6
+    biased = np.array([True, False, True, False])
+    ball = ball_of(problems, 1e6) if bounded else None
+    weights, bias = problems.to_network(refit(problems, support, ball, biased), biased)
+    assert (bias != 0).tolist() == biased.tolist()
+    for row in range(4):
+        design = S[support[row]] if not biased[row] else np.vstack([S[support[row]], np.ones(400)])
+        expected = np.linalg.lstsq(design.T, Z[row], rcond=None)[0]
+        np.testing.assert_allclose(weights[row, support[row]], expected[: support[row].sum()], atol=1e-4)
+
+
+def test_a_row_without_a_bias_keeps_its_ball():
+    problems = row_problems()
+    support = np.ones(problems.g.shape, bool)
+    biased = np.zeros(problems.rows, bool)
+    free = refit(problems, support, None, biased)
+    ball = ball_of(problems, 0.5 * float((ball_of(problems, 1.0).weights * np.abs(free)).sum(axis=1).min()))
+    V = refit(problems, support, ball, biased)
+    assert ((ball.weights * np.abs(V)).sum(axis=1) <= ball.radius * (1 + 1e-9)).all()
+    origin = problems.through_origin()
+    # No better row lies on the way to the free one.
+    for part in (0.9, 0.99):
+        other = part * V
+        assert (origin.datafit(V) <= origin.datafit(other) + 1e-9).all()
+
+
+def test_with_the_constant_as_a_feature_the_datafit_is_that_of_rows_with_their_bias():
+    problems = row_problems()
+    V = refit(problems, np.abs(problems.prior) > 0.1)
+    m, mu = problems.means
+    whole = np.column_stack([V, mu - V @ m])
+    np.testing.assert_allclose(problems.with_constant().datafit(whole), problems.datafit(V), rtol=1e-9)
+    without = np.column_stack([V, np.zeros(len(V))])
+    np.testing.assert_allclose(
+        problems.with_constant().datafit(without), problems.through_origin().datafit(V), rtol=1e-9
+    )
+    weights, bias = problems.with_constant().to_network(whole)
+    np.testing.assert_allclose(weights[:, :-1], problems.to_network(V)[0])
+    np.testing.assert_allclose(weights[:, -1], problems.to_network(V)[1])
+    assert not bias.any()

@@ -5,7 +5,17 @@ import pytest
 from scipy import sparse
 
 from sim_compress.errors import InputError
-from sim_compress.model import VALUES, Affine, ImplicitModel, Input, Output, Term, round_values, rounded
+from sim_compress.model import (
+    VALUES,
+    Affine,
+    ImplicitModel,
+    Input,
+    Output,
+    Term,
+    round_values,
+    rounded,
+    without_vanishing,
+)
 
 # Half a unit in the last place of a mantissa.
 RELATIVE = {"float32": 0, "float16": 2**-11, "bfloat16": 2**-8}
@@ -59,6 +69,16 @@ def test_a_weight_that_rounds_to_zero_leaves_the_support() -> None:
     found = rounded(model, "float16").outputs[0].affine.weights[0]
     assert found.nnz == 1
     assert model.outputs[0].affine.weights[0].nnz == 2
+
+
+def test_values_that_would_vanish_can_leave_before_the_others_are_rounded() -> None:
+    rows = one_row(1e-9, 0.1).outputs[0].affine
+    found = without_vanishing(rows, "float16")
+    assert found.weights[0].toarray().tolist() == [[0, 1]]
+    assert found.bias is not None
+    assert found.bias.tolist() == [np.float32(0.1)]
+    assert without_vanishing(one_row(0.1, 1e-9).outputs[0].affine, "float16").nnz == 2
+    assert without_vanishing(rows, "float32").nnz == 3
 
 
 def test_float32_leaves_a_model_as_it_is() -> None:

@@ -99,6 +99,19 @@ def test_outputs_that_are_not_finite_are_refused():
         measure(session, broken, inputs(4))
 
 
+def test_outputs_of_the_sparse_model_that_are_not_finite_count_as_wrong_and_are_said():
+    session = Session(linear(3))
+    data = inputs(10)
+    classes = np.asarray(session(data)).argmax(1)
+    data["u"][:3] = np.float32(3e38)
+    with np.errstate(all="ignore"):
+        (score,) = measure(session, lambda _: {"y": np.eye(3, dtype=np.float32)[classes]}, data, classes)
+    assert score.relative_error is None
+    assert score.agreement == score.accuracy_after == 0.7
+    assert score.accuracy_before == 1.0
+    assert "output 'y' of the sparse model is not finite for 3 of 10 samples" in score.remarks[0]
+
+
 def test_there_must_be_something_to_compare_with():
     with pytest.raises(DataError, match="nothing to compare with"):
         measure(Session(linear(3)), None, inputs(4))

@@ -56,7 +56,15 @@ def test_labels_belong_to_the_one_output_with_scores():
         (scorer(3), [-1, 0], "label -1 of sample 0"),
         (scorer(3), [0, 0, 0], r"shape \(2,\), .*got int64 of shape \(3,\)"),
         (scorer(3), [0.0, 1.0], "got float64"),
-        (scorer(3), [[0], [1]], r"of shape \(2, 1\)"),
+        (scorer(3), [[0], [1]], r"of shape \(2, 1\): give labels\[:, 0\]"),
+        (scorer(3), [1, 3], r"label 3 of sample 1 .*labels look counted from 1, give labels - 1"),
+        (scorer(3), [0, 7], r"counted from 0$"),
+        (scorer(3), [0.0, 2.0], r"they are whole, give labels\.astype\(int\)"),
+        (scorer(3), [0.5, 2.0], r"got float64 of shape \(2,\)$"),
+        (scorer(3), [True, False], r"got bool .*give labels\.astype\(int\)"),
+        (scorer(3), [[0, 1, 0], [1, 0, 0]], r"look one-hot, give labels\.argmax\(axis=1\)"),
+        (scorer(3), [[0.1, 0.2, 0.7], [1, 0, 0]], r"look like scores, give labels\.argmax\(axis=1\)"),
+        (scorer(3), ["cat", "dog"], r"got <U3 of shape \(2,\)$"),
     ],
 )
 def test_labels_that_name_no_class_are_refused(model, labels, words):

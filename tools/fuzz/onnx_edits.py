@@ -1,5 +1,6 @@
 """Changes of an ONNX network: attributes, shapes, constants, wiring and types."""
 
+import math
 from collections.abc import Callable
 from random import Random
 
@@ -63,11 +64,8 @@ def _attribute(rng: Random, model: onnx.ModelProto) -> None:
     elif a.type == AttributeProto.INT:
         a.i = _integer(rng, a.i)
     elif a.type == AttributeProto.FLOAT:
-        a.f = (
-            np.float32(np.clip(numbers.real(rng), -3.4e38, 3.4e38))
-            if rng.random() < 0.9
-            else rng.choice((np.inf, np.nan))
-        )
+        finite = rng.random() < 0.9
+        a.f = max(-3.4e38, min(numbers.real(rng), 3.4e38)) if finite else rng.choice((math.inf, math.nan))
     elif a.type == AttributeProto.INTS and a.ints:
         place = rng.randrange(len(a.ints))
         match rng.randrange(4):

@@ -6,6 +6,7 @@ limit on the address space stops an allocation before it is made (Linux only).
 
 import gc
 import json
+import os
 import resource
 import signal
 import sys
@@ -25,6 +26,8 @@ SECONDS, WAITING = 10, 120
 # Bytes of address space beyond what the process has before a case.
 MEMORY = 2**30
 DETAIL = 900
+# The file descriptor that verdicts are written to.
+VERDICTS = 9
 # The kind of a case that ends before there is a file.
 MAKING = "making the file"
 
@@ -75,8 +78,8 @@ def judge(subject: Subject, name: str, seed: int, case: int, place: Path) -> Non
 
 
 def say(verdict: Verdict) -> None:
-    """A verdict as a line."""
-    print(json.dumps(asdict(verdict)), flush=True)
+    """A verdict as a line on what was stdout; what libraries print goes to stderr."""
+    os.write(VERDICTS, (json.dumps(asdict(verdict)) + "\n").encode())
 
 
 def limited(on: bool) -> None:
@@ -94,5 +97,7 @@ def status(key: str) -> int:
 
 
 if __name__ == "__main__":
+    os.dup2(sys.stdout.fileno(), VERDICTS)
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     name, seed, start, end, *files = sys.argv[1:]
     work(name, tuple(map(Path, files)), int(seed), int(start), int(end))

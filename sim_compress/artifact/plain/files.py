@@ -44,7 +44,7 @@ def write_npz(folder: Path, plain: Plain) -> int:
         for name, matrix in plain.matrices.items():
             sparse.save_npz(place / f"{name}.npz", matrix)
         if plain.arrays:
-            np.savez_compressed(place / ARRAYS, **plain.arrays)
+            np.savez_compressed(place / ARRAYS, allow_pickle=False, **plain.arrays)
         (place / METADATA).write_text(json.dumps(plain.metadata, indent=2, sort_keys=True) + "\n")
         return sum(file.stat().st_size for file in place.iterdir())
 

@@ -79,4 +79,8 @@ def _arrays(file: BinaryIO, path: Path) -> dict[str, Array]:
     if not start.startswith(NPZ):
         raise DataError(f"{path}: expected a .npz or .npy file: write one with numpy.savez")
     with np.load(file, allow_pickle=False) as archive:
-        return {name: archive[name] for name in archive.files}
+        arrays = {name: archive[name] for name in archive.files}
+    # Any zip is opened, as a torch file is one; what is no array comes as bytes.
+    if others := [name for name, value in arrays.items() if not isinstance(value, np.ndarray)]:
+        raise ValueError(f"{others[0]!r} in it is none")
+    return arrays

@@ -51,9 +51,9 @@ class Scope:
         makers: constant -> the node that computes it, None where it comes out of a graph inside a node.
     """
 
-    types: ChainMap[str, TypeProto] = field(default_factory=ChainMap)
-    values: ChainMap[str, onnx.TensorProto] = field(default_factory=ChainMap)
-    makers: ChainMap[str, "Maker | None"] = field(default_factory=ChainMap)
+    types: ChainMap[str, TypeProto] = field(default_factory=ChainMap[str, TypeProto])
+    values: ChainMap[str, onnx.TensorProto] = field(default_factory=ChainMap[str, onnx.TensorProto])
+    makers: ChainMap[str, "Maker | None"] = field(default_factory=ChainMap[str, "Maker | None"])
 
     def inner(self) -> "Scope":
         """The scope of a graph inside a node."""

@@ -112,8 +112,9 @@ def _check_division(place: str, seen: Seen) -> None:
     if divisor is None or divisor.dtype.kind not in "iu":
         return
     dividend = seen.value(0)
-    overflows = dividend is not None and dividend.dtype.kind == "i"
     if (divisor == 0).any():
         raise UnsupportedError(f"{place}: divides whole numbers by zero; export the network again")
-    if overflows and (divisor == -1).any() and (dividend == np.iinfo(dividend.dtype).min).any():
+    if dividend is None or dividend.dtype.kind != "i":
+        return
+    if (divisor == -1).any() and (dividend == np.iinfo(dividend.dtype).min).any():
         raise UnsupportedError(f"{place}: divides the lowest whole number by -1, which has no result")

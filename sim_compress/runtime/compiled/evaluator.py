@@ -23,6 +23,7 @@ from sim_compress.runtime.compiled.steps import Program
 from sim_compress.runtime.compiled.team import Team, keep_to, other_processors
 from sim_compress.runtime.compiled.vectors import TILE, WIDTH
 from sim_compress.runtime.fixed_point import Convergence, Tolerance
+from sim_compress.runtime.memory import check_memory, working_set
 
 # Programs kept for different batch sizes, alone and together, the last ones used.
 PROGRAMS = 16
@@ -42,6 +43,7 @@ class CompiledEvaluator:
         prepare(machine.ENTRIES)
         self._tolerance = tolerance
         self._shapes = {o.name: o.shape for o in model.outputs}
+        self._needed = working_set(model)
         with _MAKING:
             self._programs = _kept_programs(Lowering(model, WIDTH, TILE))
             images = any(form.size != (1, 1) for form in forms(model).values())
@@ -63,6 +65,7 @@ class CompiledEvaluator:
     def evaluate(self, inputs: Mapping[str, Array]) -> tuple[dict[str, Array], Convergence | None]:
         """Outputs (samples, ...) of checked inputs (samples, ...), and how the loops converged, if any."""
         samples = len(next(iter(inputs.values())))
+        check_memory(self._needed, "numba", min(samples, self._chunk))
         outputs = {name: np.empty((samples, *shape), np.float32) for name, shape in self._shapes.items()}
         if not samples:
             return outputs, None

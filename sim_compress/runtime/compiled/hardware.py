@@ -5,6 +5,9 @@ from dataclasses import dataclass
 import llvmlite.binding as llvm
 from numba.core import config
 
+# Features with registers of another length, or with sums of products that are rounded once.
+ROUNDING = ("avx512f", "avx2", "avx", "fma", "neon")
+
 
 @dataclass(frozen=True)
 class Hardware:
@@ -28,6 +31,14 @@ def detect() -> Hardware:
         return Hardware(8, 3, "llvm.x86.avx2.permps" if features.get("avx2") else None)
     # 128-bit registers: 32 of them on ARM, 16 on x86.
     return Hardware(4, 6 if features.get("neon") else 3)
+
+
+def processor() -> str:
+    """What code is compiled for: its kind, its name, and those of its features that decide how sums round."""
+    cpu = vars(config)["CPU_NAME"] or llvm.get_host_cpu_name()
+    features = _features()
+    known = [name for name in ROUNDING if features.get(name)]
+    return " ".join([llvm.get_process_triple().partition("-")[0], cpu, *known])
 
 
 def _features() -> dict[str, bool]:
