@@ -151,8 +151,7 @@ def encode_maps(maps: tuple[LinearMap, ...], name: str, sink: Sink) -> list[JSON
 def _defaults(kind: str, values: Mapping[str, Any]) -> dict[str, list[int]]:
     """Fields that may be left out, one number for each axis of the field that may not."""
     by, fill = DEFAULTS.get(kind, ("", {}))
-    axes = values.get(by)
-    return {key: [number] * len(axes) for key, number in fill.items()} if isinstance(axes, list) else {}
+    return {key: [number] * len(values[by]) for key, number in fill.items()}
 
 
 def decode_maps(field: Field, store: Store) -> tuple[LinearMap, ...]:
@@ -166,12 +165,11 @@ def decode_maps(field: Field, store: Store) -> tuple[LinearMap, ...]:
 
 def _decode_map(field: Field, store: Store) -> LinearMap:
     name = _name(field, "map").choice(MAPS)
-    names, optional = FIELDS[name], DEFAULTS[name][1] if name in DEFAULTS else {}
-    entries = field.entries(("map", *(n for n in names if n not in optional)), optional)
-    if len(entries) <= len(names):
-        given = {key: entry.value for key, entry in entries.items()}
-        missing = {k: Field(v, field.place) for k, v in _defaults(name, given).items() if k not in entries}
-        entries |= missing
+    names, (by, fill) = FIELDS[name], DEFAULTS.get(name, ("", {}))
+    entries = field.entries(("map", *(n for n in names if n not in fill)), fill)
+    if missing := [n for n in fill if n not in entries]:
+        axes = len(DECODERS[by](entries[by], store))
+        entries |= {n: Field([fill[n]] * axes, field.place) for n in missing}
     values = {n: DECODERS[n](entries[n], store) for n in names}
     with refusing(field.place):
         return MAPS[name](**values)

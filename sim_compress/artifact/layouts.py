@@ -19,7 +19,7 @@ from sim_compress.artifact.fields import JSON
 from sim_compress.artifact.spec import BIAS, BYTES
 from sim_compress.artifact.store import Floats
 from sim_compress.artifact.tensors import Tensor, tensor_of
-from sim_compress.certificate import Certificate
+from sim_compress.certificate import Certificate, verify
 from sim_compress.model import ImplicitModel, weight_shape
 
 
@@ -42,6 +42,7 @@ def encode(model: ImplicitModel, certificate: Certificate, provenance: Mapping[s
         CertificateError: the certificate does not hold for the model.
         InputError: a weight, map, certificate or provenance value has no place in the format.
     """
+    verify(model, certificate)
     coded: dict[str, Coded] = {}
     *readable, tightest = LAYOUTS
 

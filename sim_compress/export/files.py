@@ -15,8 +15,7 @@ def files_of(graph: onnx.ModelProto, name: str, most: int = MAX_BYTES) -> dict[s
     if sum(len(t.raw_data) for t in weights) + _rest(graph) <= most:
         return {name: graph.SerializeToString()}
     beside, place = [], 0
-    outside = onnx.ModelProto()
-    outside.CopyFrom(_without_weights(graph))
+    outside = _without_weights(graph)
     for tensor in graph.graph.initializer:
         kept = outside.graph.initializer.add()
         if len(tensor.raw_data) < SMALLEST_OUTSIDE:
@@ -39,8 +38,7 @@ def check(graph: onnx.ModelProto, most: int = MAX_BYTES) -> None:
     if sum(len(t.raw_data) for t in graph.graph.initializer) + _rest(graph) <= most:
         onnx.checker.check_model(graph, full_check=True)
         return
-    bare = onnx.ModelProto()
-    bare.CopyFrom(_without_weights(graph))
+    bare = _without_weights(graph)
     for tensor in graph.graph.initializer:
         if len(tensor.raw_data) < SMALLEST_OUTSIDE:
             bare.graph.initializer.append(tensor)

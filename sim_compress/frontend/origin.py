@@ -8,11 +8,15 @@ from sim_compress.frontend.registry import STANDARD
 
 
 def origin(model: onnx.ModelProto) -> dict[str, Any]:
-    """The operator set, and where there are any the name of the batch axis, doc_string and metadata_props."""
+    """The operator set, and where there are any the name of the batch axis, doc_string and metadata_props.
+
+    A batch axis called N is not mentioned: that is what exported graphs call it.
+    """
     found: dict[str, Any] = {"opset": next(o.version for o in model.opset_import if o.domain in STANDARD)}
     constants = {t.name for t in model.graph.initializer}
     shapes = (i.type.tensor_type.shape.dim for i in model.graph.input if i.name not in constants)
-    if batch := next((dims[0].dim_param for dims in shapes if dims and dims[0].dim_param), ""):
+    batch = next((dims[0].dim_param for dims in shapes if dims and dims[0].dim_param), "")
+    if batch not in ("", "N"):
         found["batch"] = batch
     if model.doc_string:
         found["doc_string"] = model.doc_string

@@ -3,14 +3,16 @@
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from sim_compress.artifact import encode
+from sim_compress.artifact import encode, read, write
 from sim_compress.certificate import certify
 from sim_compress.frontend import load_teacher
 from sim_compress.model import Affine, ImplicitModel
+from sim_compress.runtime import Session
 
-from .models import column
+from .models import column, feedforward_model, looped_model
 
 ROOT = Path(__file__).parents[2]
 # The smallest files, and those with the most rows for their weights.
@@ -52,3 +54,22 @@ def test_nothing_taken_out_still_gives_a_smaller_file(name: str) -> None:
         tuple(replace(o, affine=with_biases(o.affine)) for o in model.outputs),
     )
     assert len(encode(model, certify(model), PROVENANCE)) < 0.9 * path.stat().st_size
+
+
+def inputs_of(model: ImplicitModel) -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(0)
+    return {i.name: rng.standard_normal((3, *i.shape)).astype(i.dtype) for i in model.inputs}
+
+
+@pytest.mark.parametrize("kernel", ["scipy", "numba"])
+@pytest.mark.parametrize("name", ["resnet20", "fashion_mlp", "looped", "several inputs and outputs"])
+def test_outputs_stay_the_same_to_the_bit(name: str, kernel: str, tmp_path: Path) -> None:
+    made = {"looped": looped_model, "several inputs and outputs": feedforward_model}
+    model = made[name]() if name in made else load_teacher(ROOT / f"models/{name}.onnx").model
+    write(tmp_path / "m.safetensors", model, certify(model), {})
+    inputs = inputs_of(model)
+    expected = Session(model, kernel=kernel).predict(inputs)
+    found = Session(read(tmp_path / "m.safetensors").model, kernel=kernel).predict(inputs)
+    assert found.keys() == expected.keys()
+    for output, values in expected.items():
+        assert found[output].tobytes() == values.tobytes()
