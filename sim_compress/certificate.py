@@ -283,25 +283,3 @@ def substituted_scaling(model: ImplicitModel, kappa: float) -> Scaling:
         if s < LARGEST_SCALING:
             scaling[name] = np.full(gain.shape, s)
     return scaling
-
-
-def layer_factors(model: ImplicitModel, gamma: float) -> dict[str, float]:
-    """Factors for `rescaled` that divide the rows of A in every layer by gamma max ||A||_inf (SIM section 3).
-
-    A block's factor is that divisor to the power of minus its depth, so that every term from one depth to
-    the next shrinks by it; rows that read inputs keep their scale, as nothing of them lands in A.
-
-    Raises:
-        CertificateError: A has a loop.
-    """
-    order = order_of_evaluation(model)
-    if order is None:
-        raise CertificateError("layers need an acyclic model")
-    blocks = {b.name: b for b in model.blocks}
-    ones = {n: np.ones(b.shape) for n, b in blocks.items()}
-    divisor = gamma * max((float(state_gain(b, ones).max(initial=0.0)) for b in model.blocks), default=0.0)
-    depth: dict[str, int] = {}
-    for name in order:
-        before = [depth[t.source] for t in blocks[name].affine.terms if t.source in depth]
-        depth[name] = 1 + max(before, default=-1)
-    return {name: max(divisor, 1.0) ** -level for name, level in depth.items()}

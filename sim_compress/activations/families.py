@@ -15,7 +15,7 @@ from sim_compress.activations.kind import Kind
 IDENTITY = "identity"
 
 KINDS: dict[str, Kind] = {
-    IDENTITY: Kind("z", lambda z, _: z, homogeneous=True),
+    IDENTITY: Kind("z", lambda z, _: z),
     **rectifying.KINDS,
     **saturating.KINDS,
     **elementary.KINDS,

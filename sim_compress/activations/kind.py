@@ -69,7 +69,6 @@ class Kind:
             is none or none is known.
         componentwise: x_i depends on z_i alone.
         entrywise: x_i depends on the entries of the parts that broadcast to it alone; takes `parts`.
-        homogeneous: phi(a z) = a phi(z) for a > 0.
         state_shape: shape of x from the shape of z; ValueError where the attributes do not fit it.
         nearest: (z, found, attributes) -> the pre-activation nearest to `found` that gives the state of z, or
             nearly so where phi is nearly flat; z itself where only z gives it.
@@ -81,7 +80,6 @@ class Kind:
     lipschitz: Callable[[Attributes, Shape], float] = non_expansive
     componentwise: bool = True
     entrywise: bool = False
-    homogeneous: bool = False
     state_shape: Callable[[Shape, Attributes], Shape] = same_shape
     nearest: Callable[[Array, Array, Attributes], Array] | None = None
     attributes: tuple[str, ...] = ()

@@ -70,7 +70,6 @@ KINDS: dict[str, Kind] = {
         "largest in each window of (channels, *space), -inf outside; sizes as for patches",
         _max_pool,
         componentwise=False,
-        homogeneous=True,
         state_shape=_max_pool_shape,
         nearest=_nearest_loser,
         attributes=("kernel", "strides", "dilations", "pads_begin", "pads_end"),

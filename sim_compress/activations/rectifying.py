@@ -122,14 +122,12 @@ KINDS: dict[str, Kind] = {
     "relu": Kind(
         "max(z, 0)",
         lambda z, _: np.maximum(z, 0),
-        homogeneous=True,
         nearest=flat_below(0.0),
     ),
     "leaky_relu": Kind(
         "z above 0, slope z below",
         _leaky_relu,
         lipschitz=lambda a, _: max(1.0, abs(a["slope"])),
-        homogeneous=True,
         nearest=lambda z, found, a: _nearest_leaky(z, found, np.asarray(a["slope"], z.dtype)),
         attributes=("slope",),
     ),
@@ -137,7 +135,6 @@ KINDS: dict[str, Kind] = {
         "z above 0, slopes z below; slopes, a constant, broadcasts to z",
         _prelu,
         lipschitz=lambda a, _: max(1.0, float(np.abs(a["slopes"]).max(initial=0.0))),
-        homogeneous=True,
         state_shape=_prelu_shape,
         nearest=lambda z, found, a: _nearest_leaky(
             z, found, np.asarray(a["slopes"])[..., None].astype(z.dtype)
@@ -214,6 +211,6 @@ KINDS: dict[str, Kind] = {
         nearest=flat(lambda a: ((-a["lambda"], a["lambda"]),)),
         attributes=("lambda", "bias"),
     ),
-    "abs": Kind("|z|", lambda z, _: np.abs(z), homogeneous=True),
+    "abs": Kind("|z|", lambda z, _: np.abs(z)),
     "square": Kind("z^2", lambda z, _: z * z, lipschitz=unbounded),
 }

@@ -14,14 +14,12 @@ def _kind(
     function: Callable[[Array, tuple[int, ...]], Array],
     *,
     lipschitz: Callable[[Attributes, Shape], float] = non_expansive,
-    homogeneous: bool = True,
 ) -> Kind:
     return Kind(
         formula,
         lambda z, a: function(z, tuple(a["axes"])),
         lipschitz=lipschitz,
         componentwise=False,
-        homogeneous=homogeneous,
         state_shape=without_axes,
         attributes=("axes",),
     )
@@ -62,20 +60,17 @@ KINDS: dict[str, Kind] = {
         "sum of z^2 along axes",
         lambda z, axes: (z * z).sum(axis=axes),
         lipschitz=unbounded,
-        homogeneous=False,
     ),
     "reduce_log_sum": _kind(
         "log of the sum of z along axes",
         lambda z, axes: np.log(z.sum(axis=axes)),
         lipschitz=unbounded,
-        homogeneous=False,
     ),
-    "reduce_log_sum_exp": _kind("log of the sum of exp(z) along axes", _log_sum_exp, homogeneous=False),
+    "reduce_log_sum_exp": _kind("log of the sum of exp(z) along axes", _log_sum_exp),
     "reduce_prod": _kind(
         "product along axes",
         lambda z, axes: z.prod(axis=axes),
         lipschitz=unbounded,
-        homogeneous=False,
     ),
     "arg_max": Kind(
         "place of the first largest along the one axis in axes",

@@ -33,7 +33,6 @@ def _kind(
         lipschitz=unbounded if steep else non_expansive,
         componentwise=False,
         entrywise=True,
-        homogeneous=not steep,
         state_shape=shape_of,
         attributes=("parts",),
     )

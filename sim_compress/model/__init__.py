@@ -23,7 +23,6 @@ from sim_compress.model.maps import (
 )
 from sim_compress.model.matrices import Matrices, from_matrices, matrices, unrolled_bytes
 from sim_compress.model.narrowing import narrowed
-from sim_compress.model.rescale import rescaled
 from sim_compress.model.rounding import VALUES, round_values, rounded, rounded_rows, without_vanishing
 from sim_compress.model.unrolling import chain_matrix
 
@@ -57,7 +56,6 @@ __all__ = [
     "matrices",
     "narrowed",
     "picking",
-    "rescaled",
     "round_values",
     "rounded",
     "rounded_rows",

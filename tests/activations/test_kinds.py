@@ -74,13 +74,6 @@ def test_the_constants_of_gates_are_not_far_above_their_steepest_slope(name: str
     assert slope <= phi.lipschitz(shape) <= slope * 1.001
 
 
-@pytest.mark.parametrize("name", [n for n in NAMES if KINDS[n].homogeneous])
-def test_a_homogeneous_phi_scales_with_its_pre_activation(name: str) -> None:
-    phi = EXAMPLES[name].phi
-    z = points(EXAMPLES[name], 0, 1.0)
-    np.testing.assert_allclose(phi(2.5 * z), 2.5 * phi(z), rtol=ROUNDING)
-
-
 @pytest.mark.parametrize("name", [n for n in NAMES if KINDS[n].componentwise])
 def test_a_componentwise_phi_moves_one_state_for_one_pre_activation(name: str) -> None:
     phi = EXAMPLES[name].phi
