@@ -63,11 +63,8 @@ def _attribute(rng: Random, model: onnx.ModelProto) -> None:
     elif a.type == AttributeProto.INT:
         a.i = _integer(rng, a.i)
     elif a.type == AttributeProto.FLOAT:
-        a.f = (
-            np.float32(np.clip(numbers.real(rng), -3.4e38, 3.4e38))
-            if rng.random() < 0.9
-            else rng.choice((np.inf, np.nan))
-        )
+        border = max(min(numbers.real(rng), 3.4e38), -3.4e38)
+        a.f = border if rng.random() < 0.9 else rng.choice((np.inf, np.nan))
     elif a.type == AttributeProto.INTS and a.ints:
         place = rng.randrange(len(a.ints))
         match rng.randrange(4):
