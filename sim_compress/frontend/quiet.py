@@ -18,7 +18,8 @@ from onnxruntime.capi.onnxruntime_pybind11_state import (  # pyright: ignore[rep
 from sim_compress.errors import ModelFileError
 
 FATAL = 4
-# onnxruntime's exceptions share no base class of their own.
+# onnxruntime's exceptions share no base class of their own. Their texts quote names of the file, which may be
+# no text: then there is no exception of its own.
 RUNTIME_ERRORS = (
     EPFail,
     Fail,
@@ -27,6 +28,7 @@ RUNTIME_ERRORS = (
     InvalidProtobuf,
     NotImplemented,
     RuntimeException,
+    UnicodeDecodeError,
 )
 # Rewrites a token-wise MatMul as Reshape, Gemm, Reshape, which moves tokens onto the batch axis.
 KEPT_APART = ["MatMulAddFusion"]

@@ -100,8 +100,10 @@ def _reference(file: Path, teacher: Teacher, inputs: Mapping[str, Array]) -> dic
     names = [o.name for o in session.get_outputs()]
 
     def run(chunk: dict[str, Array]) -> list[Array]:
-        found = session.run(names, {n: _typed(x, kinds[n].type) for n, x in chunk.items() if n in kinds})
-        return [np.asarray(y) for y in found]
+        outputs: Any = session.run(
+            names, {n: _typed(x, kinds[n].type) for n, x in chunk.items() if n in kinds}
+        )
+        return outputs
 
     if WHOLE_SAMPLES in teacher.notes:
         runs = [[y[None] for y in run({n: x[i] for n, x in inputs.items()})] for i in range(samples)]
@@ -119,7 +121,10 @@ def _session(file: Path, teacher: Teacher) -> onnxruntime.InferenceSession:
     plain = normalise(read_network(file).model)
     for data in (file.read_bytes(), plain.SerializeToString()):
         with suppress(*RUNTIME_ERRORS):
-            return onnxruntime.InferenceSession(data, quiet_options(), PROVIDERS)
+            session = onnxruntime.InferenceSession(data, quiet_options(), PROVIDERS)
+            # A batch of none is read as an open one.
+            if all(0 not in i.shape for i in session.get_inputs()):
+                return session
     return onnxruntime.InferenceSession(teacher.graph.SerializeToString(), quiet_options(), PROVIDERS)
 
 

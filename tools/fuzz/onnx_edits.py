@@ -1,6 +1,5 @@
 """Changes of an ONNX network: attributes, shapes, constants, wiring and types."""
 
-import math
 from collections.abc import Callable
 from random import Random
 
@@ -64,8 +63,8 @@ def _attribute(rng: Random, model: onnx.ModelProto) -> None:
     elif a.type == AttributeProto.INT:
         a.i = _integer(rng, a.i)
     elif a.type == AttributeProto.FLOAT:
-        finite = rng.random() < 0.9
-        a.f = max(-3.4e38, min(numbers.real(rng), 3.4e38)) if finite else rng.choice((math.inf, math.nan))
+        border = max(min(numbers.real(rng), 3.4e38), -3.4e38)
+        a.f = border if rng.random() < 0.9 else rng.choice((np.inf, np.nan))
     elif a.type == AttributeProto.INTS and a.ints:
         place = rng.randrange(len(a.ints))
         match rng.randrange(4):

@@ -72,9 +72,8 @@ def _looped(making: _Making, block: StateBlock, source: StateBlock) -> StateBloc
     axis = block.affine.row_axis
     features = (block.affine.rows, *block.affine.positions)
     maps = random_maps.fitted(making.rng, making.shapes[source.name], features)
-    weight = _weight(making.rng, block.affine.rows, block.affine.rows, 1)
-    weight.data *= np.float32(0.02)
-    weight.eliminate_zeros()
+    drawn = _weight(making.rng, block.affine.rows, block.affine.rows, 1)
+    weight = sparse.csr_array(drawn.toarray() * np.float32(0.02))
     term = Term(source.name, maps, weight)
     affine = replace(block.affine, terms=(*block.affine.terms, term), row_axis=axis, shape=shape)
     return replace(

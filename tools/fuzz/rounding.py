@@ -163,8 +163,8 @@ def _state(block: StateBlock, values: Mapping[str, Uncertain], noise: Noise) -> 
 
 def _preactivation(affine: Affine, values: Mapping[str, Uncertain], noise: Noise) -> Uncertain:
     parts = [_term(affine, term, values[term.source], noise) for term in affine.terms]
-    total: Array = np.asarray(np.sum([p[0] for p in parts], axis=0, dtype=np.float32))
-    size: Array = np.asarray(np.sum([p[1] for p in parts], axis=0, dtype=np.float64))
+    total = np.asarray(np.sum([p[0] for p in parts], axis=0, dtype=np.float32))
+    size = np.asarray(np.sum([p[1] for p in parts], axis=0, dtype=np.float64))
     unknown = np.any([p[2] for p in parts], axis=0)
     if affine.bias is not None:
         bias = affine.bias.reshape(-1, *(1,) * (total.ndim - 1 - affine.row_axis))
@@ -184,7 +184,7 @@ def _term(affine: Affine, term: Term, source: Uncertain, noise: Noise) -> tuple[
     def rows(weight: sparse.csr_array, x: Array) -> Array:
         return affine.placed(weight @ x.reshape(len(value), -1), value.shape[-1])
 
-    reads = abs(term.weight).sign().astype(np.float32)
+    reads = _pattern(term.weight)
     return (
         rows(term.weight, value.astype(np.float32)),
         rows(abs(term.weight.astype(np.float64)), np.where(unknown, 0, size)),
@@ -198,22 +198,26 @@ def _mapped(step: LinearMap, x: Uncertain, noise: Noise) -> Uncertain:
         ids = np.broadcast_to(x.unknown[..., None, :], value.shape)
         return Uncertain(value, ids)
     value, size = step.apply(x.value), np.abs(x.value).astype(np.float64)
-    # None where every entry comes from the entry at its own place.
-    reads: LinearMap | None = step
+    unknown = x.unknown
     match step:
         case Scale():
             # Of 0 times what is not finite a kernel may make 0 or NaN.
-            wild = ~np.isfinite(value) & (step.factor == 0)[..., None]
-            reads, sizes = None, Scale(np.abs(step.factor)).apply(size)
-            x = Uncertain(x.value, x.unknown | wild)
+            unknown = unknown | (~np.isfinite(value) & (step.factor == 0)[..., None])
+            sizes = Scale(np.abs(step.factor)).apply(size)
         case Offset():
-            reads, sizes = None, Offset(np.abs(step.offset)).apply(size)
+            sizes = Offset(np.abs(step.offset)).apply(size)
         case AlongAxis():
-            reads = AlongAxis(step.axis, step.matrix != 0)
+            reads = AlongAxis(step.axis, _pattern(step.matrix))
+            unknown = reads.apply(unknown.astype(np.float32)) > 0
             sizes = AlongAxis(step.axis, abs(step.matrix)).apply(size)
         case Sum():
+            unknown = step.apply(unknown.astype(np.float32)) > 0
             sizes = step.apply(size)
         case _:
-            return Uncertain(value, step.apply(x.unknown))
-    unknown = x.unknown if reads is None else reads.apply(x.unknown.astype(np.float32)) > 0
+            return Uncertain(value, step.apply(unknown))
     return noise.added(value, sizes, np.asarray(unknown))
+
+
+def _pattern(matrix: sparse.csr_array) -> sparse.csr_array:
+    """Ones in place of the nonzeros."""
+    return sparse.csr_array((np.ones(matrix.nnz, np.float32), matrix.indices, matrix.indptr), matrix.shape)

@@ -36,8 +36,8 @@ class Subject(Protocol):
 
 
 def opened(name: str, files: tuple[Path, ...]) -> Subject:
-    """The subject of a name; files are intact ones to spoil beside those that are made up."""
-    return import_module(SUBJECTS[name]).make(files)
+    """The subject of a name, or of a module; files are intact ones, spoilt beside those that are made up."""
+    return import_module(SUBJECTS.get(name, name)).make(files)
 
 
 def generator(name: str, seed: int, case: int) -> Random:

@@ -66,9 +66,9 @@ def _without_factors(term: Term) -> Term:
     if term.weight is None or not factors or not linear or not composes(term.maps):
         return term
     wide = term.weight.astype(np.float64) * np.prod([float(step.factor.item()) for step in factors])
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", under="ignore"):
         weight = sparse.csr_array(wide.astype(np.float32))
-    if not np.isfinite(weight.data).all():
+    if not np.isfinite(weight.data).all() or weight.count_nonzero() < wide.count_nonzero():
         return term
     maps = tuple(step for step in term.maps if step not in factors)
     return replace(term, maps=maps, weight=weight)
