@@ -77,9 +77,13 @@ ONE_NODE: dict[str, Network] = {
     "Expand": lambda: one("Expand", ["x", "r"], [1], r=int64(1, HUGE)),
     "Pad": lambda: one("Pad", ["x", "r"], [8], r=int64(0, 0, 0, HUGE)),
     "Pad by attribute": lambda: one("Pad", ["x"], [8], opset=10, pads=[0, 0, 0, HUGE]),
-    "Resize by scales": lambda: one("Resize", ["x", "", "r"], [1, 8, 8], r=np.float32([1, 1, 1e5, 1e5])),
+    "Resize by scales": lambda: one(
+        "Resize", ["x", "", "r"], [1, 8, 8], r=np.array([1, 1, 1e5, 1e5], np.float32)
+    ),
     "Resize by sizes": lambda: one("Resize", ["x", "", "", "r"], [1, 8, 8], r=int64(1, 1, 10**6, 10**6)),
-    "Upsample": lambda: one("Upsample", ["x", "r"], [1, 8, 8], opset=9, r=np.float32([1, 1, 1e5, 1e5])),
+    "Upsample": lambda: one(
+        "Upsample", ["x", "r"], [1, 8, 8], opset=9, r=np.array([1, 1, 1e5, 1e5], np.float32)
+    ),
     "Conv": lambda: one("Conv", ["x", "k"], [1, 2, 4], k=random(1, 1, 3, 3), pads=[30_000] * 4),
     "ConvTranspose": lambda: one(
         "ConvTranspose", ["x", "k"], [1, 8, 8], k=random(1, 1, 3, 3), strides=[9999] * 2
@@ -116,7 +120,7 @@ def branching() -> onnx.ModelProto:
         "else_branch": helper.make_graph([other], "else", [], ends[1:]),
     }
     return added(
-        node("If", ["yes"], ["r"], **ways),
+        node("If", ["yes"], ["r"], "way", **ways),
         node("ConstantOfShape", ["r"], ["big"], "bomb"),
         yes=np.array(True),
     )
@@ -202,8 +206,8 @@ def test_a_constant_whose_size_does_not_follow_is_refused(tmp_path: Path) -> Non
         node("Range", ["a", "n", "one"], ["big"], "bomb"),
         c=random(1),
         r=int64(2**21),
-        a=np.float32(0),
-        one=np.float32(1),
+        a=np.array(0, np.float32),
+        one=np.array(1, np.float32),
     )
     assert "'bomb': the size of the constant 'big' cannot be told without computing it" in refusal(
         tmp_path, model
@@ -214,7 +218,7 @@ def test_sizes_that_are_computed_and_small_are_no_obstacle(tmp_path: Path) -> No
     nodes = [
         node("Shape", ["x"], ["n"], start=1),
         node("Mul", ["n", "two"], ["r"]),
-        node("ConstantOfShape", ["r"], ["c"], value=numpy_helper.from_array(np.float32([0.5]))),
+        node("ConstantOfShape", ["r"], ["c"], value=numpy_helper.from_array(np.array([0.5], np.float32))),
         node("Tile", ["x", "twice"], ["t"]),
         node("Add", ["t", "c"], ["y"]),
     ]
@@ -244,7 +248,7 @@ def test_pooling_windows_that_no_memory_holds_are_refused(tmp_path: Path) -> Non
 def test_sums_of_sums_do_not_have_exponentially_many_terms(tmp_path: Path, operator: str) -> None:
     settings = {"axis": 1} if operator == "Concat" else {}
     count = 60 if operator == "Add" else 12
-    nodes = [node(operator, [f"q{i}", f"q{i}"], [f"q{i + 1}"], **settings) for i in range(count)]
+    nodes = [node(operator, [f"q{i}", f"q{i}"], [f"q{i + 1}"], "", **settings) for i in range(count)]
     rows = random(8 if operator == "Add" else 8 * 2**count, 3)
     exact(tmp_path, [*nodes, node("MatMul", [f"q{count}", "w"], ["y"])], {"q0": (8,)}, {"w": rows})
 
@@ -314,9 +318,9 @@ def _of_no_type(tensor: onnx.TensorProto) -> None:
 def test_tensors_hold_the_values_that_they_declare(tmp_path: Path, spoil, message: str, place: str) -> None:
     model = stored(spoil)
     tensor = model.graph.initializer[0]
+    constant = helper.make_node("Constant", [], ["w"])
+    constant.attribute.add(name="value", t=tensor, type=onnx.AttributeProto.TENSOR)
     if place != "weight":
-        constant = helper.make_node("Constant", [], ["w"])
-        constant.attribute.add(name="value", t=tensor, type=onnx.AttributeProto.TENSOR)
         del model.graph.initializer[:]
         model.graph.node.insert(0, constant)
     if place == "branch":
@@ -453,9 +457,17 @@ def dropout(ratio: float | None, mode: str, opset: int = 17) -> onnx.ModelProto:
         node("Greater", ["most", "zero"], ["computed"]),
         node("Dropout", inputs, ["y"], "drops"),
     ]
-    constants = {"w": random(3, 4), "zero": np.float32(0), "yes": np.array(True), "no": np.array(False)}
+    constants = {
+        "w": random(3, 4),
+        "zero": np.array(0, np.float32),
+        "yes": np.array(True),
+        "no": np.array(False),
+    }
     return unchecked(
-        nodes, {"x": (3,)}, constants | ({} if ratio is None else {"ratio": np.float32(ratio)}), opset
+        nodes,
+        {"x": (3,)},
+        constants | ({} if ratio is None else {"ratio": np.array(ratio, np.float32)}),
+        opset,
     )
 
 
@@ -481,7 +493,7 @@ def test_dropout_of_a_branch_is_found(tmp_path: Path) -> None:
         ),
         "else_branch": helper.make_graph([node("Relu", ["x"], ["e"])], "e", [], ends[1:]),
     }
-    model = unchecked([node("If", ["yes"], ["y"], **ways)], {"x": (3,)}, {"yes": np.array(True)})
+    model = unchecked([node("If", ["yes"], ["y"], "way", **ways)], {"x": (3,)}, {"yes": np.array(True)})
     assert "Dropout 'drops': drops values at random" in refusal(tmp_path, model)
 
 
