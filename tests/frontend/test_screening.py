@@ -4,7 +4,6 @@ import os
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
@@ -116,12 +115,12 @@ def branching() -> onnx.ModelProto:
     """The size of a constant comes out of the branch that is always taken."""
     ends = [helper.make_tensor_value_info(n, TensorProto.INT64, None) for n in ("t", "e")]
     size, other = (helper.make_node("Constant", [], [n], value_ints=[v]) for n, v in (("t", HUGE), ("e", 1)))
-    ways: dict[str, Any] = {
+    ways = {
         "then_branch": helper.make_graph([size], "then", [], ends[:1]),
         "else_branch": helper.make_graph([other], "else", [], ends[1:]),
     }
     return added(
-        node("If", ["yes"], ["r"], **ways),
+        node("If", ["yes"], ["r"], "way", **ways),
         node("ConstantOfShape", ["r"], ["big"], "bomb"),
         yes=np.array(True),
     )
@@ -247,9 +246,9 @@ def test_pooling_windows_that_no_memory_holds_are_refused(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("operator", ["Add", "Concat"])
 def test_sums_of_sums_do_not_have_exponentially_many_terms(tmp_path: Path, operator: str) -> None:
-    settings: dict[str, Any] = {"axis": 1} if operator == "Concat" else {}
+    settings = {"axis": 1} if operator == "Concat" else {}
     count = 60 if operator == "Add" else 12
-    nodes = [node(operator, [f"q{i}", f"q{i}"], [f"q{i + 1}"], **settings) for i in range(count)]
+    nodes = [node(operator, [f"q{i}", f"q{i}"], [f"q{i + 1}"], "", **settings) for i in range(count)]
     rows = random(8 if operator == "Add" else 8 * 2**count, 3)
     exact(tmp_path, [*nodes, node("MatMul", [f"q{count}", "w"], ["y"])], {"q0": (8,)}, {"w": rows})
 
@@ -320,8 +319,8 @@ def test_tensors_hold_the_values_that_they_declare(tmp_path: Path, spoil, messag
     model = stored(spoil)
     tensor = model.graph.initializer[0]
     constant = helper.make_node("Constant", [], ["w"])
+    constant.attribute.add(name="value", t=tensor, type=onnx.AttributeProto.TENSOR)
     if place != "weight":
-        constant.attribute.add(name="value", t=tensor, type=onnx.AttributeProto.TENSOR)
         del model.graph.initializer[:]
         model.graph.node.insert(0, constant)
     if place == "branch":
@@ -488,13 +487,13 @@ def test_dropout_that_drops_nothing_is_left_out(tmp_path: Path, ratio: float | N
 
 def test_dropout_of_a_branch_is_found(tmp_path: Path) -> None:
     ends = [helper.make_tensor_value_info(n, TensorProto.FLOAT, None) for n in ("t", "e")]
-    ways: dict[str, Any] = {
+    ways = {
         "then_branch": helper.make_graph(
             [node("Dropout", ["x", "", "yes"], ["t"], "drops")], "t", [], ends[:1]
         ),
         "else_branch": helper.make_graph([node("Relu", ["x"], ["e"])], "e", [], ends[1:]),
     }
-    model = unchecked([node("If", ["yes"], ["y"], **ways)], {"x": (3,)}, {"yes": np.array(True)})
+    model = unchecked([node("If", ["yes"], ["y"], "way", **ways)], {"x": (3,)}, {"yes": np.array(True)})
     assert "Dropout 'drops': drops values at random" in refusal(tmp_path, model)
 
 
