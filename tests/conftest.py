@@ -4,6 +4,8 @@ import signal
 
 
 def pytest_configure() -> None:
-    """Shells start what runs in the background with SIGINT ignored, and so would the jobs of tests be."""
+    """Jobs of tests can be ended: shells ignore SIGINT for what runs in the background, nohup ignores SIGHUP."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    if hasattr(signal, "SIGHUP"):
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
