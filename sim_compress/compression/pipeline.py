@@ -24,7 +24,7 @@ from sim_compress.compression.settings import Settings
 from sim_compress.compression.surveys import Progress, Survey, row_blocks
 from sim_compress.compression.tasks import Planned, Regressed, regressed, regressed_by
 from sim_compress.compression.tuning import EPOCHS_PER_ERROR, Tuning, tuned
-from sim_compress.compression.unspent import Unspent, spent, unused
+from sim_compress.compression.unspent import AGAIN, Unspent, spent, unused
 from sim_compress.core import Convex
 from sim_compress.core.engines import Engine, one_blas_thread
 from sim_compress.errors import SolverError
@@ -246,9 +246,15 @@ def _in_order(
         groups = [replace(g, block=b) for g, b in zip(plan.groups[visit.name], fresh, strict=True)]
         groups = unspent.offered(visit.name, groups)
         found = solved(visit, groups)
-        if more := unspent.more(groups, found):
-            again = solved(visit, more)
-            found = again if unused(groups, again) >= 0 else found
+        tried = groups
+        # Of the entries that take the place of those that vanished some may vanish too.
+        for _ in range(AGAIN):
+            if not (tried := unspent.more(groups, tried, found)):
+                break
+            again = solved(visit, tried)
+            if unused(groups, again) < 0:
+                break
+            found = again
         unspent.take(visit.name, groups, found)
         return found
 

@@ -15,7 +15,7 @@ from sim_compress.compression.tasks import Planned, Regressed, regressed
 from sim_compress.core import largest
 from sim_compress.model import Affine, round_values
 
-# Row groups of baseline states that are solved again at most for what others leave.
+# Times that a block, or row groups of baseline states, are solved again at most for entries that were left.
 AGAIN = 4
 
 
@@ -34,15 +34,20 @@ class Unspent:
         more, self._left[self._part[name]] = _wider(groups, self._left[self._part[name]])
         return more
 
-    def more(self, groups: Sequence[Planned], rows: Affine) -> list[Planned]:
+    def more(self, groups: Sequence[Planned], tried: Sequence[Planned], rows: Affine) -> list[Planned]:
         """The row groups with more entries, where those that vanished can be others; else nothing.
 
         Tiles that do not fit would not fit again.
+
+        Args:
+            groups: with the entries that the block is given.
+            tried: with the entries that its rows were solved with.
+            rows: what came of it.
         """
         left = unused(groups, rows)
         if not self._free or left <= 0 or any(g.project is not largest for g in groups):
             return []
-        more, over = _wider(groups, left)
+        more, over = _wider(tried, left)
         return more if over < left else []
 
     def take(self, name: str, groups: Sequence[Planned], rows: Affine) -> None:
