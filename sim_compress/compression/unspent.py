@@ -1,6 +1,6 @@
 """Entries that a block could not use, offered to others, so that the target counts what is there in the end.
 
-A tile that no longer fits, a state that does not vary, a value that rounds to zero: each leaves a block with
+A tile that no longer fits, a value that rounds to zero: each leaves a block with
 fewer nonzeros than it was given.
 """
 
