@@ -35,16 +35,17 @@ class RefusedNodesError(UnsupportedError):
 
 @dataclass(frozen=True)
 class Refused:
-    """One node without a place in the state model."""
+    """One node without a place in the state model; `is_unknown` where no node of its operator has one."""
 
     operator: str
     node: str
     reason: str
+    is_unknown: bool = False
 
     @classmethod
-    def of(cls, node: onnx.NodeProto, reason: str) -> "Refused":
+    def of(cls, node: onnx.NodeProto, reason: str, is_unknown: bool = False) -> "Refused":
         """The refusal of a node; a node without a name goes by its first output's."""
-        return cls(qualified_name(node), node.name or f"-> {node.output[0]}", reason)
+        return cls(qualified_name(node), node.name or f"-> {node.output[0]}", reason, is_unknown)
 
 
 def refusal_message(refused: Sequence[Refused], nodes: int) -> str:

@@ -1,0 +1,135 @@
+"""A cleaned network for one sample, and the same for any number of them, with the samples first."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import onnx
+from onnx import helper
+
+from sim_compress.frontend import cleaning
+from sim_compress.frontend.axes import Placed, Placement, placed
+from sim_compress.frontend.axes.writer import Writer
+from sim_compress.frontend.inputs import Reading, readings
+from sim_compress.frontend.operators import OPERATORS
+from sim_compress.frontend.refusals import Refused, reason
+from sim_compress.model import Shape
+
+SYMBOL = "N"
+WHOLE_SAMPLES = (
+    "the file's batch is fixed and its result depends on it, or it has none: every axis of the file is one "
+    "of a sample's, and a batch axis stands before them"
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Network:
+    """A network whose samples are placed.
+
+    Attributes:
+        reading: where the samples are in the file's inputs.
+        one_sample: its graph for one sample; nodes such as convolutions have no batch axis there.
+        samples_first: its graph with the samples in front of every activation.
+        tensors: name -> where the samples are in the file's tensor.
+        refused: nodes that have no place.
+    """
+
+    reading: Reading
+    one_sample: onnx.ModelProto
+    samples_first: onnx.ModelProto
+    tensors: Mapping[str, Placed]
+    refused: tuple[Refused, ...]
+
+    @property
+    def shapes(self) -> dict[str, Shape]:
+        """Tensor name -> shape of one sample."""
+        return {name: x.sample_shape for name, x in self.tensors.items()}
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was made of the file that its user should know."""
+        if self.reading.is_whole:
+            return (WHOLE_SAMPLES,)
+        behind = [(n, x.batch) for n, x in self.reading.inputs.items() if x.batch]
+        return tuple(
+            f"the samples are in axis {axis} of input {name!r} in the file; here they come first"
+            for name, axis in behind
+        )
+
+
+def networks(model: onnx.ModelProto, asked: Mapping[str, Shape]) -> Iterator[Network]:
+    """The network in the ways to read it, the likeliest first.
+
+    Args:
+        model: in float32, without local functions.
+        asked: input name -> sizes that were asked for.
+
+    Raises:
+        UnsupportedError: an input cannot be read.
+        ModelFileError: onnxruntime refuses the network.
+    """
+    cleaned = None
+    for reading in readings(model, asked):
+        if cleaned is None or reading.is_whole:
+            cleaned = cleaning.optimised(_with_sizes(model, reading))
+            cleaning.annotate(cleaned)
+        network = _network(cleaned, reading)
+        yield network
+        if any(r.is_unknown for r in network.refused):
+            return
+
+
+def _with_sizes(model: onnx.ModelProto, reading: Reading) -> onnx.ModelProto:
+    """A copy whose inputs have the axes of a reading, an open one under one name in all of them."""
+    copy = onnx.ModelProto()
+    copy.CopyFrom(model)
+    if reading.samples is not None and not reading.is_whole:
+        return copy
+    del copy.graph.value_info[:]
+    for value in copy.graph.input:
+        x = reading.inputs[value.name]
+        for axis, dim in enumerate(value.type.tensor_type.shape.dim):
+            if axis == x.batch:
+                dim.Clear()
+                dim.dim_param = SYMBOL
+            else:
+                dim.dim_value = x.shape[axis]
+    for output in copy.graph.output:
+        output.type.tensor_type.ClearField("shape")
+    return copy
+
+
+def _network(model: onnx.ModelProto, reading: Reading) -> Network:
+    graph = model.graph
+    types = {v.name: v.type.tensor_type.elem_type for v in (*graph.input, *graph.value_info, *graph.output)}
+    rules = {name: o.axes for name, o in OPERATORS.items()}
+    found = placed(model, rules, reading.inputs, reading.samples, types)
+    refused = tuple(
+        Refused.of(n.node, reason(n.node.op_type) if n.reason is None else n.reason, n.reason is None)
+        for n in found.refused
+    )
+    one, first = (_written(model, found, writer, types) for writer in (found.one_sample, found.samples_first))
+    return Network(reading, one, first, found.tensors, refused)
+
+
+def _written(
+    model: onnx.ModelProto, found: Placement, writer: Writer, types: Mapping[str, int]
+) -> onnx.ModelProto:
+    """A graph that the axis pass wrote, under the names of the file."""
+    samples = [SYMBOL] * writer.shift
+
+    def info(name: str) -> onnx.ValueInfoProto:
+        shape = [*samples, *found.tensors[name].sample_shape] if name in found.tensors else None
+        return helper.make_tensor_value_info(name, types.get(name) or onnx.TensorProto.FLOAT, shape)
+
+    written = onnx.ModelProto()
+    written.ir_version, graph = model.ir_version, written.graph
+    written.opset_import.extend(model.opset_import)
+    graph.name = model.graph.name
+    graph.node.extend(writer.nodes)
+    graph.initializer.extend(writer.constants.values())
+    graph.input.extend(info(i.name) for i in model.graph.input)
+    graph.output.extend(info(o.name) for o in model.graph.output)
+    made = (name for n in writer.nodes for name in n.output if name in found.tensors)
+    ends = {o.name for o in graph.output}
+    graph.value_info.extend(info(name) for name in made if name not in ends)
+    return written
