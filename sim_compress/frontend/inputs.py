@@ -38,8 +38,8 @@ class Reading:
 def readings(model: onnx.ModelProto, shapes: Mapping[str, Shape]) -> Iterator[Reading]:
     """The ways to read a file, the likeliest first.
 
-    The open axis of an input holds the samples; where all axes are fixed, the first one, or another that has one
-    size in all inputs; in the end none.
+    The open axis of an input holds the samples; where all axes are fixed, the first one; in the end none, so that
+    each run of the file is one sample.
 
     Args:
         shapes: sizes that were asked for, which may fix an open batch where each run is one sample.
@@ -54,10 +54,9 @@ def readings(model: onnx.ModelProto, shapes: Mapping[str, Shape]) -> Iterator[Re
         yield Reading({n: _placed(axes, opened[n][0]) for n, axes in inputs.items()}, None)
         whole = {n: _fixed(n, axes, shapes, len(inputs)) for n, axes in inputs.items()}
     else:
-        for axis in range(min(map(len, inputs.values()), default=0)):
-            sizes = {axes[axis] for axes in inputs.values()}
-            if len(sizes) == 1:
-                yield Reading({n: _placed(axes, axis) for n, axes in inputs.items()}, sizes.pop())
+        sizes = {axes[0] for axes in inputs.values()}
+        if len(sizes) == 1:
+            yield Reading({n: _placed(axes, 0) for n, axes in inputs.items()}, sizes.pop())
         whole = dict(inputs)
     if all(min(axes, default=1) > 0 for axes in whole.values()):
         yield Reading({n: Placed(tuple(axes)) for n, axes in whole.items()}, 1)

@@ -45,14 +45,23 @@ class Network:
         return {name: x.sample_shape for name, x in self.tensors.items()}
 
     @property
+    def keeps_samples_first(self) -> bool:
+        """Whether the file's outputs have their samples first, as far as they are placed."""
+        ends = [self.tensors[o.name] for o in self.one_sample.graph.output if o.name in self.tensors]
+        return all(x.batch == 0 and not x.is_merged for x in ends)
+
+    @property
     def notes(self) -> tuple[str, ...]:
         """What was made of the file that its user should know."""
         if self.reading.is_whole:
             return (WHOLE_SAMPLES,)
-        behind = [(n, x.batch) for n, x in self.reading.inputs.items() if x.batch]
+        inputs = [("input", n, x) for n, x in self.reading.inputs.items()]
+        ends = (o.name for o in self.one_sample.graph.output)
+        outputs = [("output", n, self.tensors[n]) for n in ends]
         return tuple(
-            f"the samples are in axis {axis} of input {name!r} in the file; here they come first"
-            for name, axis in behind
+            f"the file has the samples of {kind} {name!r} as {x}; here they come first"
+            for kind, name, x in (*inputs, *outputs)
+            if x.batch or x.is_merged
         )
 
 
@@ -67,15 +76,20 @@ def networks(model: onnx.ModelProto, asked: Mapping[str, Shape]) -> Iterator[Net
         UnsupportedError: an input cannot be read.
         ModelFileError: onnxruntime refuses the network.
     """
-    cleaned = None
+    cleaned, later = None, []
     for reading in readings(model, asked):
         if cleaned is None or reading.is_whole:
             cleaned = cleaning.optimised(_with_sizes(model, reading))
             cleaning.annotate(cleaned)
         network = _network(cleaned, reading)
+        if reading.samples is not None and not reading.is_whole and not network.keeps_samples_first:
+            # A run of a file of fixed batch that moves its samples is better one sample as it is.
+            later.append(network)
+            continue
         yield network
         if any(r.is_unknown for r in network.refused):
             return
+    yield from later
 
 
 def _with_sizes(model: onnx.ModelProto, reading: Reading) -> onnx.ModelProto:

@@ -116,7 +116,7 @@ class Step:
         """Refuse a node that works along the axis of the samples."""
         x = self.input(0)
         if x.batch is not None and x.batch in axes:
-            raise RefusalError(f"acts along axis {x.batch} of {x}, which holds the samples")
+            raise RefusalError(f"acts along axis {x.batch} of {x}, the batch axis")
 
 
 Rule = Callable[[Step], Outcome]

@@ -132,7 +132,7 @@ def tile(step: Step) -> Outcome:
                 raise RefusalError(f"repeats {x} by {count}, which mixes samples")
             batch = axis
         elif axis == x.batch and count != 1:
-            raise RefusalError(f"repeats axis {axis} of {x}, which holds the samples")
+            raise RefusalError(f"repeats axis {axis} of {x}, the batch axis")
         counts_.append(int(count.at(1)) if isinstance(count, Polynomial) else int(count))
     shape = tuple(s * c for s, c in zip(x.shape, counts_, strict=True))
     value = x.value

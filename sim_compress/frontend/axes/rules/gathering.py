@@ -112,7 +112,7 @@ def _own(data: Placed, ids: Placed, column: int | None, samples: int | None) -> 
         RefusalError: a number may mean another sample.
     """
     if data.before != 1 or ids.numbers is None or ids.batch is None:
-        raise RefusalError(f"looks up entries along the axis of {data} that holds the samples")
+        raise RefusalError(f"looks up entries along the axis of {data} that is the batch axis")
     numbers = objects(ids.numbers if column is None else ids.numbers[..., column])
     own = np.empty(numbers.shape, object)
     for i, number in enumerate(numbers.flat):
@@ -120,7 +120,7 @@ def _own(data: Placed, ids: Placed, column: int | None, samples: int | None) -> 
         counted = samples != 1 or depends(number)
         own.flat[i] = number - sample_number(data.after) if counted else number
     if not all(_within(q, data.after) for q in own.flat):
-        raise RefusalError(f"looks up entries of other samples along the axis of {data} that holds them")
+        raise RefusalError(f"looks up entries of other samples along the axis of {data} that is the batch axis")
     return own
 
 
@@ -175,7 +175,7 @@ def gather_elements(step: Step) -> Outcome:
     if ids.batch is not None and (data.batch, data.before) != (ids.batch, ids.before):
         raise RefusalError(f"its inputs have the samples in two places, {data} and {ids}")
     if ids.batch == axis:
-        raise RefusalError(f"looks up along axis {axis}, which holds the samples")
+        raise RefusalError(f"looks up along axis {axis}, the batch axis")
     numbers = None
     if data.numbers is not None and ids.is_constant and ids.value is not None:
         numbers = np.take_along_axis(data.numbers, ids.value, axis)

@@ -13,8 +13,8 @@ from sim_compress.frontend.axes.writer import Writer
 from sim_compress.frontend.refusal import RefusalError
 from sim_compress.model.maps import Array
 
-# Ends from here on mean the end of the axis; exporters write the largest number of some type.
-NO_END = 2**31 - 1
+# Ends from here on mean the end of the axis; exporters write 10^9, or the largest number of some type.
+NO_END = 10**9
 
 
 def concat(step: Step) -> Outcome:
@@ -27,7 +27,7 @@ def concat(step: Step) -> Outcome:
     thin = [p if p.batch == axis else p.with_shape(_with_size(p.shape, axis, 1), p.batch) for p in parts]
     lined = aligned([t for t in thin if t.batch is not None] or thin, step.samples).result
     if lined.batch == axis:
-        raise RefusalError(f"joins along axis {axis}, which holds the samples")
+        raise RefusalError(f"joins along axis {axis}, the batch axis")
     placed = [_beside(p, lined, step.samples) for p in parts]
     if len({_with_size(p.shape, axis, 1) for p in placed}) > 1:
         raise RefusalError(f"joins shapes {', '.join(map(str, parts))}, which differ beside axis {axis}")
@@ -115,7 +115,7 @@ def slices(step: Step) -> Outcome:
             cut[place] = _window(start, end, by, x.shape[place])
         elif not _keeps_all(x, start, end, by, step.samples):
             if not x.is_constant or x.is_merged or (start, end, by) != (0, 1, 1):
-                raise RefusalError(f"cuts axis {place} of {x}, which holds the samples")
+                raise RefusalError(f"cuts axis {place} of {x}, the batch axis")
             # The first of samples that are all alike.
             x = x.without_samples()
     windows = [range(*c.indices(s)) for c, s in zip(cut, x.shape, strict=True)]
@@ -183,7 +183,7 @@ def pad(step: Step) -> Outcome:
     around = dict.fromkeys(range(rank), (0, 0))
     around |= dict(zip(axes, zip(pads[: len(axes)], pads[len(axes) :], strict=True), strict=True))
     if x.batch is not None and around[x.batch] != (0, 0):
-        raise RefusalError(f"pads axis {x.batch} of {x}, which holds the samples")
+        raise RefusalError(f"pads axis {x.batch} of {x}, the batch axis")
     shape = tuple(s + sum(around[i]) for i, s in enumerate(x.shape))
     if min(shape) < 0:
         raise RefusalError(f"cuts more than there is of {x}")

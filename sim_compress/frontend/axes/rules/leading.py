@@ -23,6 +23,7 @@ from sim_compress.model.maps import Array
 SPATIAL = {"kernel_shape": 1, "strides": 1, "dilations": 1}
 # From this operator set on a Resize names its axes.
 RESIZE_AXES = 18
+POOLING_OPSET = 22
 INFERENCE_ERRORS = (onnx.shape_inference.InferenceError, onnx.checker.ValidationError, ValueError, TypeError)
 
 
@@ -174,10 +175,12 @@ def _result_shapes(step: Step) -> list[Shape]:
             values[name] = numpy_helper.from_array(x.value, name)
             kind = values[name].data_type
         types[name] = helper.make_tensor_type_proto(kind, x.shape)
+    # Older schemas count a last window that lies in the padding.
+    opset = max(step.opset, POOLING_OPSET) if step.node.op_type.endswith("Pool") else step.opset
     try:
-        schema = onnx.defs.get_schema(step.node.op_type, step.opset, "")
+        schema = onnx.defs.get_schema(step.node.op_type, opset, "")
         found = onnx.shape_inference.infer_node_outputs(
-            schema, step.node, types, values, opset_imports=[helper.make_opsetid("", step.opset)]
+            schema, step.node, types, values, opset_imports=[helper.make_opsetid("", opset)]
         )
     except INFERENCE_ERRORS as error:
         raise RefusalError(f"does not fit its inputs: {str(error).splitlines()[0]}") from error
@@ -208,7 +211,7 @@ def resize(step: Step) -> Outcome:
     if x.batch is not None and x.batch in axes:
         own = asked[axes.index(x.batch)]
         if not _keeps(own, x.shape[x.batch], step.samples, scales is not None):
-            raise RefusalError(f"resizes axis {x.batch} of {x}, which holds the samples")
+            raise RefusalError(f"resizes axis {x.batch} of {x}, the batch axis")
     pairs = [(a, n) for a, n in zip(axes, asked, strict=True) if a != x.batch]
     if any(isinstance(n, Polynomial) for _, n in pairs):
         raise RefusalError("resizes an axis to the number of samples")

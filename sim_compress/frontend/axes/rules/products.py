@@ -14,6 +14,7 @@ from sim_compress.frontend.axes.writer import Writer
 from sim_compress.frontend.refusal import RefusalError
 from sim_compress.model import Shape
 from sim_compress.model.maps import Array
+from sim_compress.model.maps import Array
 
 
 def matmul(step: Step) -> Outcome:
@@ -56,7 +57,7 @@ def _product(a: Placed, b: Placed, samples: int | None) -> tuple[Placed, Placed,
 
 def _not_summed(x: Placed, axis: int) -> None:
     if x.batch == axis:
-        raise RefusalError(f"sums over axis {axis} of {x}, which holds the samples")
+        raise RefusalError(f"sums over axis {axis} of {x}, the batch axis")
 
 
 def _stack(x: Placed) -> Placed:
@@ -194,31 +195,34 @@ def gemm(step: Step) -> Outcome:
     result = lined.result
     if result.shape != product.shape:
         raise RefusalError(f"adds {inputs[-1]} to {product}, which it would stretch")
-    x, constant = (own[0], sides[1]) if own[1].is_known else (own[1], _turned(sides[0]))
-
     def write(writer: Writer) -> None:
-        rows = constant.value
-        assert rows is not None
-        factors = {name: step.attribute(name, 1.0) for name in ("alpha", "beta")}
-        plain = own[1].is_known and len(x.sample_shape) == 1
-        names = [step.node.input[0 if own[1].is_known else 1]]
-        if plain and own[1].stored is not None:
-            names.append(writer.keep(own[1].stored, step.node.input[1]))
-        else:
-            alpha = np.float32(1 if plain else factors["alpha"])
-            names.append(writer.constant(np.ascontiguousarray(rows * alpha, np.float32), step.output))
-        shift = []
-        if step.has(2):
-            shift = [
-                writer.lined_up(step.node.input[2], step.input(2), lined.inputs[1], result, step.output)
-            ]
-        if plain:
-            kept = turned[1] if own[1].stored is not None else False
-            writer.copy(step.node, [*names, *shift], transA=None, transB=int(kept) or None)
+        side = 1 if own[1].is_known else 0
+        x, stored = own[1 - side], own[side].stored
+        if side == 1 and len(x.sample_shape) == 1 and stored is not None:
+            names = [step.node.input[0], writer.keep(stored, step.node.input[1])]
+            if step.has(2):
+                wanted = lined.inputs[1]
+                names.append(writer.lined_up(step.node.input[2], step.input(2), wanted, result, step.output))
+            writer.copy(step.node, names, transA=None)
             return
-        _write_sum(writer, step, names, shift, factors["beta"])
+        shift = _shift(writer, step, lined.inputs[1], result) if step.has(2) else []
+        alpha = np.float32(step.attribute("alpha", 1.0))
+        weight = (sides[side].first_sample * alpha).astype(np.float32, copy=False)
+        _write_sum(writer, step, (side, weight), x, turned[1 - side], shift)
 
     return Outcome((result,), write)
+
+
+def _shift(writer: Writer, step: Step, wanted: Placed, result: Placed) -> list[str]:
+    """What a Gemm adds, times its beta."""
+    beta = np.asarray(step.attribute("beta", 1.0), np.float32)
+    name = writer.lined_up(step.node.input[2], step.input(2), wanted, result, step.output)
+    if beta == 1:
+        return [name]
+    if wanted.is_known:
+        scaled = wanted.valued((wanted.first_sample * beta).astype(np.float32))
+        return [writer.lined_up("", scaled, scaled, result, step.output)]
+    return [writer.add("Mul", [name, writer.constant(beta, step.output)], f"{step.output}:shift")]
 
 
 def _turned(x: Placed) -> Placed:
@@ -227,16 +231,25 @@ def _turned(x: Placed) -> Placed:
     return Placed(x.shape[::-1], batch, x.before, None if value is None else value.T)
 
 
-def _write_sum(writer: Writer, step: Step, names: list[str], shift: list[str], beta: float) -> None:
-    """A product and a sum of their own, for any number of axes."""
+def _write_sum(
+    writer: Writer, step: Step, constant: tuple[int, Array], x: Placed, is_turned: bool, shift: list[str]
+) -> None:
+    """A product with a constant (its side, its values) and a sum, for any number of axes."""
+    (side, weight), output = constant, step.output
+    name = step.node.input[1 - side]
+    if len(x.sample_shape) == 1:
+        # The row or column of one sample is a vector, which a matrix multiplies from the right.
+        names = [name, writer.constant(weight if side else weight.T, output)]
+    else:
+        if is_turned:
+            perm = [0] * writer.shift + writer.axes([1, 0])
+            name = writer.add("Transpose", [name], f"{output}:turned", perm=perm)
+        names = [name, writer.constant(weight, output)] if side else [writer.constant(weight, output), name]
     if not shift:
-        writer.add("MatMul", names, step.output, step.node.name)
+        writer.add("MatMul", names, output, step.node.name)
         return
-    product = writer.add("MatMul", names, f"{step.output}:product", step.node.name)
-    if beta != 1:
-        factor = writer.constant(np.asarray(beta, np.float32), step.output)
-        shift = [writer.add("Mul", [shift[0], factor], f"{step.output}:shift")]
-    writer.add("Add", [product, *shift], step.output)
+    product = writer.add("MatMul", names, f"{output}:product", step.node.name)
+    writer.add("Add", [product, *shift], output)
 
 
 def einsum(step: Step) -> Outcome:

@@ -71,7 +71,7 @@ def squeeze(step: Step) -> Outcome:
     kept = [i for i in range(rank) if i not in gone]
     if x.batch in gone:
         if step.samples != 1:
-            raise RefusalError(f"drops axis {x.batch} of {x}, which holds the samples")
+            raise RefusalError(f"drops axis {x.batch} of {x}, the batch axis")
         sizes = [x.shape[i] for i in kept]
         result = regrouped(x, sizes, step.choose(places(x, sizes, 1)))
     else:
