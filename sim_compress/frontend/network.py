@@ -12,6 +12,8 @@ from sim_compress.frontend.axes.writer import Writer
 from sim_compress.frontend.inputs import Reading, readings
 from sim_compress.frontend.operators import OPERATORS
 from sim_compress.frontend.refusals import Refused, reason
+from sim_compress.frontend.registry import standard_opset
+from sim_compress.frontend.simplify import simplify
 from sim_compress.model import Shape
 
 SYMBOL = "N"
@@ -80,6 +82,7 @@ def networks(model: onnx.ModelProto, asked: Mapping[str, Shape]) -> Iterator[Net
     for reading in readings(model, asked):
         if cleaned is None or reading.is_whole:
             cleaned = cleaning.optimised(_with_sizes(model, reading))
+            simplify(cleaned.graph, standard_opset(cleaned))
             cleaning.annotate(cleaned)
         network = _network(cleaned, reading)
         if reading.samples is not None and not reading.is_whole and not network.keeps_samples_first:
