@@ -4,10 +4,13 @@ from collections.abc import Callable
 
 import onnx
 
+from sim_compress.frontend.simplify.foreign import standard
+from sim_compress.frontend.simplify.functions import expanded
 from sim_compress.frontend.simplify.guards import guards
 from sim_compress.frontend.simplify.infinities import infinities
+from sim_compress.frontend.simplify.tails import without_tail
 
-__all__ = ["simplify"]
+__all__ = ["expanded", "simplify", "standard", "without_tail"]
 
 # A guard is written by the infinities that make it needed, so it goes first.
 RULES: tuple[Callable[[onnx.GraphProto, int], None], ...] = (guards, infinities)

@@ -53,9 +53,15 @@ def gather(step: Step) -> Outcome:
             writer.operand(step.node.input[0], data, step.output),
             writer.operand(step.node.input[1], ids, step.output),
         ]
-        # The axis of a constant table is the same in both forms.
-        moved = axis if data.is_known else writer.axis(data.sample_axis(axis))
-        writer.copy(step.node, names, axis=moved)
+        if not data.is_known:
+            writer.copy(step.node, names, axis=writer.axis(data.sample_axis(axis)))
+        elif axis == 0 or prod(data.shape[:axis]) > 1:
+            # The axis of a constant table is the same in both forms.
+            writer.copy(step.node, names, axis=axis)
+        else:
+            names[0] = writer.constant(data.first_sample.reshape(data.shape[axis:]), step.output)
+            found = writer.add("Gather", names, f"{step.output}:rows", step.node.name, axis=0)
+            writer.reshaped(found, result.sample_shape, step.output)
 
     return Outcome((result,), write)
 
