@@ -10,6 +10,7 @@ from sim_compress.artifact import read
 from sim_compress.export import to_onnx
 from sim_compress.frontend import Teacher
 from sim_compress.runtime import Session
+from sim_compress.states import NetworkTeacher
 from tests.frontend.exported.subject import Subject
 from tests.frontend.graphs import Arrays, assert_close, run, silent_session
 
@@ -33,7 +34,7 @@ def assert_exact(teacher: Teacher, subject: Subject, batch: int | None = None) -
 def assert_compresses(teacher: Teacher, subject: Subject, folder: Path) -> None:
     """Half of the entries leave; the artifact runs, and its ONNX file gives what it gives."""
     inputs = samples_first(subject.drawn(CALIBRATION, seed=1), subject)
-    result = compress(teacher, inputs, Settings(TARGET, tune=0))
+    result = compress(NetworkTeacher(teacher), inputs, Settings(TARGET, tune=0))
     assert result.sparsity == pytest.approx(TARGET, abs=0.005)
     path = folder / "network.sim.safetensors"
     result.save(path)

@@ -73,7 +73,9 @@ def _mobilenet_v2() -> Any:
     from transformers import MobileNetV2Config, MobileNetV2ForImageClassification
 
     return MobileNetV2ForImageClassification(
-        MobileNetV2Config(image_size=SIZE, depth_multiplier=0.35, num_labels=5)
+        MobileNetV2Config(
+            image_size=SIZE, depth_multiplier=0.1, min_depth=4, finegrained_output=True, num_labels=5
+        )
     )
 
 
@@ -101,7 +103,7 @@ MODELS: dict[str, tuple[Callable[[], Any], str, int]] = {
     "vit": (_vit, "logits", SIZE),
     "deit": (_deit, "last_hidden_state", SIZE),
     "swin": (_swin, "logits", SIZE),
-    "segformer": (_segformer, "logits", 2 * SIZE),
+    "segformer": (_segformer, "logits", SIZE),
     "clip_vision": (_clip_vision, "image_embeds", SIZE),
     "mobilenet_v2": (_mobilenet_v2, "logits", SIZE),
     "resnet": (_resnet, "logits", 2 * SIZE),
