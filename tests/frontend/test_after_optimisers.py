@@ -50,7 +50,7 @@ def test_fused_nodes_are_all_named_with_the_advice_to_save_before_the_optimiser(
     path = _optimised(tmp_path)
     fused = [n for n in onnx.load(path).graph.node if n.domain == MICROSOFT]
     assert {n.op_type for n in fused} == {"FusedConv"}
-    with pytest.raises(UnsupportedError, match="save .*before .*optimi") as caught:
+    with pytest.raises(UnsupportedError, match=r"save .*before .*optimi") as caught:
         load_teacher(path)
     for n in fused:
         assert f"{MICROSOFT}.FusedConv {n.name!r}" in str(caught.value)
