@@ -3,12 +3,15 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import onnx
 
 from sim_compress.errors import InputError, UnsupportedError
 from sim_compress.frontend.axes.placed import Placed
 from sim_compress.model import Shape
 
+# Marks an axis that is asked to have no entries, as a cache of keys at the start of a text.
+EMPTY = "empty"
 _TYPES = onnx.TensorProto
 # What an input may hold; half and double precision are float32 by now.
 NUMBERS = frozenset(
@@ -48,10 +51,13 @@ def readings(model: onnx.ModelProto, shapes: Mapping[str, Shape]) -> Iterator[Re
         UnsupportedError: an input has no axes, several open ones, or none beside inputs that have one.
     """
     inputs = {i.name: _axes(i) for i in model.graph.input}
-    opened = {name: [a for a, size in enumerate(axes) if size <= 0] for name, axes in inputs.items()}
+    opened = {name: [a for a, size in enumerate(axes) if size < 0] for name, axes in inputs.items()}
     if any(opened.values()):
         _check_open(model, opened)
-        yield Reading({n: _placed(axes, opened[n][0]) for n, axes in inputs.items()}, None)
+        places = {n: _placed(axes, opened[n][0]) for n, axes in inputs.items()}
+        yield Reading(places, None)
+        # Some exporters write a batch of one into a graph whose inputs they leave open.
+        yield Reading(places, 1)
         whole = {n: _fixed(n, axes, shapes, len(inputs)) for n, axes in inputs.items()}
     else:
         sizes = {axes[0] for axes in inputs.values()}
@@ -68,7 +74,12 @@ def _axes(value: onnx.ValueInfoProto) -> tuple[int, ...]:
         raise UnsupportedError(
             f"input {value.name!r}: expected a batch axis and feature axes, got a scalar or no shape"
         )
-    return tuple(d.dim_value for d in kind.shape.dim)
+    return tuple(_size(d) for d in kind.shape.dim)
+
+
+def _size(dim: onnx.TensorShapeProto.Dimension) -> int:
+    """The size of an axis, -1 where it is open; some exporters write -1 or 0 for that themselves."""
+    return dim.dim_value if dim.dim_value > 0 or dim.denotation == EMPTY else -1
 
 
 def _check_open(model: onnx.ModelProto, opened: Mapping[str, Sequence[int]]) -> None:
@@ -94,7 +105,8 @@ def open_axis(name: str, axis: int, dims: Iterable[onnx.TensorShapeProto.Dimensi
 
 
 def _placed(axes: Sequence[int], batch: int) -> Placed:
-    return Placed(tuple(1 if a == batch else size for a, size in enumerate(axes)), batch)
+    shape = tuple(1 if a == batch else size for a, size in enumerate(axes))
+    return Placed(shape, batch, numbers=None if all(shape) else np.zeros(shape, np.float32))
 
 
 def _fixed(name: str, axes: Sequence[int], shapes: Mapping[str, Shape], inputs: int) -> tuple[int, ...]:
@@ -147,7 +159,7 @@ def with_shapes(model: onnx.ModelProto, shapes: Mapping[str, Shape]) -> onnx.Mod
             asked = "x".join(map(str, sizes))
             raise InputError(f"input {name!r}: the file has the axes {_sizes(dims)}, {asked} does not fit")
         for dim, size in list(zip(dims, sizes, strict=True))[1:]:
-            dim.dim_value = size
+            dim.dim_value, dim.denotation = size, "" if size else EMPTY
     # What was inferred for open sizes may not hold for fixed ones.
     del copy.graph.value_info[:]
     for output in copy.graph.output:

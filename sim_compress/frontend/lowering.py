@@ -15,7 +15,7 @@ from sim_compress.frontend.names import block_names
 from sim_compress.frontend.operators import OPERATORS
 from sim_compress.frontend.recognition import Recognised, recognised
 from sim_compress.frontend.refusals import Refused, RefusedNodesError, reason, refusal_message
-from sim_compress.frontend.registry import STANDARD, Activated, Call, RefusalError, Result, qualified_name
+from sim_compress.frontend.registry import Activated, Call, RefusalError, Result, qualified_name, standard_opset
 from sim_compress.model import Affine, ImplicitModel, Input, LinearMap, Output, Shape, StateBlock
 from sim_compress.model.maps import Array
 
@@ -121,7 +121,7 @@ class _Walk:
         self.values |= {i.name: reference(i.name, i.shape) for i in self.inputs}
         self.shapes = {i.name: i.shape for i in self.inputs}
         self.inferred = shapes
-        self.opset = next(o.version for o in model.opset_import if o.domain in STANDARD)
+        self.opset = standard_opset(model)
         self.types = {v.name: v.type.tensor_type.elem_type for v in (*graph.input, *graph.value_info)}
         self.names = block_names(graph)
         self.blocks: list[StateBlock] = []

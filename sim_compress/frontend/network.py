@@ -1,7 +1,7 @@
 """A cleaned network for one sample, and the same for any number of them, with the samples first."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import onnx
 from onnx import helper
@@ -12,6 +12,8 @@ from sim_compress.frontend.axes.writer import Writer
 from sim_compress.frontend.inputs import Reading, readings
 from sim_compress.frontend.operators import OPERATORS
 from sim_compress.frontend.refusals import Refused, reason
+from sim_compress.frontend.registry import standard_opset
+from sim_compress.frontend.simplify import simplify, without_tail
 from sim_compress.model import Shape
 
 SYMBOL = "N"
@@ -27,17 +29,21 @@ class Network:
 
     Attributes:
         reading: where the samples are in the file's inputs.
+        file: the cleaned graph that both are made of.
         one_sample: its graph for one sample; nodes such as convolutions have no batch axis there.
         samples_first: its graph with the samples in front of every activation.
         tensors: name -> where the samples are in the file's tensor.
         refused: nodes that have no place.
+        cut: what was left out of the file.
     """
 
     reading: Reading
+    file: onnx.ModelProto
     one_sample: onnx.ModelProto
     samples_first: onnx.ModelProto
     tensors: Mapping[str, Placed]
     refused: tuple[Refused, ...]
+    cut: tuple[str, ...] = ()
 
     @property
     def shapes(self) -> dict[str, Shape]:
@@ -54,15 +60,16 @@ class Network:
     def notes(self) -> tuple[str, ...]:
         """What was made of the file that its user should know."""
         if self.reading.is_whole:
-            return (WHOLE_SAMPLES,)
+            return (WHOLE_SAMPLES, *self.cut)
         inputs = [("input", n, x) for n, x in self.reading.inputs.items()]
         ends = (o.name for o in self.one_sample.graph.output)
         outputs = [("output", n, self.tensors[n]) for n in ends]
-        return tuple(
+        moved = tuple(
             f"the file has the samples of {kind} {name!r} as {x}; here they come first"
             for kind, name, x in (*inputs, *outputs)
             if x.batch or x.is_merged
         )
+        return (*moved, *self.cut)
 
 
 def networks(model: onnx.ModelProto, asked: Mapping[str, Shape]) -> Iterator[Network]:
@@ -76,12 +83,14 @@ def networks(model: onnx.ModelProto, asked: Mapping[str, Shape]) -> Iterator[Net
         UnsupportedError: an input cannot be read.
         ModelFileError: onnxruntime refuses the network.
     """
-    cleaned, later = None, []
+    cleaned, samples, later = None, None, []
     for reading in readings(model, asked):
-        if cleaned is None or reading.is_whole:
+        if cleaned is None or reading.samples != samples or reading.is_whole:
+            samples = reading.samples
             cleaned = cleaning.optimised(_with_sizes(model, reading))
+            simplify(cleaned.graph, standard_opset(cleaned))
             cleaning.annotate(cleaned)
-        network = _network(cleaned, reading)
+        network = _without_tail(_network(cleaned, reading))
         if reading.samples is not None and not reading.is_whole and not network.keeps_samples_first:
             # A run of a file of fixed batch that moves its samples is better one sample as it is.
             later.append(network)
@@ -96,17 +105,15 @@ def _with_sizes(model: onnx.ModelProto, reading: Reading) -> onnx.ModelProto:
     """A copy whose inputs have the axes of a reading, an open one under one name in all of them."""
     copy = onnx.ModelProto()
     copy.CopyFrom(model)
-    if reading.samples is not None and not reading.is_whole:
-        return copy
     del copy.graph.value_info[:]
     for value in copy.graph.input:
         x = reading.inputs[value.name]
         for axis, dim in enumerate(value.type.tensor_type.shape.dim):
-            if axis == x.batch:
+            if axis == x.batch and reading.samples is None:
                 dim.Clear()
                 dim.dim_param = SYMBOL
             else:
-                dim.dim_value = x.shape[axis]
+                dim.dim_value = reading.samples if axis == x.batch and reading.samples else x.shape[axis]
     for output in copy.graph.output:
         output.type.tensor_type.ClearField("shape")
     return copy
@@ -122,7 +129,17 @@ def _network(model: onnx.ModelProto, reading: Reading) -> Network:
         for n in found.refused
     )
     one, first = (_written(model, found, writer, types) for writer in (found.one_sample, found.samples_first))
-    return Network(reading, one, first, found.tensors, refused)
+    return Network(reading, model, one, first, found.tensors, refused)
+
+
+def _without_tail(network: Network) -> Network:
+    """The network without an end of it that holds no parameters and cannot be read."""
+    unread = [r.output for r in network.refused if r.is_unknown]
+    shorter = without_tail(network.file, unread) if unread else None
+    if shorter is None:
+        return network
+    part, note = shorter
+    return replace(_network(part, network.reading), cut=(note,))
 
 
 def _written(
@@ -141,7 +158,7 @@ def _written(
     graph.name = model.graph.name
     graph.node.extend(writer.nodes)
     graph.initializer.extend(writer.constants.values())
-    graph.input.extend(info(i.name) for i in model.graph.input)
+    graph.input.extend(info(i.name) for i in model.graph.input if not found.tensors[i.name].is_known)
     graph.output.extend(info(o.name) for o in model.graph.output)
     made = (name for n in writer.nodes for name in n.output if name in found.tensors)
     ends = {o.name for o in graph.output}

@@ -174,6 +174,11 @@ def rewritten(name: str, axes: Rule, family: str, *, becomes: str, limits: str =
     OPERATORS[name] = Operator(name, family, becomes, limits, axes, None)
 
 
+def standard_opset(model: onnx.ModelProto) -> int:
+    """Version of the standard operator set."""
+    return next(o.version for o in model.opset_import if o.domain in STANDARD)
+
+
 def qualified_name(node: onnx.NodeProto) -> str:
     """Operator type with its domain where that is not the standard one."""
     return node.op_type if node.domain in STANDARD else f"{node.domain}.{node.op_type}"

@@ -18,14 +18,17 @@ from sim_compress.frontend.inputs import check_types, with_shapes
 from sim_compress.frontend.lowering import Lowered, StateTensors, lower
 from sim_compress.frontend.network import Network, networks
 from sim_compress.frontend.network_file import NetworkFile, read_network
+from sim_compress.frontend.operators import OPERATORS
 from sim_compress.frontend.origin import origin
 from sim_compress.frontend.refusals import (
+    REASONS,
     RefusedNodesError,
     beyond_help,
     check_known_operators,
     refusal_message,
 )
 from sim_compress.frontend.screening import screen
+from sim_compress.frontend.simplify import expanded, standard
 from sim_compress.frontend.verification import check
 from sim_compress.model import ImplicitModel, Shape
 
@@ -120,8 +123,10 @@ def teacher_of(file: NetworkFile, input_shapes: Mapping[str, Shape] = MappingPro
         ModelFileError, InputError, UnsupportedError: as `load_teacher`.
     """
     try:
-        check_known_operators(file.model)
-        original = with_shapes(cleaning.normalise(file.model), input_shapes)
+        known = standard(file.model)
+        check_known_operators(known)
+        plain = expanded(known, OPERATORS.keys() | REASONS.keys())
+        original = with_shapes(cleaning.normalise(plain), input_shapes)
         check_types(original)
         screen(original, SCREENED)
         network, lowered = _lowered(original, _dtypes(file.model), input_shapes)

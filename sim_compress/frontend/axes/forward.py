@@ -105,7 +105,9 @@ class _Pass:
     taken: list[tuple[int, int]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.writers = (Writer(False), Writer(True))
+        graph = self.model.graph
+        taken = {name for n in graph.node for name in n.output} | {i.name for i in graph.initializer}
+        self.writers = (Writer(False, taken), Writer(True, taken))
         self.opset = next(o.version for o in self.model.opset_import if o.domain in ("", "ai.onnx"))
         self.ends = {o.name for o in self.model.graph.output}
         stored = self.model.graph.initializer
@@ -181,7 +183,7 @@ class _Pass:
 
     def _sample_values(self, node: onnx.NodeProto, outcome: Outcome) -> tuple[Placed, ...]:
         """Outputs of a node whose inputs are the same for all samples: what it gives for one of them."""
-        writer = Writer(False)
+        writer = Writer(False, self.tensors)
         outcome.write(writer)
         values = self._run(writer.nodes, list(writer.constants.values()), node.output)
         return tuple(o.valued(v.reshape(o.shape)) for o, v in zip(outcome.outputs, values, strict=False))

@@ -24,7 +24,9 @@ class Writer:
         shift: 1 where the samples come first, 0 where there is one sample.
     """
 
-    def __init__(self, samples_first: bool) -> None:
+    def __init__(self, samples_first: bool, taken: Collection[str] = ()) -> None:
+        """Start without nodes; `taken` names are those of the file."""
+        self._taken = taken
         self.shift = int(samples_first)
         self.nodes: list[onnx.NodeProto] = []
         self._counted: set[str] = set()
@@ -44,6 +46,8 @@ class Writer:
     def constant(self, values: Array, output: str) -> str:
         """Store a constant for the node that gives `output`."""
         name = f"{output}:constant{len(self.constants)}"
+        while name in self._taken:
+            name += "'"
         self.constants[name] = numpy_helper.from_array(np.ascontiguousarray(values).reshape(values.shape), name)
         return name
 

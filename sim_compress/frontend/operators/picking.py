@@ -1,5 +1,7 @@
 """Entries picked, repeated and summed along an axis."""
 
+from math import prod
+
 import numpy as np
 from scipy import sparse
 
@@ -7,7 +9,7 @@ from sim_compress.activations import IDENTITY, Activation
 from sim_compress.frontend.axes.rules import along, filling, gathering
 from sim_compress.frontend.broadcasting import broadcast, stretched
 from sim_compress.frontend.expressions import finite, mapped, picked
-from sim_compress.frontend.registry import Activated, Call, RefusalError, operator
+from sim_compress.frontend.registry import Activated, Call, RefusalError, operator, rewritten
 from sim_compress.model import Affine, AlongAxis, Lookup, Reshape
 
 # The matrix of a running sum has n^2 / 2 nonzeros.
@@ -40,6 +42,36 @@ def _looked_up(call: Call) -> Activated:
         )
     rows = mapped(ids, Lookup(finite(table).reshape(len(table), -1)))
     return Activated(mapped(rows, Reshape((*ids.shape, *table.shape[1:]))), Activation(IDENTITY))
+
+
+@operator(
+    "GatherElements",
+    gathering.gather_elements,
+    becomes="entries picked; of a constant list: a state block with a lookup",
+    limits="constant indices, or a constant list of one axis",
+)
+def gather_elements(call: Call) -> Affine | Activated:
+    axis = call.attribute("axis")
+    if call.is_constant(0):
+        table, ids = call.constant(0), call.single(1)
+        if table.ndim != 1:
+            raise RefusalError(f"looks up entries of a constant {table.shape}, which is no list")
+        rows = mapped(ids, Lookup(finite(table).reshape(-1, 1)))
+        return Activated(mapped(rows, Reshape(ids.shape)), Activation(IDENTITY))
+    x, indices = call.unweighted(0), call.constant(1) % call.unweighted(0).shape[axis]
+    flat = np.arange(prod(x.shape)).reshape(x.shape)
+    places = np.take_along_axis(flat, indices, axis)
+    picked_ = picked(mapped(x, Reshape((prod(x.shape),))), 0, places.ravel())
+    return mapped(picked_, Reshape(indices.shape))
+
+
+rewritten(
+    "GatherND",
+    gathering.gather_nd,
+    "picking",
+    becomes="entries picked",
+    limits="constant indices beside the sample's own number; one that data decide",
+)
 
 
 @operator("Compress", gathering.compress, becomes="a slice, or entries picked", limits="constant condition")

@@ -6,8 +6,10 @@
 """
 
 from collections.abc import Sequence
+from math import prod
 
 import numpy as np
+import onnx
 
 from sim_compress.frontend.axes.alignment import divided_constant
 from sim_compress.frontend.axes.numbers import (
@@ -24,6 +26,7 @@ from sim_compress.frontend.axes.placed import DECIDED_BY_BATCH, Placed
 from sim_compress.frontend.axes.step import Outcome, Step, positive
 from sim_compress.frontend.axes.writer import Writer
 from sim_compress.frontend.refusal import RefusalError
+from sim_compress.model import Shape
 from sim_compress.model.maps import Array
 
 
@@ -50,9 +53,15 @@ def gather(step: Step) -> Outcome:
             writer.operand(step.node.input[0], data, step.output),
             writer.operand(step.node.input[1], ids, step.output),
         ]
-        # The axis of a constant table is the same in both forms.
-        moved = axis if data.is_known else writer.axis(data.sample_axis(axis))
-        writer.copy(step.node, names, axis=moved)
+        if not data.is_known:
+            writer.copy(step.node, names, axis=writer.axis(data.sample_axis(axis)))
+        elif axis == 0 or prod(data.shape[:axis]) > 1:
+            # The axis of a constant table is the same in both forms.
+            writer.copy(step.node, names, axis=axis)
+        else:
+            names[0] = writer.constant(data.first_sample.reshape(data.shape[axis:]), step.output)
+            found = writer.add("Gather", names, f"{step.output}:rows", step.node.name, axis=0)
+            writer.reshaped(found, result.sample_shape, step.output)
 
     return Outcome((result,), write)
 
@@ -92,11 +101,12 @@ def _own_entries(step: Step, data: Placed, axis: int, ids: Placed) -> Outcome:
     def write(writer: Writer) -> None:
         # In one sample's own shape the axis may have gone: then it comes back with its one entry.
         name = writer.operand(step.node.input[0], data, step.output)
+        own_shape = data.sample_shape
         if not data.is_merged:
-            full = (*data.sample_shape[:axis], 1, *data.sample_shape[axis:])
+            own_shape = full = (*data.sample_shape[:axis], 1, *data.sample_shape[axis:])
             name = writer.reshaped(name, full, f"{step.output}:samples")
         if not is_constant(own):
-            _write_chosen(writer, step, name, step.node.input[1], ids, data.sample_axis(axis))
+            _write_chosen(writer, step, name, own_shape, step.node.input[1], ids, data.sample_axis(axis))
             return
         places = writer.integers(own.ravel(), step.output)
         picked = writer.add("Gather", [name, places], f"{step.output}:own", step.node.name, axis=writer.axis(axis))
@@ -274,7 +284,7 @@ def _write_rows(
         axis = writer.axis(len(ids.sample_shape) - 1)
         number = writer.add("Gather", [step.node.input[1], column], f"{output}:number", axis=axis)
         one = Placed(ids.shape[:-1], ids.batch, ids.before)
-        _write_chosen(writer, step, name, number, one, axes[0])
+        _write_chosen(writer, step, name, data.sample_shape, number, one, axes[0])
         return
     size = tuple(data.sample_shape[a] for a in axes)
     flat = np.ravel_multi_index(tuple(picked[..., i].ravel().astype(np.int64) for i in range(len(rest))), size)
@@ -287,12 +297,25 @@ def _write_rows(
     writer.reshaped(chosen, result.sample_shape, output)
 
 
-def _write_chosen(writer: Writer, step: Step, data: str, number: str, ids: Placed, axis: int) -> None:
-    """Entries of each sample whose numbers the data decide: GatherND within the sample."""
+def _write_chosen(
+    writer: Writer, step: Step, data: str, shape: Shape, number: str, ids: Placed, axis: int
+) -> None:
+    """Entries of each sample whose numbers the data decide: a product with the rows of an identity matrix.
+
+        states (T, E), number ()     Equal(number, 0 .. T - 1) (1, T)     (1, T) @ (T, E) -> (E)
+    """
     if axis:
         raise RefusalError("looks up entries that the inputs decide, along an axis that is not a sample's first")
-    place = writer.reshaped(number, (*ids.sample_shape, 1), f"{step.output}:place")
-    writer.add("GatherND", [data, place], step.output, step.node.name, batch_dims=writer.shift)
+    output, (entries, *rest) = step.output, shape
+    count, width = prod(ids.sample_shape), prod(rest)
+    column = writer.reshaped(number, (count, 1), f"{output}:place")
+    every = writer.integers(range(entries), output)
+    same = writer.add("Equal", [column, every], f"{output}:same")
+    kind = onnx.TensorProto.FLOAT
+    chosen = writer.add("Cast", [same], f"{output}:chosen", to=kind)
+    flat = writer.reshaped(data, (entries, width), f"{output}:entries")
+    product = writer.add("MatMul", [chosen, flat], f"{output}:product", step.node.name)
+    writer.reshaped(product, (*ids.sample_shape, *rest), output)
 
 
 def compress(step: Step) -> Outcome:
