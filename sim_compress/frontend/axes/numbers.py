@@ -160,11 +160,13 @@ def divided(a: Number, b: Number) -> Number:
     if isinstance(a, Unknown) or isinstance(b, Unknown):
         return _mixed(a, b)
     divisor = _coefficients(b)
-    if len(divisor) != 1:
-        return Unknown(True)
     ((c, d), factor) = next(iter(divisor.items()))
+    if len(divisor) != 1 or not factor:
+        return Unknown(True)
     quotient: dict[Powers, int | float] = {}
     for (e, f), coefficient in _coefficients(a).items():
+        if not coefficient:
+            continue
         if e < c or f < d or coefficient % factor:
             return Unknown(True)
         quotient[e - c, f - d] = coefficient // factor
@@ -234,6 +236,10 @@ _VERDICTS: dict[str, Verdict] = {
 def compared(operator: str, a: Number, b: Number) -> Number:
     """Whether a comparison holds for every N and n; unknown where that depends on them or on data."""
     if isinstance(a, Unknown) or isinstance(b, Unknown):
+        if operator == "Equal":
+            # Between two differences that are not 0 there may be one that is.
+            apart = any(compared(o, a, b) is True for o in ("Less", "Greater"))
+            return False if apart else _mixed(a, b)
         verdicts = {_VERDICTS[operator](_sign_of(d)) for d in _extremes(a, b)}
         only = verdicts.pop() if len(verdicts) == 1 else None
         return _mixed(a, b) if only is None else only
