@@ -129,7 +129,17 @@ def _network(model: onnx.ModelProto, reading: Reading) -> Network:
         for n in found.refused
     )
     one, first = (_written(model, found, writer, types) for writer in (found.one_sample, found.samples_first))
+    _describe_rest(first)
     return Network(reading, model, one, first, found.tensors, refused)
+
+
+def _describe_rest(model: onnx.ModelProto) -> None:
+    """Write the types and shapes of tensors that the file does not have into a graph."""
+    graph, inferred = model.graph, onnx.ModelProto()
+    inferred.CopyFrom(model)
+    cleaning.annotate(inferred)
+    known = {v.name for v in (*graph.input, *graph.value_info, *graph.output)}
+    graph.value_info.extend(v for v in inferred.graph.value_info if v.name not in known)
 
 
 def _without_tail(network: Network) -> Network:
