@@ -60,6 +60,7 @@ def lower(
     shapes: Mapping[str, Shape],
     dtypes: Mapping[str, str],
     refused: Sequence[Refused] = (),
+    cut: Sequence[Refused] = (),
 ) -> Lowered:
     """The exact implicit model of a graph.
 
@@ -68,6 +69,7 @@ def lower(
         shapes: of tensors as far as known, for what comes behind a refused node.
         dtypes: input name -> numpy dtype that its values come in.
         refused: what is refused before, named together with what is refused here.
+        cut: what was left out with the end of the file, named only beside others.
 
     Raises:
         UnsupportedError: lists every node that has no place in the state model.
@@ -80,8 +82,8 @@ def lower(
     if not refused:
         walk.check_outputs(graph)
     if refused or walk.refused:
-        nodes = len(graph.node) + len(refused)
-        raise RefusedNodesError(refusal_message([*refused, *walk.refused], nodes))
+        every = [*refused, *walk.refused, *cut]
+        raise RefusedNodesError(refusal_message(every, len(graph.node) + len(refused) + len(cut)))
     return walk.lowered(graph)
 
 

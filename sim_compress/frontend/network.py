@@ -21,6 +21,7 @@ WHOLE_SAMPLES = (
     "the file's batch is fixed and its result depends on it, or it has none: every axis of the file is one "
     "of a sample's, and a batch axis stands before them"
 )
+ONE_AT_A_TIME = "the file leaves its batch open, and computes one sample at a time"
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +36,7 @@ class Network:
         tensors: name -> where the samples are in the file's tensor.
         refused: nodes that have no place.
         cut: what was left out of the file.
+        unread: the nodes that it was left out for.
     """
 
     reading: Reading
@@ -44,6 +46,7 @@ class Network:
     tensors: Mapping[str, Placed]
     refused: tuple[Refused, ...]
     cut: tuple[str, ...] = ()
+    unread: tuple[Refused, ...] = ()
 
     @property
     def shapes(self) -> dict[str, Shape]:
@@ -61,6 +64,7 @@ class Network:
         """What was made of the file that its user should know."""
         if self.reading.is_whole:
             return (WHOLE_SAMPLES, *self.cut)
+        alone = (ONE_AT_A_TIME,) if self.reading.is_alone else ()
         inputs = [("input", n, x) for n, x in self.reading.inputs.items()]
         ends = (o.name for o in self.one_sample.graph.output)
         outputs = [("output", n, self.tensors[n]) for n in ends]
@@ -69,7 +73,7 @@ class Network:
             for kind, name, x in (*inputs, *outputs)
             if x.batch or x.is_merged
         )
-        return (*moved, *self.cut)
+        return (*alone, *moved, *self.cut)
 
 
 def networks(model: onnx.ModelProto, asked: Mapping[str, Shape]) -> Iterator[Network]:
@@ -129,7 +133,17 @@ def _network(model: onnx.ModelProto, reading: Reading) -> Network:
         for n in found.refused
     )
     one, first = (_written(model, found, writer, types) for writer in (found.one_sample, found.samples_first))
+    _describe(first)
     return Network(reading, model, one, first, found.tensors, refused)
+
+
+def _describe(graph: onnx.ModelProto) -> None:
+    """Write the types of the tensors that the axis pass made into a graph with the samples first."""
+    known = {v.name for v in graph.graph.value_info}
+    made = [n for n in graph.graph.node if not known.issuperset(n.output)]
+    if made:
+        full = cleaning.annotated(graph)
+        graph.graph.value_info.extend(v for v in full.value_info if v.name not in known)
 
 
 def _without_tail(network: Network) -> Network:
@@ -139,7 +153,7 @@ def _without_tail(network: Network) -> Network:
     if shorter is None:
         return network
     part, note = shorter
-    return replace(_network(part, network.reading), cut=(note,))
+    return replace(_network(part, network.reading), cut=(note,), unread=network.refused)
 
 
 def _written(

@@ -1,6 +1,5 @@
 """Inputs of every kind of number, ids that a learned table is read at, sizes that the file leaves open."""
 
-from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -13,19 +12,11 @@ from sim_compress.errors import DataError, InputError, UnsupportedError
 from sim_compress.frontend import Teacher, load_teacher
 from sim_compress.model import matrices
 from sim_compress.runtime import Session
-from tests.frontend.graphs import assert_close, graph_of, node, random, run, saved
+from tests.frontend.graphs import assert_close, graph_of, node, random, run, saved, typed
 
 WORDS, WIDTH, LENGTH = 11, 4, 5
 # One rounding of a half precision number.
 HALF_ROUNDING = 2**-10
-
-
-def typed(model: onnx.ModelProto, kinds: Mapping[str, int]) -> onnx.ModelProto:
-    """The model with inputs of other element types."""
-    del model.graph.value_info[:]
-    for value in model.graph.input:
-        value.type.tensor_type.elem_type = kinds.get(value.name, onnx.TensorProto.FLOAT)
-    return model
 
 
 def text_network() -> onnx.ModelProto:

@@ -1,0 +1,1 @@
+"""Networks as torch's two exporters write them, from small configurations with random weights."""

@@ -1,0 +1,38 @@
+"""torch's attention loads from both exporters, batch or time first, with every kind of mask."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.frontend.exported.attention import ATTENTIONS, NO_LEGACY
+from tests.frontend.exported.checks import assert_compresses, assert_exact
+from tests.frontend.exported.exporting import DYNAMO, LEGACY, WAYS, Exports, Way
+from tests.frontend.exported.matrix import NEEDS_TORCH, cases
+
+pytestmark = NEEDS_TORCH
+
+PLAIN = {
+    DYNAMO: [
+        "mha_bf_padded",
+        "mha_tf_plain",
+        "mha_bf_weights",
+        "encoder_post_bf_padded",
+        "encoder_pre_bf_causal",
+        "encoder_post_tf_bool",
+        "grouped_causal",
+        "scaled_inf",
+    ],
+    LEGACY: [n for n in ATTENTIONS if not n.startswith("encoder_pre")],
+}
+EXPORTED = cases(ATTENTIONS, WAYS, PLAIN, NO_LEGACY)
+FREE = cases(ATTENTIONS, (DYNAMO, LEGACY), PLAIN, NO_LEGACY)
+
+
+@pytest.mark.parametrize(("name", "way"), EXPORTED)
+def test_attention_gives_what_onnxruntime_gives(exports: Exports, name: str, way: Way) -> None:
+    assert_exact(exports.teacher(name, ATTENTIONS[name], way), ATTENTIONS[name], way.batch)
+
+
+@pytest.mark.parametrize(("name", "way"), FREE)
+def test_attention_compresses_and_comes_back(exports: Exports, tmp_path: Path, name: str, way: Way) -> None:
+    assert_compresses(exports.teacher(name, ATTENTIONS[name], way), ATTENTIONS[name], tmp_path)

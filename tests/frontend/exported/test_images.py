@@ -1,0 +1,26 @@
+"""Vision networks of Hugging Face load from both exporters, are exact, compress and come back."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.frontend.exported.checks import assert_compresses, assert_exact
+from tests.frontend.exported.exporting import DYNAMO, LEGACY, WAYS, Exports, Way
+from tests.frontend.exported.images import IMAGES
+from tests.frontend.exported.matrix import NEEDS_TORCH, NEEDS_TRANSFORMERS, cases
+
+pytestmark = [NEEDS_TORCH, NEEDS_TRANSFORMERS]
+
+PLAIN = {DYNAMO: ["vit", "swin", "segformer", "clip", "convnext"], LEGACY: IMAGES}
+
+
+@pytest.mark.parametrize(("name", "way"), cases(IMAGES, WAYS, PLAIN))
+def test_a_vision_network_gives_what_onnxruntime_gives(exports: Exports, name: str, way: Way) -> None:
+    assert_exact(exports.teacher(name, IMAGES[name], way), IMAGES[name], way.batch)
+
+
+@pytest.mark.parametrize(("name", "way"), cases(IMAGES, (DYNAMO, LEGACY), PLAIN))
+def test_a_vision_network_compresses_and_comes_back(
+    exports: Exports, tmp_path: Path, name: str, way: Way
+) -> None:
+    assert_compresses(exports.teacher(name, IMAGES[name], way), IMAGES[name], tmp_path)

@@ -1,0 +1,112 @@
+"""Files that onnxruntime's tools have written: every node of theirs is named, with what to save instead."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from onnx import helper
+
+from sim_compress.errors import UnsupportedError
+from sim_compress.frontend import load_teacher
+from tests.frontend.graphs import assert_exact, graph_of, node, random, saved
+
+MICROSOFT = "com.microsoft"
+
+
+def _network() -> onnx.ModelProto:
+    nodes = [
+        node("Conv", ["x", "w1", "b1"], ["a"], "first"),
+        node("Relu", ["a"], ["b"], "relu_1"),
+        node("Conv", ["b", "w2"], ["c"], "second"),
+        node("LeakyRelu", ["c"], ["d"], "relu_2", alpha=0.2),
+        node("Flatten", ["d"], ["e"], "flat"),
+        node("Gemm", ["e", "w3"], ["y"], "last"),
+    ]
+    constants = {
+        "w1": random(4, 3, 3, 3),
+        "b1": random(4, seed=1),
+        "w2": random(4, 4, 3, 3, seed=2),
+        "w3": random(4 * 4 * 4, 5, seed=3),
+    }
+    return graph_of(nodes, {"x": (3, 8, 8)}, constants)
+
+
+def _optimised(folder: Path) -> Path:
+    """The network as onnxruntime keeps it for itself."""
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
+    options.optimized_model_filepath = str(folder / "optimised.onnx")
+    path = saved(folder, _network())
+    onnxruntime.InferenceSession(str(path), options, ["CPUExecutionProvider"])
+    return folder / "optimised.onnx"
+
+
+def test_fused_nodes_are_all_named_with_the_advice_to_save_before_the_optimiser(tmp_path: Path) -> None:
+    path = _optimised(tmp_path)
+    fused = [n for n in onnx.load(path).graph.node if n.domain == MICROSOFT]
+    assert {n.op_type for n in fused} == {"FusedConv"}
+    with pytest.raises(UnsupportedError, match=r"save .*before .*optimi") as caught:
+        load_teacher(path)
+    for n in fused:
+        assert f"{MICROSOFT}.FusedConv {n.name!r}" in str(caught.value)
+
+
+def test_the_advice_works(tmp_path: Path) -> None:
+    """What the optimiser was given is read."""
+    assert_exact(load_teacher(saved(tmp_path, _network())))
+
+
+def _quantised() -> onnx.ModelProto:
+    """Two convolutions and a layer that compute in whole numbers, between quantise and dequantise."""
+
+    def convolution(index: int, source: str, target: str) -> onnx.NodeProto:
+        weights = [f"w{index}", "scale", "zero"]
+        return node("QLinearConv", [source, "scale", "zero", *weights, "scale", "zero"], [target], target)
+
+    def whole(*shape: int) -> np.ndarray:
+        return np.random.default_rng(0).integers(0, 255, shape).astype(np.uint8)
+
+    nodes = [
+        node("QuantizeLinear", ["x", "scale", "zero"], ["q"], "quantise"),
+        convolution(1, "q", "first"),
+        convolution(2, "first", "second"),
+        node("Flatten", ["second"], ["flat"], "flat"),
+        helper.make_node(
+            "QGemm",
+            ["flat", "scale", "zero", "w3", "scale", "zero", "", "scale", "zero"],
+            ["scores"],
+            "gemm",
+            domain=MICROSOFT,
+        ),
+        node("DequantizeLinear", ["scores", "scale", "zero"], ["y"], "dequantise"),
+    ]
+    constants: dict[str, Any] = {
+        "scale": np.float32(0.05),
+        "zero": np.uint8(128),
+        "w1": whole(4, 3, 3, 3),
+        "w2": whole(4, 4, 3, 3),
+        "w3": whole(4 * 4 * 4, 5),
+    }
+    return graph_of(nodes, {"x": (3, 8, 8)}, constants, domains={MICROSOFT: 1})
+
+
+def _named(nodes: Sequence[onnx.NodeProto]) -> list[str]:
+    return [f"{n.domain + '.' if n.domain else ''}{n.op_type} {n.name!r}" for n in nodes]
+
+
+def test_every_node_that_computes_in_whole_numbers_is_named(tmp_path: Path) -> None:
+    model = _quantised()
+    path = saved(tmp_path, model)
+    onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    with pytest.raises(UnsupportedError, match="before quantisation") as caught:
+        load_teacher(path)
+    message = str(caught.value)
+    assert "5 of 6 nodes" in message
+    for name in _named([n for n in model.graph.node if n.op_type != "Flatten"]):
+        assert name in message
+    assert "'flat'" not in message
