@@ -61,6 +61,7 @@ def lower(
     dtypes: Mapping[str, str],
     refused: Sequence[Refused] = (),
     cut: Sequence[Refused] = (),
+    count: int = 0,
 ) -> Lowered:
     """The exact implicit model of a graph.
 
@@ -70,6 +71,7 @@ def lower(
         dtypes: input name -> numpy dtype that its values come in.
         refused: what is refused before, named together with what is refused here.
         cut: what was left out with the end of the file, named only beside others.
+        count: nodes among which these are; 0 for those of the graph.
 
     Raises:
         UnsupportedError: lists every node that has no place in the state model.
@@ -82,8 +84,7 @@ def lower(
     if not refused:
         walk.check_outputs(graph)
     if refused or walk.refused:
-        every = [*refused, *walk.refused, *cut]
-        raise RefusedNodesError(refusal_message(every, len(graph.node) + len(refused) + len(cut)))
+        raise RefusedNodesError(refusal_message([*refused, *walk.refused, *cut], count or len(graph.node)))
     return walk.lowered(graph)
 
 

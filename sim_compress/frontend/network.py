@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import onnx
 from onnx import helper
 
+from sim_compress.errors import ModelFileError
 from sim_compress.frontend import cleaning
 from sim_compress.frontend.axes import Placed, Placement, placed
 from sim_compress.frontend.axes.writer import Writer
@@ -54,6 +55,11 @@ class Network:
         return {name: x.sample_shape for name, x in self.tensors.items()}
 
     @property
+    def count(self) -> int:
+        """Nodes of the cleaned file, of an end that was left out those that cannot be read."""
+        return len(self.file.graph.node) + len(self.unread)
+
+    @property
     def keeps_samples_first(self) -> bool:
         """Whether the file's outputs have their samples first, as far as they are placed."""
         ends = [self.tensors[o.name] for o in self.one_sample.graph.output if o.name in self.tensors]
@@ -90,10 +96,13 @@ def networks(model: onnx.ModelProto, asked: Mapping[str, Shape]) -> Iterator[Net
     cleaned, samples, later = None, None, []
     for reading in readings(model, asked):
         if cleaned is None or reading.samples != samples or reading.is_whole:
-            samples = reading.samples
-            cleaned = cleaning.optimised(_with_sizes(model, reading))
-            simplify(cleaned.graph, standard_opset(cleaned))
-            cleaning.annotate(cleaned)
+            try:
+                cleaned, samples = _cleaned(model, reading), reading.samples
+            except ModelFileError:
+                if cleaned is None:
+                    raise
+                # It does not run with the sizes of this reading.
+                continue
         network = _without_tail(_network(cleaned, reading))
         if reading.samples is not None and not reading.is_whole and not network.keeps_samples_first:
             # A run of a file of fixed batch that moves its samples is better one sample as it is.
@@ -103,6 +112,13 @@ def networks(model: onnx.ModelProto, asked: Mapping[str, Shape]) -> Iterator[Net
         if any(r.is_unknown for r in network.refused):
             return
     yield from later
+
+
+def _cleaned(model: onnx.ModelProto, reading: Reading) -> onnx.ModelProto:
+    cleaned = cleaning.optimised(_with_sizes(model, reading))
+    simplify(cleaned.graph, standard_opset(cleaned))
+    cleaning.annotate(cleaned)
+    return cleaned
 
 
 def _with_sizes(model: onnx.ModelProto, reading: Reading) -> onnx.ModelProto:

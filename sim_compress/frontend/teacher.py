@@ -162,7 +162,9 @@ def _lowered(
     first: UnsupportedError | None = None
     for network in networks(original, input_shapes):
         try:
-            lowered = lower(network.one_sample, network.shapes, dtypes, network.refused, network.unread)
+            lowered = lower(
+                network.one_sample, network.shapes, dtypes, network.refused, network.unread, network.count
+            )
             check(original, network)
         except UnsupportedError as error:
             first = first or error

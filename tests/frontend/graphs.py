@@ -102,7 +102,7 @@ def assert_close(found: np.ndarray, expected: np.ndarray) -> None:
 def read_as(teacher: Teacher) -> Network:
     """Where the samples are in the file of a teacher."""
     file = cleaning.normalise(onnx.load(teacher.path))
-    return next(n for n in networks(file, {}) if n.notes == teacher.notes and not n.refused)
+    return next(n for n in networks(file, {}) if not n.refused and n.notes == teacher.notes)
 
 
 def of_file(teacher: Teacher, feed: Arrays) -> dict[str, np.ndarray]:

@@ -34,10 +34,10 @@ def _product(a: Placed, b: Placed, samples: int | None) -> tuple[Placed, Placed,
     """
     if not a.shape or not b.shape:
         raise RefusalError("multiplies a number, which is no matrix")
-    if a.shape[-1] != b.shape[max(len(b.shape) - 2, 0)]:
-        raise RefusalError(f"multiplies {a} by {b}, which do not fit")
     _not_summed(a, len(a.shape) - 1)
     _not_summed(b, max(len(b.shape) - 2, 0))
+    if a.shape[-1] != b.shape[max(len(b.shape) - 2, 0)]:
+        raise RefusalError(f"multiplies {a} by {b}, which do not fit")
     stack = aligned([_stack(a), _stack(b)], samples)
     rank = len(stack.result.shape)
     a, b = (_with_samples(x, s, rank, samples) for x, s in zip((a, b), stack.inputs, strict=True))
