@@ -42,9 +42,10 @@ def check(original: onnx.ModelProto, network: Network) -> None:
 def _compare(expected: Sequence[Array], found: Sequence[Any]) -> None:
     """UnsupportedError unless both are the same."""
     for wanted, got in zip(expected, map(np.asarray, found), strict=True):
-        sizes = np.abs(wanted[np.isfinite(wanted)])
-        scale = TOLERANCE * max(1.0, float(sizes.max(initial=0)))
-        if wanted.shape != got.shape or not np.allclose(wanted, got, 0, scale, equal_nan=True):
+        # What is no number in the file, as behind a row that is masked whole, nobody asks for.
+        told = np.isfinite(wanted)
+        scale = TOLERANCE * max(1.0, float(np.abs(wanted[told]).max(initial=0)))
+        if wanted.shape != got.shape or not np.allclose(wanted[told], got[told], 0, scale):
             raise UnsupportedError(DEPENDS)
 
 
