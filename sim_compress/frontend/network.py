@@ -66,6 +66,12 @@ class Network:
         return all(x.batch == 0 and not x.is_merged for x in ends)
 
     @property
+    def places(self) -> dict[str, Placed]:
+        """Input or output name -> where its samples are in the file."""
+        ends = (o.name for o in self.one_sample.graph.output)
+        return dict(self.reading.inputs) | {name: self.tensors[name].valued(None) for name in ends}
+
+    @property
     def notes(self) -> tuple[str, ...]:
         """What was made of the file that its user should know."""
         if self.reading.is_whole:

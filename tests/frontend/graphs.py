@@ -10,8 +10,7 @@ import onnxruntime
 from onnx import helper, numpy_helper
 
 from sim_compress.errors import UnsupportedError
-from sim_compress.frontend import Teacher, cleaning, load_teacher
-from sim_compress.frontend.network import Network, networks
+from sim_compress.frontend import Teacher, load_teacher
 from sim_compress.runtime import Session
 
 ROOT = Path(__file__).parents[2]
@@ -99,24 +98,15 @@ def assert_close(found: np.ndarray, expected: np.ndarray) -> None:
     np.testing.assert_allclose(found, expected, rtol=0, atol=FLOAT32_ROUNDING * scale)
 
 
-def read_as(teacher: Teacher) -> Network:
-    """Where the samples are in the file of a teacher."""
-    file = cleaning.normalise(onnx.load(teacher.path))
-    return next(n for n in networks(file, {}) if not n.refused and n.notes == teacher.notes)
-
-
 def of_file(teacher: Teacher, feed: Arrays) -> dict[str, np.ndarray]:
     """What onnxruntime makes of the file for samples (N, *shape), in runs of its batch, samples first."""
-    network = read_as(teacher)
-    reading, ends = network.reading, network.tensors
-    total = len(next(iter(feed.values())))
-    each = reading.samples or total
+    places, total = teacher.places, len(next(iter(feed.values())))
+    each = teacher.batch or total
     runs = []
     for start in range(0, total, each):
         part = {n: u[start : start + each] for n, u in feed.items()}
-        whole = reading.is_whole
-        given = {n: u[0] if whole else reading.inputs[n].in_file(u) for n, u in part.items()}
-        runs.append({n: ends[n].samples_first(y) for n, y in run(teacher.path, given).items()})
+        given = {n: u[0] if places[n].batch is None else places[n].in_file(u) for n, u in part.items()}
+        runs.append({n: places[n].samples_first(y) for n, y in run(teacher.path, given).items()})
     return {name: np.concatenate([r[name] for r in runs]) for name in runs[0]}
 
 
@@ -132,12 +122,10 @@ def run_in_batches(
 
 def assert_exact(teacher: Teacher, inputs: Arrays | None = None) -> None:
     """Outputs of model and graph equal onnxruntime's on the file, for one sample and for several."""
-    kinds = [i.type.tensor_type.shape.dim for i in onnx.load(teacher.path, load_external_data=False).graph.input]
-    is_plain = not teacher.notes and all(dims[0].dim_value <= 0 for dims in kinds)
-    each = 1 if is_plain else read_as(teacher).reading.samples or 1
+    each = teacher.batch or 1
     for samples in (each, 3 * each):
         feed = inputs or random_inputs(teacher, samples)
-        expected = run(teacher.path, feed) if is_plain else of_file(teacher, feed)
+        expected = of_file(teacher, feed)
         found, cleaned = Session(teacher.model).predict(feed), run(teacher.graph, feed)
         for name, value in expected.items():
             assert_close(found[name], value)
