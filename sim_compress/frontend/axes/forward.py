@@ -125,7 +125,7 @@ class _Pass:
     def _visit(self, node: onnx.NodeProto) -> None:
         rule = self.rules.get(_qualified(node))
         if any(name and name not in self.tensors for name in node.input):
-            if rule is None and node.op_type != "If":
+            if rule is None:
                 self.refused.append(NotPlaced(node, None))
             return
         if node.op_type == "If":

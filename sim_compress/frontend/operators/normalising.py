@@ -13,7 +13,7 @@ from sim_compress.frontend.registry import Activated, Call, RefusalError, operat
 from sim_compress.model import LinearMap, Offset, Reshape, Scale, Shape
 from sim_compress.model.maps import Array
 
-NOT_SAMPLES = "not along the samples"
+NOT_SAMPLES = "not along the batch axis"
 BEHIND = "learned scale and shift behind it as fixed maps"
 # Softmax and its kin took all axes from one on as one, up to this operator set.
 FLAT_SOFTMAX = 12
