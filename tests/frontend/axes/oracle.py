@@ -21,7 +21,7 @@ from tests.frontend.graphs import IR_VERSION, Arrays, assert_close, run
 FLOAT = onnx.TensorProto.FLOAT
 BATCHES = (1, 2, 3)
 # Operators whose nodes have a batch axis in the file and none in the graph of one sample.
-LEADING = frozenset({"Conv", "ConvTranspose", "MaxPool", "AveragePool", "GlobalAveragePool", "GlobalMaxPool"}) | {
+LEADING = frozenset({"Conv", "Gemm", "ConvTranspose", "MaxPool", "AveragePool", "GlobalAveragePool", "GlobalMaxPool"}) | {
     "BatchNormalization", "Resize", "Upsample", "DepthToSpace", "SpaceToDepth", "LRN", "InstanceNormalization",
     "GroupNormalization", "LpPool", "GlobalLpPool",
 }  # fmt: skip

@@ -119,19 +119,21 @@ def _write_rows(writer: Writer, step: Step, a: Placed, b: Placed, result: Placed
     constant, other = (a, b) if side == 0 else (b, a)
     if constant.depends:
         raise RefusalError(f"the value of its input {names[side]!r} depends on the number of samples")
+    inner = other.sample_shape
+    if side == 0 and other.batch == len(other.shape) - 1 and not other.is_merged:
+        # The columns are the samples: in one of them the rows are what a matrix multiplies from the right.
+        assert constant.value is not None
+        turned = constant.value.reshape(constant.shape[-2:]).T
+        writer.copy(step.node, [names[1], writer.constant(turned, output)])
+        return
     if constant.stored is not None and len(constant.shape) == 2:
         names[side] = writer.keep(constant.stored, names[side])
     else:
         value = constant.value
         assert value is not None
         names[side] = writer.constant(value.reshape(value.shape[-2:]), output)
-    inner = other.sample_shape
-    # From the left a constant multiplies the axis before the last one, which in one sample may be the only one.
-    narrow = side == 0 and len(inner) == 1
-    if narrow:
-        names[1] = writer.reshaped(names[1], (*inner, 1), f"{output}:column")
-    found = (*inner[:-2], constant.shape[-2], *(inner[-1:] if not narrow else (1,))) if side == 0 else None
-    shape = found or (*inner[:-1], constant.shape[-1])
+    rows = (*inner[:-2], constant.shape[-2], *inner[-1:])
+    shape = rows if side == 0 else (*inner[:-1], constant.shape[-1])
     if shape == result.sample_shape:
         writer.copy(step.node, names)
         return
