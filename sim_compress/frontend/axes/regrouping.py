@@ -64,7 +64,7 @@ def full_sizes(x: Placed, target: Sequence[Number], samples: int | None, allow_z
 def _exact(total: Number, rest: Number) -> Number:
     quotient = divided(total, rest)
     if isinstance(quotient, Unknown):
-        raise RefusalError(f"{total} entries do not divide into {rest}")
+        raise RefusalError(f"its target leaves one size open, and {total} entries do not divide by {rest}")
     return quotient
 
 

@@ -39,7 +39,7 @@ def gather(step: Step) -> Outcome:
     if data.batch == axis:
         return _own_entries(step, data, axis, ids)
     if ids.depends:
-        raise RefusalError(f"looks up entries whose numbers {DECIDED_BY_BATCH}")
+        raise RefusalError(f"looks up entries whose number {DECIDED_BY_BATCH}")
     if data.batch is not None and ids.batch is not None:
         ids = ids.without_samples()
     if data.batch is not None and ids.batch is not None:
@@ -173,8 +173,9 @@ def gather_elements(step: Step) -> Outcome:
     data, ids = step.input(0), step.input(1)
     axis = step.axis("axis", 0)
     if ids.depends:
-        raise RefusalError(f"looks up entries whose numbers {DECIDED_BY_BATCH}")
-    if data.batch is not None and ids.batch is None and ids.shape[data.batch] > 1 and step.samples:
+        raise RefusalError(f"looks up entries whose number {DECIDED_BY_BATCH}")
+    reaches = data.batch is not None and (ids.shape[data.batch] > 1 or step.samples == 1)
+    if data.batch is not None and ids.batch is None and step.samples and reaches:
         ids = divided_constant(ids, data.batch, data.before, data.after, step.samples)
     if data.batch is not None and ids.batch is None:
         data = data.without_samples()
@@ -215,7 +216,7 @@ def gather_nd(step: Step) -> Outcome:
     if data.batch in looked_up:
         return _own_rows(step, data, ids, first, looked_up)
     if ids.depends:
-        raise RefusalError(f"looks up entries whose numbers {DECIDED_BY_BATCH}")
+        raise RefusalError(f"looks up entries whose number {DECIDED_BY_BATCH}")
     if data.batch is not None and data.batch >= first + width and ids.batch is not None:
         raise RefusalError(f"looks up entries of each sample of {data} by numbers of each sample, {ids}")
     if data.batch is not None and data.batch < first and (data.batch, data.before) != (ids.batch, ids.before):
@@ -248,7 +249,7 @@ def _own_rows(step: Step, data: Placed, ids: Placed, first: int, looked_up: Sequ
     rest = [c for c in range(len(looked_up)) if c != column]
     assert ids.numbers is not None
     if any_depends(ids.numbers[..., rest]):
-        raise RefusalError(f"looks up entries whose numbers {DECIDED_BY_BATCH}")
+        raise RefusalError(f"looks up entries whose number {DECIDED_BY_BATCH}")
     if first or data.is_merged or any(q != 0 for q in own.flat):
         raise RefusalError("looks up entries by several numbers in a way that is not supported")
     shape = (*ids.shape[:-1], *data.shape[len(looked_up) :])
