@@ -161,7 +161,7 @@ class _Pass:
                 self.tensors[name] = self._typed(name, x)
 
     def _typed(self, name: str, x: Placed) -> Placed:
-        """Numbers that are known in the type that the graph has for them; a tensor without entries is known."""
+        """Known numbers in the type that the graph has for them; a tensor without entries is known."""
         if 0 in x.shape and x.value is None:
             x = x.valued(np.zeros(x.shape, np.float32))
         if x.numbers is None or not is_constant(x.numbers) or not self.types.get(name):
@@ -228,7 +228,9 @@ def _is_constant(node: onnx.NodeProto, inputs: Sequence[Placed]) -> bool:
     """Whether a node computes a constant that has no samples."""
     if any(a.HasField("g") for a in node.attribute):
         return False
-    return all(x.is_constant and x.batch is None for x in inputs) and (bool(inputs) or node.op_type == "Constant")
+    return all(x.is_constant and x.batch is None for x in inputs) and (
+        bool(inputs) or node.op_type == "Constant"
+    )
 
 
 def _tensor(x: Placed, name: str) -> onnx.TensorProto:
@@ -258,5 +260,3 @@ def _renamed(
             del field_[:]
             field_.extend(renamed)
         yield copy
-
-

@@ -21,8 +21,6 @@ def _assert_along(asked: Question, x: Placed, axes: Sequence[int]) -> None:
         assert str(assert_placed(asked).tensors["y"]) == str(x)
 
 
-
-
 @pytest.mark.parametrize("operator", ["Softmax", "LogSoftmax", "LpNormalization"])
 @pytest.mark.parametrize("x", PLACES, ids=str)
 def test_one_axis(operator: str, x: Placed) -> None:
@@ -101,4 +99,6 @@ def test_a_reduction_of_no_axes_does_nothing_where_the_node_says_so() -> None:
     x = Placed((1, 2, 3), 0)
     nodes = [node("ReduceSum", ["x", "a"], ["y"], noop_with_empty_axes=1)]
     assert str(assert_placed(question(nodes, {"x": x}, {"a": np.zeros(0, np.int64)})).tensors["y"]) == str(x)
-    assert "reduces all axes of [N, 2, 3], the batch axis too" in refusal(question([node("ReduceMax", ["x"], ["y"])], {"x": x}))
+    assert "reduces all axes of [N, 2, 3], the batch axis too" in refusal(
+        question([node("ReduceMax", ["x"], ["y"])], {"x": x})
+    )

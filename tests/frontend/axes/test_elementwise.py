@@ -50,7 +50,10 @@ def test_a_clip_has_settings_beside_its_input(x: Placed) -> None:
 
 def test_results_take_the_larger_of_two_parts_of_a_merged_axis() -> None:
     x, u = Placed((6, 2), 0, 2), Placed((6, 1), 0, 2)
-    assert str(assert_placed(question([node("Mul", ["x", "u"], ["y"])], {"x": x, "u": u})).tensors["y"]) == "[(2 N 3), 2]"
+    assert (
+        str(assert_placed(question([node("Mul", ["x", "u"], ["y"])], {"x": x, "u": u})).tensors["y"])
+        == "[(2 N 3), 2]"
+    )
 
 
 CONFLICTS = {
@@ -69,7 +72,9 @@ def test_samples_in_two_places_are_refused(places: tuple[Placed, Placed]) -> Non
 
 def test_a_batch_of_one_may_as_well_stand_where_that_of_another_input_does() -> None:
     x, u = Placed((5, 1, 3), 1), Placed((5, 1, 3), 0, 5)
-    assert_placed(question([node("Add", ["x", "u"], ["y"])], {"x": x, "u": Placed((1, 5, 1, 3), 2)}, samples=1))
+    assert_placed(
+        question([node("Add", ["x", "u"], ["y"])], {"x": x, "u": Placed((1, 5, 1, 3), 2)}, samples=1)
+    )
     lined = aligned([x, Placed((1, 3), 0)], 1)
     assert str(lined.result) == "[5, N, 3]"
     with pytest.raises(RefusalError, match="two places"):

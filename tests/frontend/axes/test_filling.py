@@ -42,7 +42,9 @@ def _target(x: Placed, sizes: list[str | int]) -> tuple[list[onnx.NodeProto], di
         node("Gather", ["s", "at"], ["n"]),
         node("Concat", [s if isinstance(s, str) else f"size{s}" for s in sizes], ["target"], axis=0),
     ]
-    return nodes, {"at": np.array([x.batch])} | {f"size{s}": np.array([s]) for s in sizes if isinstance(s, int)}
+    return nodes, {"at": np.array([x.batch])} | {
+        f"size{s}": np.array([s]) for s in sizes if isinstance(s, int)
+    }
 
 
 @pytest.mark.parametrize("sizes", [["n", 3], [3, "n"], ["n"], [2, "n", 3]], ids=str)
@@ -107,7 +109,9 @@ def test_what_is_equal_for_all_samples_is_repeated_for_each() -> None:
         node("Tile", ["c", "r"], ["t"]),
         node("Add", ["x", "t"], ["y"]),
     ]
-    found = assert_placed(question(nodes, {"x": Placed((1, 3), 0)}, {"one": np.array([1]), "c": random(1, 3)}))
+    found = assert_placed(
+        question(nodes, {"x": Placed((1, 3), 0)}, {"one": np.array([1]), "c": random(1, 3)})
+    )
     assert str(found.tensors["t"]) == "[N, 3]"
 
 

@@ -14,13 +14,17 @@ X = {"x": Placed((1, 4), 0)}
 
 def _way(name: str, nodes: list[onnx.NodeProto], constants: dict[str, np.ndarray]) -> onnx.GraphProto:
     stored = [onnx.numpy_helper.from_array(v, n) for n, v in constants.items()]
-    return helper.make_graph(nodes, name, [], [helper.make_empty_tensor_value_info(nodes[-1].output[0])], stored)
+    return helper.make_graph(
+        nodes, name, [], [helper.make_empty_tensor_value_info(nodes[-1].output[0])], stored
+    )
 
 
 def _branching(size: int) -> list[onnx.NodeProto]:
-    """x W where x has `size` entries, else -x, both in graphs of their own, one of whose names are the same."""
+    """x W where x has `size` entries, else -x, both in graphs of their own that use the same names."""
     ways = {
-        "then_branch": _way("then", [node("MatMul", ["x", "w"], ["h"]), node("Relu", ["h"], ["z"])], {"w": random(4, 4)}),
+        "then_branch": _way(
+            "then", [node("MatMul", ["x", "w"], ["h"]), node("Relu", ["h"], ["z"])], {"w": random(4, 4)}
+        ),
         "else_branch": _way("else", [node("Neg", ["x"], ["h"]), node("Abs", ["h"], ["z"])], {}),
     }
     return [

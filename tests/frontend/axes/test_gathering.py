@@ -138,7 +138,10 @@ REFUSED = {
         X,
     ),
     "that are not its samples'": ([node("GatherElements", ["x", "pattern"], ["y"], axis=1)], X),
-    "looks up along axis 0, the batch axis": ([node("GatherElements", ["x", "ids"], ["y"], axis=0)], X | {"ids": X["x"]}),
+    "looks up along axis 0, the batch axis": (
+        [node("GatherElements", ["x", "ids"], ["y"], axis=0)],
+        X | {"ids": X["x"]},
+    ),
     "by numbers of each sample": ([node("Gather", ["x", "ids"], ["y"], axis=1)], X | {"ids": X["x"]}),
     "flattens [N, 5], the batch axis with it": ([node("Compress", ["x", "k"], ["y"])], X),
 }

@@ -96,20 +96,29 @@ def test_windows_of_older_operator_sets(x: Placed) -> None:
 
 
 KEPT = {"no end": (0, 2**62, None), "the batch": (0, 3, 3), "beyond the batch": (0, 8, 3)}
-CUT = {"a part": (0, 2, 3), "from the second on": (1, 2**62, None), "the first": (0, 1, None), "the last": (-1, 2**62, 3)}
+CUT = {
+    "a part": (0, 2, 3),
+    "from the second on": (1, 2**62, None),
+    "the first": (0, 1, None),
+    "the last": (-1, 2**62, 3),
+}
 
 
 @pytest.mark.parametrize(("start", "end", "samples"), KEPT.values(), ids=KEPT)
 def test_a_window_of_all_samples_is_none(start: int, end: int, samples: int | None) -> None:
     constants = {"s": np.array([start, 0]), "e": np.array([end, 1])}
-    asked = question([node("Slice", ["x", "s", "e"], ["y"])], {"x": Placed((1, 2), 0)}, constants, samples=samples)
+    asked = question(
+        [node("Slice", ["x", "s", "e"], ["y"])], {"x": Placed((1, 2), 0)}, constants, samples=samples
+    )
     assert str(assert_placed(asked).tensors["y"]) == "[N, 1]"
 
 
 @pytest.mark.parametrize(("start", "end", "samples"), CUT.values(), ids=CUT)
 def test_a_window_of_some_samples_is_refused(start: int, end: int, samples: int | None) -> None:
     constants = {"s": np.array([start]), "e": np.array([end])}
-    asked = question([node("Slice", ["x", "s", "e"], ["y"])], {"x": Placed((1, 2), 0)}, constants, samples=samples)
+    asked = question(
+        [node("Slice", ["x", "s", "e"], ["y"])], {"x": Placed((1, 2), 0)}, constants, samples=samples
+    )
     assert refusal(asked) == "cuts axis 0 of [N, 2], the batch axis"
 
 
@@ -149,8 +158,16 @@ def test_padding_names_its_axes_in_newer_operator_sets_and_is_an_attribute_in_ol
 
 
 REFUSED = {
-    "of different ranks": (node("Concat", ["x", "flat"], ["y"], axis=0), Placed((1, 3, 2), 0), {"flat": random(2, 3)}),
-    "differ beside axis 2": (node("Concat", ["x", "c"], ["y"], axis=2), Placed((3, 1, 2), 1), {"c": random(4, 1, 2)}),
+    "of different ranks": (
+        node("Concat", ["x", "flat"], ["y"], axis=0),
+        Placed((1, 3, 2), 0),
+        {"flat": random(2, 3)},
+    ),
+    "differ beside axis 2": (
+        node("Concat", ["x", "c"], ["y"], axis=2),
+        Placed((3, 1, 2), 1),
+        {"c": random(4, 1, 2)},
+    ),
     "sizes of padding": (node("Pad", ["x", "p"], ["y"]), Placed((1, 3), 0), {"p": np.array([0, 1])}),
     "cuts axis 1 of [N, 3] into [1, 1]": (
         node("Split", ["x", "s"], ["y", "z"], axis=1),

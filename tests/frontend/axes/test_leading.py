@@ -1,4 +1,4 @@
-"""Convolutions and their kin, whose axis 0 is the batch: the samples alone, or beside steps that share the node."""
+"""Convolutions and their kin, whose axis 0 holds the samples alone, or steps of them."""
 
 import numpy as np
 import onnx
@@ -8,12 +8,20 @@ from sim_compress.frontend.axes import Placed
 from tests.frontend.axes.oracle import assert_placed, question, refusal
 from tests.frontend.graphs import node, random
 
-IMAGES = [Placed((1, 4, 6, 6), 0), Placed((3, 4, 6, 6), 0), Placed((3, 4, 6, 6), 0, 3), Placed((6, 4, 6, 6), 0, 2)]
+IMAGES = [
+    Placed((1, 4, 6, 6), 0),
+    Placed((3, 4, 6, 6), 0),
+    Placed((3, 4, 6, 6), 0, 3),
+    Placed((6, 4, 6, 6), 0, 2),
+]
 NORM = {k: np.abs(random(4, seed=i)) + 0.5 for i, k in enumerate("gbmv")}
 
 
 WINDOWS = {
-    "convolution": (node("Conv", ["x", "w", "c"], ["y"], pads=[1, 0, 1, 2], strides=[2, 1]), {"w": random(3, 4, 3, 3), "c": random(3)}),
+    "convolution": (
+        node("Conv", ["x", "w", "c"], ["y"], pads=[1, 0, 1, 2], strides=[2, 1]),
+        {"w": random(3, 4, 3, 3), "c": random(3)},
+    ),
     "grouped": (node("Conv", ["x", "w"], ["y"], group=2, dilations=[1, 2]), {"w": random(6, 2, 3, 2)}),
     "valid": (node("Conv", ["x", "w"], ["y"], auto_pad="VALID"), {"w": random(3, 4, 3, 3)}),
     "largest": (node("MaxPool", ["x"], ["y"], kernel_shape=[2, 3], strides=[2, 2], pads=[0, 1, 0, 1]), {}),
@@ -47,7 +55,10 @@ def test_global_pooling_of_steps_in_older_operator_sets(samples: int | None, ops
 
 
 ALONE = {
-    "transposed convolution": (node("ConvTranspose", ["x", "w"], ["y"], strides=[2, 2]), {"w": random(4, 3, 3, 3)}),
+    "transposed convolution": (
+        node("ConvTranspose", ["x", "w"], ["y"], strides=[2, 2]),
+        {"w": random(4, 3, 3, 3)},
+    ),
     "same padding": (node("Conv", ["x", "w"], ["y"], auto_pad="SAME_UPPER"), {"w": random(3, 4, 3, 3)}),
     "depth to space": (node("DepthToSpace", ["x"], ["y"], blocksize=2), {}),
     "instance norm": (node("InstanceNormalization", ["x", "g", "b"], ["y"]), {k: NORM[k] for k in "gb"}),

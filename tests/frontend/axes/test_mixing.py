@@ -140,7 +140,10 @@ MIXED = {
     ),
     "a window as wide as the batch": Mixed(
         "cuts from 0 to N, which the inputs decide",
-        (node("Slice", ["sizes", "first", "second"], ["n"]), node("Slice", ["y", "first", "n", "second"], ["z"])),
+        (
+            node("Slice", ["sizes", "first", "second"], ["n"]),
+            node("Slice", ["y", "first", "n", "second"], ["z"]),
+        ),
     ),
     "a softmax that sees the batch": Mixed(
         "depends on the number of samples",

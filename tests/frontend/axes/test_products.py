@@ -53,7 +53,9 @@ def test_stacks_of_constant_matrices(shape: tuple, batch: int, weight: tuple) ->
     assert_placed(asked)
     turned = tuple(random(*weight).swapaxes(-1, -2).shape)
     if batch == 0:
-        nodes = [node("Transpose", ["x"], ["t"], perm=[0, 1, 3, 2][: len(shape)] if len(shape) == 4 else [0, 2, 1])]
+        nodes = [
+            node("Transpose", ["x"], ["t"], perm=[0, 1, 3, 2][: len(shape)] if len(shape) == 4 else [0, 2, 1])
+        ]
         nodes.append(node("MatMul", ["w", "t"], ["y"]))
         assert_placed(question(nodes, {"x": Placed(shape, batch)}, {"w": random(*turned)}))
 
@@ -95,7 +97,14 @@ def test_factors_that_do_not_fit_are_refused() -> None:
     assert refusal(asked) == "multiplies [N, 4] by [5, 3], which do not fit"
 
 
-BIASES = {"none": None, "a row": (5,), "one row": (1, 5), "a number": (), "one number": (1,), "a column": (5, 1)}
+BIASES = {
+    "none": None,
+    "a row": (5,),
+    "one row": (1, 5),
+    "a number": (),
+    "one number": (1,),
+    "a column": (5, 1),
+}
 
 
 @pytest.mark.parametrize("bias", [b for name, b in BIASES.items() if name != "a column"], ids=str)
@@ -112,7 +121,7 @@ def test_a_gemm_with_samples_in_rows(x: Placed, turned: int, bias: tuple[int, ..
 @pytest.mark.parametrize("bias", BIASES.values(), ids=BIASES)
 @pytest.mark.parametrize("x", [Placed((4, 1), 1), Placed((4, 3), 1), Placed((4, 6), 1, 2)], ids=str)
 def test_a_gemm_with_samples_in_columns(x: Placed, bias: tuple[int, ...] | None) -> None:
-    """The constant stands on the left; the bias stays beside the samples, so that a row of them is refused."""
+    """The constant stands on the left; a bias along the samples is refused."""
     constants = {"w": random(5, 4)}
     if bias is not None:
         constants["c"] = np.asarray(random(*bias))

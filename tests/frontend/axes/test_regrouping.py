@@ -153,7 +153,9 @@ def test_targets_that_do_not_follow_are_refused(reason: str, case: tuple) -> Non
 
 def test_targets_without_a_place_for_the_samples_are_refused() -> None:
     x = Placed((1, 4, 6), 0)
-    with pytest.raises(RefusalError, match=r"its target \(24, 1\) has no place for the batch axis of \[N, 4, 6\]"):
+    with pytest.raises(
+        RefusalError, match=r"its target \(24, 1\) has no place for the batch axis of \[N, 4, 6\]"
+    ):
         places(x, [24, 1], None)
     with pytest.raises(RefusalError, match=r"its target \(4, N, 6\) mixes the batch axis of \[N, 4, 6\]"):
         places(x, [4, N, 6], None)

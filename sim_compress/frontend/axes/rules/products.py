@@ -1,4 +1,4 @@
-"""Matrix products: MatMul, Gemm, Einsum. Samples stand in axes of which each entry has a product of its own."""
+"""Matrix products: MatMul, Gemm, Einsum. Each entry of the axis of the samples has a product of its own."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -60,7 +60,7 @@ def _not_summed(x: Placed, axis: int) -> None:
 
 
 def _stack(x: Placed) -> Placed:
-    """The axes in front of the matrix; of a constant one entry of each, which tells whether samples share it."""
+    """The axes in front of the matrix; of a constant one entry each, which tells if samples share it."""
     shape = x.shape[:-2]
     batch = x.batch if x.batch is not None and x.batch < len(shape) else None
     value = x.value if shape and batch is None and x.is_constant else None
@@ -183,7 +183,11 @@ def _operand(
     kept = tuple(a for a, stay in zip(labels, stays, strict=True) if stay)
     shape = tuple(s for s, stay in zip(x.shape, stays, strict=True) if stay)
     if not x.is_known:
-        tensor = name if shape == x.sample_shape else writer.reshaped(name, shape, f"{step.output}:narrow{position}")
+        tensor = (
+            name
+            if shape == x.sample_shape
+            else writer.reshaped(name, shape, f"{step.output}:narrow{position}")
+        )
         return Operand(kept, shape, tensor)
     value = x.value
     assert value is not None
@@ -205,6 +209,7 @@ def gemm(step: Step) -> Outcome:
     result = lined.result
     if result.shape != product.shape:
         raise RefusalError(f"adds {inputs[-1]} to {product}, which it would stretch")
+
     def write(writer: Writer) -> None:
         side = 1 if own[1].is_known else 0
         x, stored = own[1 - side], own[side].stored
@@ -269,7 +274,9 @@ def einsum(step: Step) -> Outcome:
     *inside, after = labels
     letters = {own[x.batch] for x, own in zip(sides, inside, strict=True) if x.batch is not None}
     if len(letters) > 1:
-        raise RefusalError(f"its equation {step.attribute('equation')!r} has the batch axis under two letters")
+        raise RefusalError(
+            f"its equation {step.attribute('equation')!r} has the batch axis under two letters"
+        )
     batch = letters.pop() if letters else None
     if batch is not None and batch not in after:
         raise RefusalError(f"its equation {step.attribute('equation')!r} sums over the batch axis")
@@ -327,7 +334,9 @@ def _einsum_labels(step: Step) -> list[Labels]:
     if not arrow:
         once = sorted(a for a in set(letters) if letters.count(a) == 1)
         right = ("..." if "..." in left else "") + "".join(once)
-    own = [len(step.input(i).shape) - len(t.replace(".", "")) for i, t in zip(step.present, terms, strict=True)]
+    own = [
+        len(step.input(i).shape) - len(t.replace(".", "")) for i, t in zip(step.present, terms, strict=True)
+    ]
     if min(own) < 0 or any(c and "..." not in t for c, t in zip(own, terms, strict=True)):
         raise RefusalError(f"its equation {equation!r} does not fit the axes of its inputs")
     most = max(own)
@@ -338,5 +347,3 @@ def _einsum_labels(step: Step) -> list[Labels]:
         return (*before, *hidden, *after)
 
     return [*(spelled(t, c) for t, c in zip(terms, own, strict=True)), spelled(right, most)]
-
-
