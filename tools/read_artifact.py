@@ -33,9 +33,9 @@ def open_file(path: Path) -> tuple[dict, dict]:
         raise ValueError(f"expected format version 4, found {version}")
     if needs := head.pop("needs", []):
         raise ValueError(f"the file needs {needs}, which this reader does not know")
-    mark = b'\\"sha256\\":\\"'
+    mark = b'\\"digest\\":\\"'
     digits = data.index(mark) + len(mark)
-    if sha256(data[:digits] + b"0" * 64 + data[digits + 64 :]).hexdigest() != head.pop("sha256"):
+    if sha256(data[:digits] + b"0" * 64 + data[digits + 64 :]).hexdigest() != head.pop("digest"):
         raise ValueError("the digest does not fit: the file is damaged")
     tensors = dict(deserialize(data))
     if packed := tensors.pop("metadata", None):

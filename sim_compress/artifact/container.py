@@ -112,7 +112,11 @@ def _check_needs(needs: Field) -> None:
 
 
 def digest(data: bytes) -> str:
-    """SHA-256 of a file in which the digits of this digest are zeros."""
+    """That of a file of this version: SHA-256 of its bytes with zeros for the digits of this digest.
+
+    Raises:
+        ArtifactError: the digits do not stand in the header as a writer puts them.
+    """
     place = _digest_place(data)
     whole, hashed = memoryview(data), hashlib.sha256()
     for part in (whole[:place], NO_DIGEST.encode(), whole[place + len(NO_DIGEST) :]):

@@ -6,7 +6,7 @@ KEY = "sim_compress"
 # The key of a file of plain matrices, which is no artifact.
 PLAIN_KEY = "sim_compress_csr"
 VERSION = 4
-DIGEST = "sha256"
+DIGEST = "digest"
 NO_DIGEST = "0" * 64
 # The deflated metadata, and the biases of all rows, where they share a tensor.
 METADATA, BIAS = "metadata", "bias"

@@ -54,7 +54,7 @@ def unpack(packed: Bytes, count: int, bits: int) -> NDArray[np.uint32]:
 class _Lanes(NamedTuple):
     """Where numbers of so many bits lie in the `step` bytes after which the next begin at the same bits.
 
-    `bytes` and `shifts` say for each where it begins. With the bits before it in its first byte it lies within
+    `bytes` and `shifts` say for each where it begins. With the bits before it in its first byte it lies in
     an item of the dtype of `shifts` and `mask`.
     """
 
