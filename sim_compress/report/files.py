@@ -34,8 +34,8 @@ def foreign_report(artifact: Path, digest: str) -> str | None:
         return None
     return (
         f"{beside} is the report of another artifact (digest {report.artifact.digest[:SHOWN]}..., "
-        f"that of this one {digest[:SHOWN]}...), as where a run was killed while it wrote: its figures are not those of "
-        f"{artifact}; compress again, or move it away"
+        f"that of this one {digest[:SHOWN]}...), as where a run was killed while it wrote: "
+        f"its figures are not those of {artifact}; compress again, or move it away"
     )
 
 
