@@ -117,7 +117,7 @@ def csr(values: Floats, positions: Numbers, size: Size) -> sparse.csr_array:
     """The matrix with these values at increasing positions among its entries."""
     if len(values) > MAX_ELEMENTS:
         raise ArtifactError(f"expected at most {MAX_ELEMENTS} nonzeros, found {len(values)}")
-    starts = np.arange(0, size.entries + 1, size.width)
+    starts = np.arange(size.rows + 1, dtype=np.int64) * size.width
     indptr = positions.searchsorted(starts)
     # Columns have 32 bits; what the differences have beyond them falls away on both sides alike.
     before = (starts[:-1] - size.first_columns() if size.groups > 1 else starts[:-1]).astype(np.int32)
