@@ -10,7 +10,7 @@ from typing import Any
 from numba import njit
 from numba.core import config
 
-from sim_compress.compilation.cache import KernelCache
+from sim_compress.compilation.companion import AwaitedCache
 from sim_compress.compilation.messages import say_once
 
 # Whether numba compiles at all.
@@ -52,7 +52,7 @@ def _keep(compiled: Any) -> None:
     """Look for compiled code on disk before compiling, and write it there afterwards."""
     try:
         # numba's `enable_caching` does the same with its own kind of cache.
-        compiled._cache = KernelCache(compiled.py_func)
+        compiled._cache = AwaitedCache(compiled.py_func)
     except RuntimeError as error:
         # The classes named in NUMBA_CACHE_LOCATOR_CLASSES have no folder for it.
         say_once(logging.WARNING, f"compiled code is not kept: {error}")
