@@ -63,8 +63,9 @@ class Companion:
         """End it and wait for that; what it has written is whole."""
         if os.getpid() != self._owner:
             return
-        # A fork may have the other end of the pipe too, which then stays open: a word ends it as well.
-        self._say("end")
+        if self._process.poll() is None:
+            # A fork may have this end of the pipe too, which then stays open.
+            self._say("end")
         try:
             self._process.communicate(timeout=TO_END)
         except subprocess.TimeoutExpired:

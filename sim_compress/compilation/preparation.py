@@ -34,7 +34,7 @@ def prepare(entries: Mapping[Any, Sequence[Any]]) -> None:
 
 
 def ready(entry: Any, *arguments: Any) -> None:
-    """Compile a kernel for arguments, or load it, before other threads call it: Ctrl-C is for the main one."""
+    """Compile a kernel for arguments, or load it: before other threads do, which Ctrl-C does not reach."""
     if JIT:
         entry.compile(tuple(entry.typeof_pyval(argument) for argument in arguments))
 
