@@ -278,11 +278,11 @@ def test_the_companion_of_a_killed_job_ends(tiny, stays, number):
 
 
 @POSIX
-def test_ctrl_c_and_sigterm_are_the_parents_to_decide_about(tiny, stays):
+def test_what_signals_mean_is_for_the_parent_to_decide(tiny, stays):
     tiny.start()
     with running(MODULE) as there:
         wait_for(stays)
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             there._process.send_signal(number)
         with pytest.raises(subprocess.TimeoutExpired):
             there._process.wait(0.2)
