@@ -4,7 +4,6 @@ The samples are that batch, or stand in it beside steps that share the node, (N 
 become one more spatial axis, of which a window takes one step at a time: (T, C, H, W) -> (C, T, H, W).
 """
 
-from collections.abc import Callable, Sequence
 from math import floor
 
 import numpy as np
