@@ -315,7 +315,8 @@ def _tuned(
 ) -> tuple[ImplicitModel, Tuning]:
     """The model with all values tuned together, and how much that brought."""
     per_error = EPOCHS_PER_ERROR if plan.settings.tune is None else math.inf
-    return tuned(ready.teacher.model, model, ready.designs, list(plan.groups), epochs, progress, per_error)
+    problems = {n: [b.problems for b in plan.survey.blocks[n]] for n in plan.groups}
+    return tuned(ready.teacher.model, model, ready.designs, problems, epochs, progress, per_error)
 
 
 def _assembled(affine: Affine, groups: Sequence[Planned], solved: Sequence[Regressed]) -> Affine:
