@@ -12,12 +12,13 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 
 from sim_compress.core import RowProblems
 from sim_compress.core.gram import Matrix
 from sim_compress.model import Affine
 from sim_compress.runtime.reverse.lanes import Floats
-from sim_compress.states import row_groups
+from sim_compress.states import by_column, row_groups
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,8 +54,10 @@ class Coordinates:
         self._bias = parameters[-1] if affine.bias is not None else None
         self._scale = _row_scale(affine, problems)
         self._biased = np.zeros(affine.rows, bool) if self._bias is None else self._bias != 0
-        weights = parameters[: len(affine.weights)]
-        self._entries = [self._entries_of(affine, problems, i, w) for i, w in enumerate(weights)]
+        means = by_column(affine, [own.feature_mean for own in problems])
+        deviations = by_column(affine, [own.feature_scale for own in problems])
+        parts = zip(affine.weights, parameters, means, deviations, strict=False)
+        self._entries = [self._entries_of(*part) for part in parts]
         self.values = [_divided(e.weights, e.unit) for e in self._entries]
         if self._bias is not None:
             self.values.append(_divided(self._bias + self._shift(), self._scale * self._biased))
@@ -77,21 +80,16 @@ class Coordinates:
 
     def _shift(self) -> Matrix:
         """What the means bring to every row, sum_j w_j m_j."""
-        rows = len(self._scale)
-        parts = (np.bincount(e.row, e.weights * e.mean, rows) for e in self._entries)
-        return sum(parts, np.zeros(rows))
+        total = np.zeros(len(self._scale))
+        for e in self._entries:
+            total += np.bincount(e.row, e.weights * e.mean, len(total))
+        return total
 
     def _entries_of(
-        self, affine: Affine, problems: Sequence[RowProblems], number: int, weights: Floats
+        self, matrix: sparse.csr_array, weights: Floats, means: Matrix, deviations: Matrix
     ) -> _Entries:
-        matrix = affine.weights[number]
-        row = np.repeat(np.arange(affine.rows), np.diff(matrix.indptr))
-        mean, deviation = np.zeros(len(row)), np.zeros(len(row))
-        for group, own in zip(row_groups(affine), problems, strict=True):
-            there = slice(matrix.indptr[group.rows.start], matrix.indptr[group.rows.stop])
-            skipped = sum(part.stop - part.start for part in group.features[:number])
-            place = skipped + matrix.indices[there] - group.features[number].start
-            mean[there], deviation[there] = own.feature_mean[place], own.feature_scale[place]
+        row = np.repeat(np.arange(len(self._scale)), np.diff(matrix.indptr))
+        mean, deviation = means[matrix.indices], deviations[matrix.indices]
         # Where no bias takes up the mean, what a weight does to z is not the deviation alone.
         deviation = np.where(self._biased[row], deviation, np.hypot(deviation, mean))
         unit = np.divide(self._scale[row], deviation, out=np.zeros_like(deviation), where=deviation > 0)

@@ -1,5 +1,6 @@
-"""Values in the coordinates of the row problems and back: gradients follow, means and what is constant stay."""
+"""Values in the coordinates of the row problems and back: gradients follow, means and constants stay."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -53,6 +54,11 @@ def parameters(affine: Affine) -> list[Floats]:
     return own if affine.bias is None else [*own, affine.bias.copy()]
 
 
+def move_by(coordinates: Coordinates, moves: Sequence[Floats | float]) -> None:
+    for values, move in zip(coordinates.values, moves, strict=True):
+        values[:] = values + move
+
+
 def as_they_were(affine: Affine, own: list[Floats]) -> bool:
     return all(np.array_equal(a, b) for a, b in zip(own, parameters(affine), strict=True))
 
@@ -81,8 +87,7 @@ def test_gradients_are_those_of_the_values(affine):
     slopes = [rng.standard_normal(p.shape).astype(np.float32) * (p != 0) for p in own]
     moves = [rng.standard_normal(v.shape).astype(np.float32) for v in coordinates.values]
     gradients = coordinates.gradients(slopes)
-    for v, move in zip(coordinates.values, moves, strict=True):
-        v += move
+    move_by(coordinates, moves)
     coordinates.write()
     terms = [s * (p - before) for s, p, before in zip(slopes, own, start, strict=True)]
     wanted = sum(float((g.astype(np.float64) * m).sum()) for g, m in zip(gradients, moves, strict=True))
@@ -103,8 +108,7 @@ def test_weights_that_move_leave_the_mean_of_a_row_with_a_bias():
         return dense @ design.feature_mean + own[-1]
 
     before = means()
-    for v in coordinates.values[:-1]:
-        v += 0.1
+    move_by(coordinates, [0.1, 0.1, 0.0])
     coordinates.write()
     biased = affine.bias != 0
     deviations = np.abs(means() - before) / design.row_scale
@@ -119,15 +123,14 @@ def test_what_does_not_vary_stays():
     scale, rows = design.feature_scale.copy(), design.row_scale.copy()
     scale[[0, 8]], rows[2] = 0.0, 0.0
     coordinates = Coordinates(affine, [replace(design, feature_scale=scale, row_scale=rows)], own)
-    for v in coordinates.values:
-        v += 1.0
+    move_by(coordinates, [1.0, 1.0, 1.0])
     coordinates.write()
     for number, (weights, column) in enumerate(zip(affine.weights, (0, 1), strict=True)):
         row, place = weights.nonzero()
         # To a row without a bias a constant feature is one.
         stays = ((place == column) & (row != 3)) | (row == 2)
         assert np.array_equal(own[number] == weights.data, stays)
-    assert own[-1][2] == affine.bias[2]
+    assert own[-1][2] == bias(5)[2]
 
 
 def test_where_nothing_varies_nothing_moves():
@@ -135,7 +138,6 @@ def test_where_nothing_varies_nothing_moves():
     own, (design,) = parameters(affine), problems(affine)
     still = replace(design, row_scale=np.zeros(5))
     coordinates = Coordinates(affine, [still], own)
-    for v in coordinates.values:
-        v += 1.0
+    move_by(coordinates, [1.0, 1.0, 1.0])
     coordinates.write()
     assert as_they_were(affine, own)

@@ -90,6 +90,30 @@ def test_features_in_units_a_trillion_apart_cost_no_more_than_scaled_ones(tmp_pa
     assert ours < 1.3 * theirs
 
 
+@pytest.mark.parametrize("ratio", [1, 1e2, 1e3, 1e4])
+@pytest.mark.parametrize("values", ["float16", "bfloat16"])
+@pytest.mark.parametrize("asked", [{"tune": 0}, {"tune": 4}, {"states": "baseline"}, {"pattern": "channels"}])
+def test_half_precision_costs_as_little_behind_a_folded_scaler(tmp_path, ratio, values, asked):
+    deviation = np.array([0.25, 9.0, 0.4, 0.1, 12.0, 2.0])
+    mean = ratio * deviation * [1, 1.1, 0.9, 1.2, -1, 0.8]
+    calibration, test = inputs(mean, deviation), inputs(mean, deviation, seed=2)
+    path = folded(tmp_path, mean, deviation)
+    half, full = (
+        error(compress(path, calibration, Settings(0.5, values=v, **asked)), path, test)
+        for v in (values, "float32")
+    )
+    assert half < 1.3 * full + 1e-3
+
+
+@pytest.mark.parametrize("values", ["float16", "bfloat16"])
+def test_a_first_layer_that_is_left_alone_is_rounded_about_its_mean(tmp_path, values):
+    deviation = np.array([0.25, 9.0, 0.4, 0.1, 12.0, 2.0])
+    mean = 1e4 * deviation
+    path, x = folded(tmp_path, mean, deviation), inputs(mean, deviation)
+    result = compress(path, x, Settings(0.05, values=values, ignore=("x0",), tune=0))
+    assert error(result, path, inputs(mean, deviation, seed=2)) < 2e-3
+
+
 def gain(result: Compressed) -> float:
     """What tuning leaves of the error of states and outputs."""
     assert result.tuning.before is not None
