@@ -153,9 +153,9 @@ def completed(
                 ready, model, decided, epochs, lambda part: progress("rows", solved + (TUNED - solved) * part)
             )
     model, scaling = _without(model, decided)
+    _check_finite(model)
     # Rows that were left alone or tuned are stored in the same format.
     model = _in_format(model, settings.values, ready.designs)
-    _check_finite(model)
     sparsity = sparsity_of(teacher.model, model, tuple(decided.groups))
     appraisal = _appraised(ready, model, decided)
     findings = (*missed(teacher.model, model, decided), *appraisal.findings)
