@@ -74,9 +74,7 @@ def without_vanishing(affine: Affine, kind: str, means: Means = ()) -> Affine:
     )
 
 
-def _with_data(
-    affine: Affine, means: Means, change: Callable[[NDArray[np.float32]], NDArray[np.float32]]
-) -> Affine:
+def _with_data(affine: Affine, means: Means, change: Callable[[NDArray[Any]], NDArray[np.float32]]) -> Affine:
     """The rows with other weights, and biases that keep the mean of what they give."""
     terms = tuple(
         t if t.weight is None else replace(t, weight=_changed(t.weight, change)) for t in affine.terms
@@ -91,7 +89,7 @@ def _with_data(
 
 
 def _changed(
-    weight: sparse.csr_array, change: Callable[[NDArray[np.float32]], NDArray[np.float32]]
+    weight: sparse.csr_array, change: Callable[[NDArray[Any]], NDArray[np.float32]]
 ) -> sparse.csr_array:
     found = weight.copy()
     found.data = change(weight.data)
