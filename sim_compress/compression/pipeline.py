@@ -10,6 +10,7 @@ import numpy as np
 
 from sim_compress.artifact import JSON, write
 from sim_compress.certificate import Certificate, Scaling, certify
+from sim_compress.compilation import companion
 from sim_compress.compression.appraisal import Appraisal, Finding, appraised
 from sim_compress.compression.calibration import Calibration
 from sim_compress.compression.checks import check_engine
@@ -17,7 +18,7 @@ from sim_compress.compression.effort import most_epochs, nearest_rounds
 from sim_compress.compression.full_support import without_empty_terms
 from sim_compress.compression.outcomes import Outcomes
 from sim_compress.compression.planning import Plan, plan
-from sim_compress.compression.prepared import Prepared, prepared, surveyed
+from sim_compress.compression.prepared import KERNELS, Prepared, prepared, surveyed
 from sim_compress.compression.reached import missed, sparsity_of
 from sim_compress.compression.rows import with_rows
 from sim_compress.compression.settings import Settings
@@ -89,6 +90,7 @@ class Compressed:
         return write(path, self.model, self.certificate, self.provenance)
 
 
+@companion(*KERNELS)
 def compress(
     network: object,
     inputs: Calibration,

@@ -7,11 +7,11 @@ import onnx
 from onnx import helper
 
 from sim_compress.errors import ModelFileError
-from sim_compress.frontend import cleaning
 from sim_compress.frontend.axes import Placed, Placement, placed
 from sim_compress.frontend.axes.writer import Writer
-from sim_compress.frontend.inputs import Reading, readings
 from sim_compress.frontend.operators import OPERATORS
+from sim_compress.frontend.read import cleaning
+from sim_compress.frontend.read.inputs import Reading, readings
 from sim_compress.frontend.refusals import Refused, reason
 from sim_compress.frontend.registry import standard_opset
 from sim_compress.frontend.simplify import simplify, without_tail

@@ -13,14 +13,15 @@ from onnx import helper
 from onnx.utils import Extractor
 
 from sim_compress.errors import InputError, SimCompressError, UnsupportedError
-from sim_compress.frontend import cleaning
 from sim_compress.frontend.axes import Placed
-from sim_compress.frontend.inputs import check_types, with_shapes
-from sim_compress.frontend.lowering import Lowered, StateTensors, lower
+from sim_compress.frontend.lower.lowering import Lowered, StateTensors, lower
 from sim_compress.frontend.network import Network, networks
-from sim_compress.frontend.network_file import NetworkFile, read_network
 from sim_compress.frontend.operators import OPERATORS
-from sim_compress.frontend.origin import origin
+from sim_compress.frontend.read import cleaning
+from sim_compress.frontend.read.inputs import check_types, with_shapes
+from sim_compress.frontend.read.network_file import NetworkFile, read_network
+from sim_compress.frontend.read.origin import origin
+from sim_compress.frontend.read.screening import screen
 from sim_compress.frontend.refusals import (
     REASONS,
     RefusedNodesError,
@@ -28,7 +29,6 @@ from sim_compress.frontend.refusals import (
     check_known_operators,
     refusal_message,
 )
-from sim_compress.frontend.screening import screen
 from sim_compress.frontend.simplify import expanded, standard
 from sim_compress.frontend.verification import check
 from sim_compress.model import ImplicitModel, Shape

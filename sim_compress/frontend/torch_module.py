@@ -15,8 +15,8 @@ import numpy as np
 
 from sim_compress.errors import MissingExtraError, UnsupportedError
 from sim_compress.frontend.module_names import name_nodes, named_after_modules
-from sim_compress.frontend.network_file import NetworkFile
 from sim_compress.frontend.quiet import first_line
+from sim_compress.frontend.read.network_file import NetworkFile
 from sim_compress.frontend.teacher import Teacher, teacher_of
 from sim_compress.model.maps import Array
 

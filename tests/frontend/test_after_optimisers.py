@@ -1,4 +1,4 @@
-"""Files that onnxruntime's tools have written: fused nodes are read, others all named, with what to give instead."""
+"""What onnxruntime's tools write: fused nodes are read, others all named, with what to give instead."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -11,8 +11,8 @@ from onnx.inliner import inline_local_functions
 
 from sim_compress.errors import ModelFileError, SimCompressError, UnsupportedError
 from sim_compress.frontend.budget import in_units
-from sim_compress.frontend.foreign import foreign_file
-from sim_compress.frontend.screening import check_functions, check_stored, tensors
+from sim_compress.frontend.read.foreign import foreign_file
+from sim_compress.frontend.read.screening import check_functions, check_stored, tensors
 
 # Operators of older files broadcast by other rules, and onnxruntime promises nothing for them.
 OLDEST_OPSET = 7

@@ -8,9 +8,9 @@ from pathlib import Path
 import onnx
 
 from sim_compress.errors import ModelFileError
-from sim_compress.frontend.floats import in_float32
 from sim_compress.frontend.needed import needed
 from sim_compress.frontend.quiet import first_line, open_session
+from sim_compress.frontend.read.floats import in_float32
 from sim_compress.frontend.registry import STANDARD
 
 # Initialisers need not be inputs from version 4 on; onnxruntime may lag behind the newest version.
