@@ -6,9 +6,9 @@ from math import prod
 from pathlib import Path
 
 import onnx
-from onnx.utils import Extractor
 
 from sim_compress.errors import ModelFileError
+from sim_compress.frontend.needed import needed
 from sim_compress.frontend.quiet import first_line, open_session
 from sim_compress.frontend.read.floats import in_float32
 from sim_compress.frontend.registry import STANDARD
@@ -111,14 +111,13 @@ def optimised(model: onnx.ModelProto) -> onnx.ModelProto:
     if _has_constant_nodes(written.graph):
         # Operators without a kernel are replaced by their bodies after constants are folded.
         written = _written(written)
-    graph = written.graph
-    needed = Extractor(written).extract_model([i.name for i in graph.input], [o.name for o in graph.output])
+    part = needed(written, written.graph.output)
     # onnxruntime lists every operator set it knows.
-    used = {n.domain for n in needed.graph.node} | {""}
-    opsets = [o for o in needed.opset_import if o.domain in used]
-    del needed.opset_import[:]
-    needed.opset_import.extend(opsets)
-    return needed
+    used = {n.domain for n in part.graph.node} | {""}
+    opsets = [o for o in part.opset_import if o.domain in used]
+    del part.opset_import[:]
+    part.opset_import.extend(opsets)
+    return part
 
 
 def annotate(model: onnx.ModelProto) -> None:
