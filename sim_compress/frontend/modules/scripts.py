@@ -1,0 +1,46 @@
+"""TorchScript through torch's older exporter: the newer one reads none."""
+
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import onnx
+import torch
+
+from sim_compress.frontend.modules.outputs import renamed_outputs
+
+
+class Called(torch.nn.Module):
+    """A script that gets some of its inputs, in order; for the others its defaults stand."""
+
+    def __init__(self, script: Any, names: Sequence[str]) -> None:
+        super().__init__()
+        self.script, self.names = script, tuple(names)
+
+    def forward(self, *tensors: torch.Tensor) -> Any:
+        return self.script(**dict(zip(self.names, tensors, strict=True)))
+
+
+def model_of_script(script: Any, tensors: Mapping[str, Any]) -> onnx.ModelProto:
+    """A scripted or traced module as an ONNX model with a free batch.
+
+    Args:
+        script: the module, in evaluation mode.
+        tensors: its inputs by name.
+    """
+    file, batch, given = io.BytesIO(), {0: "batch"}, tuple(tensors.values())
+    called = torch.jit.trace(Called(script, list(tensors)).eval(), given, check_trace=False)
+    torch.onnx.export(
+        called,
+        given,
+        file,
+        dynamo=False,
+        input_names=list(tensors),
+        dynamic_axes=dict.fromkeys(tensors, batch),
+        # Folded weights lose their names.
+        do_constant_folding=False,
+    )
+    model = onnx.load_model_from_string(file.getvalue())
+    outputs = len(model.graph.output)
+    renamed_outputs(model.graph, ["output"] if outputs == 1 else [f"output_{i}" for i in range(outputs)])
+    return model
