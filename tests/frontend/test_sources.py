@@ -57,8 +57,8 @@ def test_an_artifact_comes_as_bytes_or_an_open_file_too():
             expected.size,
             expected.model.nnz,
         )
-        with pytest.raises(InputError, match="leave the input shapes out"):
-            open_teacher(source, {"images": (1, 1, 28, 28)})
+    with pytest.raises(InputError, match="leave the input shapes out"):
+        open_teacher(path.read_bytes(), {"images": (1, 1, 28, 28)})
 
 
 def test_weights_beside_the_network_are_found_where_the_file_has_a_name(network):
