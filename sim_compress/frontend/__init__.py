@@ -4,10 +4,11 @@ from sim_compress.frontend.foreign import is_safetensors
 from sim_compress.frontend.lowering import StateTensors
 from sim_compress.frontend.modules import is_module, is_onnx_program, load_module, module_signature
 from sim_compress.frontend.modules.signature import Signature, is_answer
+from sim_compress.frontend.network_file import read_network
 from sim_compress.frontend.operators import OPERATORS
 from sim_compress.frontend.quiet import quiet_options
 from sim_compress.frontend.sources import Content, Source, content_of
-from sim_compress.frontend.teacher import Teacher, load_teacher
+from sim_compress.frontend.teacher import Teacher, load_teacher, teacher_of
 
 __all__ = [
     "OPERATORS",
@@ -25,4 +26,6 @@ __all__ = [
     "load_teacher",
     "module_signature",
     "quiet_options",
+    "read_network",
+    "teacher_of",
 ]

@@ -256,7 +256,10 @@ def open_teacher(source: frontend.Source, input_shapes: Mapping[str, Shape] | No
         content = frontend.content_of(source)
         if frontend.is_safetensors(content.data):
             return _implicit(content.data, content.name, input_shapes)
-        return NetworkTeacher(frontend.load_teacher(content, input_shapes))
+        file = frontend.read_network(content)
+        # Its bytes need not be held any longer.
+        del content
+        return NetworkTeacher(frontend.teacher_of(file, input_shapes or {}))
     path = Path(source)
     if path.suffix == SUFFIX:
         return _implicit(path, path, input_shapes)

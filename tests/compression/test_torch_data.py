@@ -11,8 +11,10 @@ from sim_compress.errors import DataError
 from sim_compress.frontend import module_signature
 from tests.frontend.graphs import random
 
-torch = pytest.importorskip("torch", reason="torch is not installed")
-from torch.utils.data import DataLoader, IterableDataset, TensorDataset  # noqa: E402
+pytest.importorskip("torch", reason="torch is not installed")
+
+import torch
+from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 
 LABELS_OUT = "the last 1 of 2 entries of every batch (labels) were left out"
 

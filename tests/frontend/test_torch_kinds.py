@@ -10,13 +10,16 @@ import pytest
 from sim_compress import Settings, compress
 from sim_compress.compression.calibration import opened
 from sim_compress.errors import DataError, InputError, UnsupportedError
-from sim_compress.frontend.modules.settled import check_evaluates
 from sim_compress.runtime import Session
 from tests.frontend.graphs import assert_close, random
 
-torch = pytest.importorskip("torch", reason="torch is not installed")
+pytest.importorskip("torch", reason="torch is not installed")
 pytest.importorskip("onnxscript", reason="torch's exporter is not installed")
-F = torch.nn.functional
+
+import torch
+from torch.nn import functional
+
+from sim_compress.frontend.modules.settled import check_evaluates
 
 # TorchScript is deprecated, and torch warns of what it does itself when programs are made and decomposed.
 TORCHS_OWN_WARNINGS = pytest.mark.filterwarnings("ignore")
@@ -38,7 +41,7 @@ class Small(torch.nn.Module):
         if mask is not None:
             x = x * mask
         x = torch.relu(self.bn(self.conv(x))).mean((2, 3)) * scale
-        return self.last(F.dropout(self.head(x), 0.5, self.training))
+        return self.last(functional.dropout(self.head(x), 0.5, self.training))
 
 
 class Tied(torch.nn.Module):
@@ -57,7 +60,7 @@ class Tied(torch.nn.Module):
             x = x * attention_mask.to(x.dtype).unsqueeze(-1)
         hidden = torch.tanh(self.mix(x))
         logits = self.head(hidden)
-        loss = None if labels is None else F.cross_entropy(logits.flatten(0, 1), labels.flatten())
+        loss = None if labels is None else functional.cross_entropy(logits.flatten(0, 1), labels.flatten())
         return {"loss": loss, "logits": logits, "hidden_states": (x, hidden)}
 
 
@@ -98,6 +101,11 @@ def weighted(teacher: Any) -> list[str]:
     return [name for name, affine in teacher.model.affines() if affine.weighted]
 
 
+def free_program(module: torch.nn.Module) -> torch.export.ExportedProgram:
+    batch = {0: torch.export.Dim("batch")}
+    return torch.export.export(module.eval(), (torch.from_numpy(IMAGES),), dynamic_shapes=(batch,))
+
+
 KINDS: dict[str, Callable[[torch.nn.Module], Any]] = {
     "scripted": torch.jit.script,
     "scripted in training mode": lambda m: torch.jit.script(m.train()),
@@ -105,12 +113,18 @@ KINDS: dict[str, Callable[[torch.nn.Module], Any]] = {
     "compiled": torch.compile,
     "parallel": torch.nn.DataParallel,
     "program": lambda m: torch.export.export(m.eval(), (torch.from_numpy(IMAGES),)),
-    "program with a free batch": lambda m: torch.export.export(
-        m.eval(), (torch.from_numpy(IMAGES),), dynamic_shapes=({0: torch.export.Dim("batch")},)
-    ),
+    "program with a free batch": free_program,
+    "module of a program": lambda m: free_program(m).module(),
     "onnx program": lambda m: torch.onnx.export(
         m.eval(), (torch.from_numpy(IMAGES),), dynamo=True, verbose=False
     ),
+}
+
+CALLED = {
+    "program": "ExportedProgram",
+    "program with a free batch": "ExportedProgram",
+    "module of a program": "GraphModule",
+    "onnx program": "ModelProto",
 }
 
 
@@ -121,7 +135,7 @@ def test_scripts_traces_programs_and_wrappers_are_exact_and_go_by_the_modules_na
     teacher = assert_same(KINDS[kind](small), IMAGES, expected)
     if kind != "onnx program":
         assert weighted(teacher) == ["conv", "head.0", "last"]
-        assert str(teacher.path) == ("ExportedProgram" if "program" in kind else "Small")
+    assert str(teacher.path) == CALLED.get(kind, "Small")
 
 
 @TORCHS_OWN_WARNINGS
@@ -131,6 +145,15 @@ def test_inputs_that_forward_may_go_without_are_inputs_where_there_are_data_for_
     expected = expected_of(small, x=IMAGES, mask=HOLES)
     teacher = assert_same(wrap(small), {"mask": HOLES, "x": IMAGES}, expected)
     assert [i.name for i in teacher.model.inputs] == ["x", "mask"]
+
+
+@TORCHS_OWN_WARNINGS
+def test_a_frozen_script_is_read_with_all_that_it_takes(small):
+    plain = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.ReLU(), torch.nn.Linear(4, 2)).eval()
+    x = random(4, 3)
+    assert_same(torch.jit.freeze(torch.jit.script(plain)), x, expected_of(plain, x))
+    with pytest.raises(UnsupportedError, match=r"all inputs that forward takes \(x, mask, scale\), got x: "):
+        opened(torch.jit.freeze(torch.jit.script(small.eval())), IMAGES)
 
 
 @TORCHS_OWN_WARNINGS
@@ -321,7 +344,7 @@ class Cached(torch.nn.Module):
         self.config = self.Config()
         self.fc = torch.nn.Linear(3, 2)
 
-    def forward(self, x):
+    def forward(self, x, past_key_values=None):  # noqa: ARG002
         return {"y": self.fc(x), **({"cache": object()} if self.config.use_cache else {})}
 
 

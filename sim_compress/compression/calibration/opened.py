@@ -5,12 +5,9 @@ from typing import Any, NamedTuple
 
 from sim_compress.compression.calibration.batches import Calibration, gathered
 from sim_compress.errors import InputError
-from sim_compress.frontend import Signature, Source, is_module, is_onnx_program, module_signature
+from sim_compress.frontend import Signature, is_module, is_onnx_program, module_signature
 from sim_compress.model.maps import Array, Shape
 from sim_compress.states import Teacher, open_module, open_teacher
-
-# A torch module, ExportedProgram or ONNXProgram has no type here: torch may not be installed.
-Network = Source | Teacher | Any
 
 
 class Opened(NamedTuple):
@@ -21,9 +18,7 @@ class Opened(NamedTuple):
     notes: tuple[str, ...]
 
 
-def opened(
-    network: Network, calibration: Calibration, input_shapes: Mapping[str, Shape] | None = None
-) -> Opened:
+def opened(network: Any, calibration: Calibration, input_shapes: Mapping[str, Shape] | None = None) -> Opened:
     """The teacher behind whatever the caller calls a network, with its calibration inputs as arrays.
 
     Args:

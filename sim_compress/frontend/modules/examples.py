@@ -44,6 +44,9 @@ def call_of(module: Any, tensors: Mapping[str, Any]) -> Call:
     signature = inspect.signature(module.forward)
     kinds = {p.name: p.kind for p in signature.parameters.values()}
     alone = {n for n in tensors if kinds.get(n) is inspect.Parameter.POSITIONAL_ONLY}
+    if isinstance(module, torch.fx.GraphModule):
+        # What torch.export made takes inputs as they were given to it, which is mostly in order.
+        alone = {n for n in tensors if kinds.get(n) is inspect.Parameter.POSITIONAL_OR_KEYWORD}
     # One that no parameter is called after is the first of *x, where nothing is taken by other names.
     unnamed = {n for n in tensors if n not in kinds and n == several(signature)}
     args = tuple(tensors[n] for n in tensors if n in alone | unnamed)

@@ -5,7 +5,7 @@ from typing import Any
 
 # Under these names torch.compile, DataParallel and DistributedDataParallel keep the module that they wrap.
 COMPILED, PARALLEL = "_orig_mod", "module"
-# What is exported of a script calls it so: its weights go by their names behind this.
+# What calls a script for torch's exporter holds it under this name: its weights go by their names behind it.
 PREFIX = "script."
 
 

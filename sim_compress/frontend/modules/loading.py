@@ -7,6 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import onnx
+
 from sim_compress.errors import MissingExtraError
 from sim_compress.frontend.modules.kinds import PREFIX, class_name, is_program, is_script, unwrapped
 from sim_compress.frontend.modules.names import name_nodes, named_after_modules
@@ -37,17 +39,21 @@ def load_module(module: Any, examples: Mapping[str, Array]) -> Teacher:
     found = exported(module, {name: examples[name] for name in ordered})
     model = found.model
     name_nodes(model.graph, _parameters(module))
-    data = model.SerializeToString(deterministic=True)
-    file = NetworkFile(Path(class_name(module)), model, len(data), hashlib.sha256(data).hexdigest())
-    teacher = named_after_modules(teacher_of(file), found.keys)
+    teacher = named_after_modules(teacher_of(_file(model, class_name(module))), found.keys)
     return replace(teacher, notes=(*teacher.notes, *found.notes))
+
+
+def _file(model: onnx.ModelProto, name: str) -> NetworkFile:
+    """The network as if it had come from a file; its bytes do not outlive this."""
+    data = model.SerializeToString(deterministic=True)
+    return NetworkFile(Path(name), model, len(data), hashlib.sha256(data).hexdigest())
 
 
 def _parameters(module: Any) -> dict[str, list[str]]:
     """Name of a parameter or buffer in what torch exports -> all names of the same tensor in the module."""
     state = module.state_dict if is_program(module) else module.state_dict(keep_vars=True)
-    prefix = PREFIX if is_script(module) else ""
+    prefixes = ("", PREFIX) if is_script(module) else ("",)
     names: dict[int, list[str]] = {}
     for name, tensor in state.items():
         names.setdefault(id(tensor), []).append(name)
-    return {prefix + name: names[id(tensor)] for name, tensor in state.items()}
+    return {prefix + name: names[id(tensor)] for prefix in prefixes for name, tensor in state.items()}

@@ -7,7 +7,9 @@ from typing import Any
 import onnx
 import torch
 
+from sim_compress.errors import UnsupportedError
 from sim_compress.frontend.modules.outputs import renamed_outputs
+from sim_compress.frontend.modules.settled import mode_of
 
 
 class Called(torch.nn.Module):
@@ -21,6 +23,24 @@ class Called(torch.nn.Module):
         return self.script(**dict(zip(self.names, tensors, strict=True)))
 
 
+def _called(script: Any, tensors: Mapping[str, Any]) -> Any:
+    """What takes the tensors in order: the script itself, where it could take no others.
+
+    Raises:
+        UnsupportedError: it could, and is frozen, which nothing can call for torch's exporter.
+    """
+    takes = [a.name for a in script.forward.schema.arguments[1:]]
+    if takes == list(tensors):
+        return script
+    if mode_of(script) is None:
+        raise UnsupportedError(
+            f"a frozen script is read with all inputs that forward takes ({', '.join(takes)}), got "
+            f"{', '.join(tensors)}: give the script as it was before torch.jit.freeze"
+        )
+    given = tuple(tensors.values())
+    return torch.jit.trace(Called(script, list(tensors)).eval(), given, check_trace=False)
+
+
 def model_of_script(script: Any, tensors: Mapping[str, Any]) -> onnx.ModelProto:
     """A scripted or traced module as an ONNX model with a free batch.
 
@@ -29,9 +49,8 @@ def model_of_script(script: Any, tensors: Mapping[str, Any]) -> onnx.ModelProto:
         tensors: its inputs by name.
     """
     file, batch, given = io.BytesIO(), {0: "batch"}, tuple(tensors.values())
-    called = torch.jit.trace(Called(script, list(tensors)).eval(), given, check_trace=False)
     torch.onnx.export(
-        called,
+        _called(script, tensors),
         given,
         file,
         dynamo=False,

@@ -125,7 +125,9 @@ class ImplicitModule(nn.Module):
         expected = self.model.inputs
         given = named_inputs(expected, inputs, named)
         values = {i.name: self._converted(i, as_tensor(i, given[i.name], self.unit.device)) for i in expected}
-        if len({len(x) for x in values.values()}) > 1:
+        # Sizes are symbols where torch.export traces this: they are compared, and neither counted nor hashed.
+        first = next(iter(values.values()))
+        if any(x.shape[0] != first.shape[0] for x in values.values()):
             raise DataError(
                 f"inputs differ in their number of samples: { {n: len(x) for n, x in values.items()} }"
             )

@@ -96,9 +96,9 @@ class WeightedTerm(nn.Module):
         groups, positions = self.weight.groups, features.shape[2:]
         # Of an empty batch no size follows from the others.
         size = (groups, features.shape[1] // groups, math.prod(positions))
-        parts = features.reshape(len(features), *size)
+        parts = features.reshape(features.shape[0], *size)
         rows = dense.view(groups, len(dense) // groups, -1) @ parts
-        return rows.reshape(len(features), len(dense), *positions)
+        return rows.reshape(features.shape[0], dense.shape[0], *positions)
 
 
 class Rows(nn.Module):

@@ -119,3 +119,16 @@ def test_an_empty_batch_has_gradients():
     module = Session(model).to_torch()
     module(np.zeros((0, *model.inputs[0].shape), np.float32)).sum().backward()
     assert all(p.grad is None or not p.grad.any() for p in module.parameters())
+
+
+@pytest.mark.parametrize("make", [residual_network, two_inputs])
+def test_torch_exports_the_module_with_a_free_batch(make):
+    model = make()
+    module = Session(model).to_torch()
+    fed = tuple(torch.randn(3, *i.shape) for i in model.inputs)
+    batch = torch.export.Dim("batch")
+    program = torch.export.export(module, fed, dynamic_shapes=(tuple({0: batch} for _ in fed),))
+    again = tuple(torch.randn(5, *i.shape) for i in model.inputs)
+    found, expected = program.module()(*again), module(*again)
+    for name, y in (expected if isinstance(expected, dict) else {"": expected}).items():
+        torch.testing.assert_close(found[name] if name else found, y)
