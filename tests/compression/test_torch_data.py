@@ -41,6 +41,10 @@ class Wrapper(torch.nn.Module):
     def forward(self, *args, **kwargs): ...
 
 
+class Several(torch.nn.Module):
+    def forward(self, *xs): ...
+
+
 X, Y = torch.from_numpy(random(10, 3, 4, 4)), torch.arange(10)
 IDS = torch.from_numpy(np.random.default_rng(0).integers(2, 30, (10, 7)))
 MASK = torch.from_numpy(np.random.default_rng(1).integers(0, 2, (10, 7)))
@@ -151,8 +155,11 @@ def test_entries_of_a_tuple_are_masks_and_ids_as_far_as_they_look_so(entries, ta
     assert notes == ((said,) if left else ())
 
 
-def test_a_class_of_every_sample_is_no_mask():
-    assert_read(Masked(), [(X, Y % 2)], (LABELS_OUT,), x=X.numpy())
+@pytest.mark.parametrize(
+    "labels", [Y % 2, torch.eye(3)[Y % 3], torch.ones(10, 4, 4)], ids=["class", "one-hot", "pixels"]
+)
+def test_labels_of_images_are_no_mask(labels):
+    assert_read(Masked(), [(X, labels)], (LABELS_OUT,), x=X.numpy())
 
 
 def test_several_inputs_come_in_the_order_of_forward():
@@ -169,6 +176,9 @@ def test_several_inputs_come_in_the_order_of_forward():
 
 
 def test_a_forward_of_any_arguments_takes_tensors_and_every_key_but_labels():
+    for data in (X, [X[:5], X[5:]], [(X, Y)]):
+        found, _ = read(Several(), data)
+        np.testing.assert_array_equal(found["xs_0"], X)
     assert_read(Wrapper(), X, args_0=X.numpy())
     assert_read(
         Wrapper(), {"x": X, "labels": Y, "mask": MASK}, ("the data's labels were left out",), x=X, mask=MASK

@@ -419,7 +419,7 @@ def test_an_instance_norm_of_a_program_does_not_train():
         (lambda: torch.nn.LazyLinear(3), random(4, 3), UnsupportedError, "call the module once on a batch"),
         (Small, IMAGES[:, :2], DataError, r"x float32 \(samples, 2, 6, 6\)\): Given groups=1.* 3 channels"),
         (Small, (IMAGES * 20).astype(np.uint8), DataError, "x uint8 .*; give what forward takes"),
-        (Small, IMAGES[:0], DataError, "input 'x' holds no samples"),
+        (Small, IMAGES[:0], DataError, "the calibration data hold no samples"),
         (Small, 3.0, DataError, "input 'x': expected an array or tensor .*got a single value"),
         (Small, np.array(["a", "b"]), DataError, "input 'x': expected numbers, got dtype <U1"),
     ],

@@ -37,7 +37,7 @@ def gathered(signature: Signature, data: Calibration) -> Gathered:
             f"a list or loader, got {type(data).__name__}"
         )
     if is_array(data):
-        return {_only(signature): as_array(data)}, ()
+        return _joined(signature, [{_only(signature): data}], DATA)
     if isinstance(data, list | tuple):
         return _listed(signature, data)
     return _joined(signature, data, LOADER, LOADER_SAMPLES)

@@ -64,7 +64,7 @@ def _keyed(signature: Signature, batch: Mapping[str, Any], source: str) -> Batch
         if source == LOADER:
             raise DataError(f"a batch has {', '.join(map(str, batch))}, but not the input {missing[0]!r}")
         raise DataError(f"expected the inputs {sorted(signature.required)}, got {sorted(map(str, batch))}")
-    known = {*signature.required, *signature.optional}
+    known = {*signature.positional, *signature.optional}
     taken = [k for k in batch if k in known or (signature.anything and not is_answer(str(k)))]
     given = {key: batch[key] for key in taken if batch[key] is not None}
     if not given:
@@ -105,12 +105,12 @@ def _left_out(extra: int, entries: int) -> tuple[str, ...]:
 def _goes_with(name: str, entry: Any, first: Any) -> bool:
     """Whether an entry is the optional input in its place, and not labels.
 
-    It is where that is a mask or holds ids, and the entry has a truth value or a whole number for every
-    position of the first entry: (samples, length).
+    It is where that is a mask or holds ids, and the entry is (samples, length) as the first entry, with or
+    without features behind, and has truth values, or whole numbers for ids.
     """
     if not is_array(entry) or not (MASK in name or name.endswith(IDS)):
         return False
     array, ids = as_array(entry), as_array(first)
-    if array.ndim < 2 or array.shape[:2] != ids.shape[:2]:
+    if ids.ndim not in (2, 3) or array.shape != ids.shape[:2]:
         return False
     return array.dtype.kind in "iu" if MASK not in name else bool(np.isin(array, (0, 1)).all())

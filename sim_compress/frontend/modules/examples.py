@@ -69,26 +69,18 @@ def as_tensors(module: Any, examples: Mapping[str, Array]) -> dict[str, Any]:
     """Examples as the module takes them: on its device, numbers in its precision, integers as they are.
 
     Raises:
-        DataError: an example holds no samples, or no numbers.
+        DataError: an example holds no numbers.
     """
     state = [*module.parameters(), *module.buffers()]
     device = state[0].device if state else torch.device("cpu")
     real = next((t.dtype for t in state if t.is_floating_point()), torch.float32)
     tensors = {}
     for name, array in examples.items():
-        _check(name, array)
+        if array.dtype.kind not in "fiub":
+            raise DataError(f"input {name!r}: expected numbers, got dtype {array.dtype}")
         tensor = torch.from_numpy(_few(array)).to(device)
         tensors[name] = tensor.to(real) if tensor.is_floating_point() else tensor
     return tensors
-
-
-def _check(name: str, array: Array) -> None:
-    if not array.ndim:
-        raise DataError(f"input {name!r}: expected an array or tensor (samples, ...), got a single value")
-    if not len(array):
-        raise DataError(f"input {name!r} holds no samples")
-    if array.dtype.kind not in "fiub":
-        raise DataError(f"input {name!r}: expected numbers, got dtype {array.dtype}")
 
 
 def _few(array: Array) -> Array:
