@@ -344,7 +344,7 @@ class Cached(torch.nn.Module):
         self.config = self.Config()
         self.fc = torch.nn.Linear(3, 2)
 
-    def forward(self, x, past_key_values=None):  # noqa: ARG002
+    def forward(self, x, use_cache=None):  # noqa: ARG002
         return {"y": self.fc(x), **({"cache": object()} if self.config.use_cache else {})}
 
 

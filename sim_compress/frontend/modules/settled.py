@@ -14,8 +14,8 @@ from sim_compress.frontend.modules.kinds import class_name
 # Arguments by which torch's operators know that they train. What has no statistics of its own normalises each
 # sample by itself.
 TRAINS, NO_STATISTICS = ("train", "training"), "no_stats"
-# The parameter by which transformers' decoders take up what they have cached.
-CACHE = "past_key_values"
+# The parameter by which transformers' decoders are told whether to cache keys and values.
+CACHE = "use_cache"
 
 
 def check_values(module: Any) -> None:
@@ -83,7 +83,7 @@ def evaluating(module: Any) -> Iterator[None]:
 
 @contextmanager
 def without_cache(module: Any) -> Iterator[bool]:
-    """transformers' models without cached keys and values among their outputs; whether forward takes any."""
+    """transformers' models without cached keys among their outputs; whether forward has a say in it."""
     configs = {id(c): c for part in module.modules() if (c := vars(part).get("config")) is not None}
     cached = [c for c in configs.values() if getattr(c, "use_cache", None) is True]
     try:
