@@ -30,17 +30,17 @@ def gathered(signature: Signature, data: Calibration) -> Gathered:
     """
     if isinstance(data, Mapping):
         return _joined(signature, [data], DATA)
-    data = _loader(data)
-    if isinstance(data, str | bytes) or not (is_array(data) or isinstance(data, Iterable)):
-        raise DataError(
-            "expected calibration inputs as arrays or tensors (samples, ...), a dict of them, or batches in "
-            f"a list or loader, got {type(data).__name__}"
-        )
     if is_array(data):
         return _joined(signature, [{_only(signature): data}], DATA)
     if isinstance(data, list | tuple):
         return _listed(signature, data)
-    return _joined(signature, data, LOADER, LOADER_SAMPLES)
+    batches = _loader(data)
+    if isinstance(batches, Iterable) and not isinstance(batches, str | bytes):
+        return _joined(signature, batches, LOADER, LOADER_SAMPLES)
+    raise DataError(
+        "expected calibration inputs as arrays or tensors (samples, ...), a dict of them, or batches in a "
+        f"list or loader, got {type(data).__name__}"
+    )
 
 
 def _only(signature: Signature) -> str:

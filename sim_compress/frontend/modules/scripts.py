@@ -1,7 +1,8 @@
 """TorchScript through torch's older exporter: the newer one reads none."""
 
-import io
 from collections.abc import Mapping, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import onnx
@@ -48,18 +49,19 @@ def model_of_script(script: Any, tensors: Mapping[str, Any]) -> onnx.ModelProto:
         script: the module, in evaluation mode.
         tensors: its inputs by name.
     """
-    file, batch, given = io.BytesIO(), {0: "batch"}, tuple(tensors.values())
-    torch.onnx.export(
-        _called(script, tensors),
-        given,
-        file,
-        dynamo=False,
-        input_names=list(tensors),
-        dynamic_axes=dict.fromkeys(tensors, batch),
-        # Folded weights lose their names.
-        do_constant_folding=False,
-    )
-    model = onnx.load_model_from_string(file.getvalue())
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / "script.onnx"
+        torch.onnx.export(
+            _called(script, tensors),
+            tuple(tensors.values()),
+            file,
+            dynamo=False,
+            input_names=list(tensors),
+            dynamic_axes={name: {0: "batch"} for name in tensors},
+            # Folded weights lose their names.
+            do_constant_folding=False,
+        )
+        model = onnx.load(file)
     outputs = len(model.graph.output)
     renamed_outputs(model.graph, ["output"] if outputs == 1 else [f"output_{i}" for i in range(outputs)])
     return model
