@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -18,7 +18,14 @@ LOADER_SAMPLES = 4096
 # Samples of a torch Dataset that are put together at a time.
 DATASET_BATCH = 64
 
-Calibration = ArrayLike | Mapping[str, ArrayLike] | Iterable[Any]
+
+class Samples(Protocol):
+    """A torch Dataset: samples by number."""
+
+    def __getitem__(self, index: Any, /) -> Any: ...
+
+
+Calibration = ArrayLike | Mapping[str, ArrayLike] | Iterable[Any] | Samples
 Gathered = tuple[dict[str, Array], tuple[str, ...]]
 
 
