@@ -126,8 +126,8 @@ def compress(
               others are left out, and so are labels, which forward may take for its loss;
             - a list or tuple of batches, each with its samples on the first axis as the network takes them
               (or, of arrays shaped as one sample of an ONNX file, its samples). A batch is an array, a dict
-              or a tuple. Arrays that cannot be batches of one input, as there are several or the others
-              have fewer axes, are the entries of one batch;
+              or a tuple. Arrays that cannot be batches of one input, as there are several, the others have
+              fewer axes, or a mask follows ids, are the entries of one batch;
             - a loader, generator or torch Dataset of such batches (a Dataset of samples), of which the first
               4096 samples are taken.
 

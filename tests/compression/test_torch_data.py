@@ -110,8 +110,22 @@ def test_labels_behind_the_inputs_are_left_out_and_said(data):
 def test_a_list_of_equal_batches_is_batches_and_not_samples():
     batches = list(X.split(5))
     assert_read(Images(), batches, images=X.numpy())
-    # Two tensors of one shape are two batches, also where the second could be a mask.
-    assert_read(Text(), [IDS, MASK], input_ids=torch.cat([IDS, MASK]))
+    assert_read(Text(), [IDS, SEGMENTS], input_ids=torch.cat([IDS, SEGMENTS]))
+    # Truth values are batches beside others.
+    assert_read(Text(), [MASK, MASK], input_ids=torch.cat([MASK, MASK]))
+    assert_read(Masked(), [X[:, 0, 0], MASK[:, :4]], x=torch.cat([X[:, 0, 0], MASK[:, :4]]))
+
+
+def test_ids_and_their_mask_are_one_batch_as_a_loader_gives_it():
+    for data in ([IDS, MASK], (IDS, MASK), next(iter(DataLoader(TensorDataset(IDS, MASK), batch_size=10)))):
+        assert_read(Text(), data, input_ids=IDS, attention_mask=MASK)
+    assert_read(
+        Text(),
+        [IDS, MASK, Y],
+        ("the last 1 of 3 entries of every batch (labels) were left out",),
+        input_ids=IDS,
+        attention_mask=MASK,
+    )
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from sim_compress.compression.calibration.arrays import as_array, is_array
-from sim_compress.compression.calibration.entries import DATA, LOADER, Batch, batch_of
+from sim_compress.compression.calibration.entries import DATA, LOADER, Batch, batch_of, is_mask_of
 from sim_compress.errors import DataError
 from sim_compress.frontend import Signature
 from sim_compress.model.maps import Array
@@ -79,12 +79,16 @@ def _are_samples(signature: Signature, arrays: Sequence[Array]) -> bool:
 
 
 def _are_entries(signature: Signature, arrays: Sequence[Array]) -> bool:
-    """Whether arrays are the inputs, and labels, of one batch: they cannot be batches of a single input."""
+    """Whether arrays are the entries of one batch, as they cannot be batches of a single input.
+
+    There are several inputs, all further arrays have fewer axes, or ids are followed by their mask.
+    """
     if any(not a.ndim for a in arrays) or len({len(a) for a in arrays}) > 1:
         return False
-    if len(signature.positional) > 1:
-        return len(arrays) >= len(signature.positional)
-    return len(arrays) > 1 and all(a.ndim < arrays[0].ndim for a in arrays[1:])
+    if len(signature.positional) > 1 or len(arrays) == 1:
+        return len(arrays) >= len(signature.positional) > 1
+    first, *further = arrays
+    return all(a.ndim < first.ndim for a in further) or is_mask_of(signature, further[0], first)
 
 
 def _loader(data: Any) -> Any:

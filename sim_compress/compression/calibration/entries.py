@@ -102,6 +102,13 @@ def _left_out(extra: int, entries: int) -> tuple[str, ...]:
     return (f"the last {extra} of {entries} entries of every batch (labels) were left out",) if extra else ()
 
 
+def is_mask_of(signature: Signature, entry: Array, first: Array) -> bool:
+    """Whether an array can but be the mask of the first one, which holds ids: forward takes one there."""
+    named = [name for name in signature.optional if name not in signature.positional][:1]
+    ids = first.dtype.kind in "iu" and not np.isin(first, (0, 1)).all()
+    return ids and any(MASK in name and _goes_with(name, entry, first) for name in named)
+
+
 def _goes_with(name: str, entry: Any, first: Any) -> bool:
     """Whether an entry is the optional input in its place, and not labels.
 
