@@ -18,6 +18,8 @@ OLDEST_IR, NEWEST_IR = 4, 10
 # The newest operator set that every onnxruntime of the versions this package allows knows.
 NEWEST_OPSET = 21
 MAX_BYTES = 2**31 - 1
+# Bytes that onnxruntime writes beside a network: shapes of its tensors, the operator sets that it knows.
+WRITTEN_BESIDE = 2**16
 # Larger constants are weights: no shape follows from their values.
 LARGEST_SETTING = 4096
 
@@ -50,7 +52,7 @@ def _written(model: onnx.ModelProto) -> onnx.ModelProto:
         try:
             open_session(model, target)
         except ModelFileError:
-            _check_room(target, model.ByteSize())
+            _check_room(target, model.ByteSize() + WRITTEN_BESIDE)
             raise
         return onnx.load(target)
 
