@@ -171,7 +171,7 @@ def _describe(graph: onnx.ModelProto) -> None:
 def _without_tail(network: Network) -> Network:
     """The network without an end of it that holds no parameters and cannot be read.
 
-    Ends that draw random numbers, loop or compute in quantised numbers are none: there is more to say of them.
+    Ends that draw random numbers, loop or compute in quantised numbers are none: more is said of them.
     """
     unknown = [r for r in network.refused if r.is_unknown]
     unread = [] if any(r.operator in REASONS for r in unknown) else [r.output for r in unknown]
