@@ -64,6 +64,14 @@ def test_an_operator_that_does_not_exist_is_refused(tmp_path: Path) -> None:
         load_teacher(saved(tmp_path, model))
 
 
+def test_an_operator_newer_than_the_file_says_is_refused(tmp_path: Path) -> None:
+    model = graph_of([node("Gelu", ["x"], ["y"], "early")], {"x": (3,)}, opset=20)
+    model.opset_import[0].version = 17
+    message = "Gelu 'early': this operator is in no standard operator set up to 17, the file's"
+    with pytest.raises(UnsupportedError, match=message):
+        load_teacher(saved(tmp_path, model))
+
+
 def test_subgraphs_are_refused(tmp_path: Path) -> None:
     branch = helper.make_graph(
         [node("Identity", ["x"], ["b"])],

@@ -38,6 +38,9 @@ def expanded(model: onnx.ModelProto, kept: Container[str]) -> onnx.ModelProto:
             body = _body(node, opset, types)
             if body is not None:
                 body.domain, body.name = DOMAIN, f"{node.op_type}{number}"
+                for entry in body.opset_import:
+                    # One of another operator set than the network's is not inlined.
+                    entry.version = opset if entry.domain in STANDARD else entry.version
                 copy.functions.append(body)
                 node.domain, node.op_type = DOMAIN, body.name
     if not copy.functions:
