@@ -68,7 +68,7 @@ def test_a_network_of_one_other_domain_alone_is_refused(tmp_path: Path) -> None:
     model = graph_of([node("Relu", ["x"], ["y"], "special")], {"x": (3,)})
     model.graph.node[0].op_type, model.graph.node[0].domain = "Special", "my.company"
     model.opset_import[0].domain, model.opset_import[0].version = "my.company", 1
-    with pytest.raises(UnsupportedError, match="my.company.Special 'special'"):
+    with pytest.raises(UnsupportedError, match=r"my\.company\.Special 'special'"):
         load_teacher(saved(tmp_path, model))
 
 
