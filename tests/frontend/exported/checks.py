@@ -3,14 +3,17 @@
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 
 from sim_compress import Settings, compress, load
 from sim_compress.artifact import read
 from sim_compress.export import to_onnx
-from sim_compress.frontend import Teacher
+from sim_compress.frontend import Teacher, cleaning
+from sim_compress.frontend.network import networks
 from sim_compress.runtime import Session
 from sim_compress.states import NetworkTeacher
+from tests.frontend.exported.placing import POOL, misplaced
 from tests.frontend.exported.subject import Subject
 from tests.frontend.graphs import Arrays, assert_close, run, silent_session
 
@@ -44,6 +47,14 @@ def assert_compresses(teacher: Teacher, subject: Subject, folder: Path) -> None:
     for name, value in found.items():
         assert np.isfinite(value).all()
         assert_close(graph[name], value)
+
+
+def assert_placed(path: Path, subject: Subject) -> None:
+    """Every tensor has its samples where the axis pass says."""
+    network = next(networks(cleaning.normalise(onnx.load(path)), {}))
+    assert network.refused == ()
+    pool = samples_first(subject.drawn(POOL, seed=3), subject)
+    assert list(misplaced(network, pool)) == []
 
 
 def expected(path: Path, subject: Subject, feed: Arrays, batch: int | None = None) -> dict[str, np.ndarray]:

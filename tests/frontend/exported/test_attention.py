@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.frontend.exported.attention import ATTENTIONS, NO_LEGACY
-from tests.frontend.exported.checks import assert_compresses, assert_exact
+from tests.frontend.exported.checks import assert_compresses, assert_exact, assert_placed
 from tests.frontend.exported.exporting import DYNAMO, LEGACY, WAYS, Exports, Way
 from tests.frontend.exported.matrix import NEEDS_TORCH, cases
 
@@ -36,3 +36,10 @@ def test_attention_gives_what_onnxruntime_gives(exports: Exports, name: str, way
 @pytest.mark.parametrize(("name", "way"), FREE)
 def test_attention_compresses_and_comes_back(exports: Exports, tmp_path: Path, name: str, way: Way) -> None:
     assert_compresses(exports.teacher(name, ATTENTIONS[name], way), ATTENTIONS[name], tmp_path)
+
+
+@pytest.mark.parametrize(("name", "way"), EXPORTED)
+def test_every_tensor_of_attention_has_its_samples_where_they_are_said_to_be(
+    exports: Exports, name: str, way: Way
+) -> None:
+    assert_placed(exports.file(name, ATTENTIONS[name], way), ATTENTIONS[name])
