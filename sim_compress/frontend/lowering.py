@@ -1,4 +1,4 @@
-"""The walk over a cleaned graph: every tensor an expression, every nonlinear node a state block."""
+"""The walk over the graph of one sample: every tensor an expression, every nonlinear node a state block."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -15,7 +15,7 @@ from sim_compress.frontend.names import block_names
 from sim_compress.frontend.operators import OPERATORS
 from sim_compress.frontend.recognition import Recognised, recognised
 from sim_compress.frontend.refusals import Refused, RefusedNodesError, reason, refusal_message
-from sim_compress.frontend.registry import STANDARD, Activated, Call, RefusalError, Result, qualified_name
+from sim_compress.frontend.registry import Activated, Call, RefusalError, Result, qualified_name, standard_opset
 from sim_compress.model import Affine, ImplicitModel, Input, LinearMap, Output, Shape, StateBlock
 from sim_compress.model.maps import Array
 
@@ -45,7 +45,7 @@ class Lowered:
         tensors: block name -> where the graph holds its pre-activation and its state.
         outputs: output name -> tensor name.
         nodes: block or output name -> names of the nodes whose parameters it holds.
-        shapes: tensor name -> per-sample shape, for every activation of the graph.
+        shapes: tensor name -> shape, for every activation of the graph.
     """
 
     model: ImplicitModel
@@ -55,13 +55,19 @@ class Lowered:
     shapes: Mapping[str, Shape]
 
 
-def lower(model: onnx.ModelProto, shapes: Mapping[str, Shape], dtypes: Mapping[str, str]) -> Lowered:
-    """The exact implicit model of a cleaned graph.
+def lower(
+    model: onnx.ModelProto,
+    shapes: Mapping[str, Shape],
+    dtypes: Mapping[str, str],
+    refused: Sequence[Refused] = (),
+) -> Lowered:
+    """The exact implicit model of a graph.
 
     Args:
-        model: nodes in topological order, the batch first in every activation.
-        shapes: per-sample shapes of tensors as far as known, for what comes behind a refused node.
+        model: nodes in topological order, for one sample.
+        shapes: of tensors as far as known, for what comes behind a refused node.
         dtypes: input name -> numpy dtype that its values come in.
+        refused: what is refused before, named together with what is refused here.
 
     Raises:
         UnsupportedError: lists every node that has no place in the state model.
@@ -71,9 +77,11 @@ def lower(model: onnx.ModelProto, shapes: Mapping[str, Shape], dtypes: Mapping[s
     walk = _Walk(model, nodes, known, _inputs(graph, shapes, dtypes), shapes)
     for node in nodes:
         walk.visit(node)
-    walk.check_outputs(graph)
-    if walk.refused:
-        raise RefusedNodesError(refusal_message(walk.refused, len(graph.node)))
+    if not refused:
+        walk.check_outputs(graph)
+    if refused or walk.refused:
+        nodes = len(graph.node) + len(refused)
+        raise RefusedNodesError(refusal_message([*refused, *walk.refused], nodes))
     return walk.lowered(graph)
 
 
@@ -113,7 +121,7 @@ class _Walk:
         self.values |= {i.name: reference(i.name, i.shape) for i in self.inputs}
         self.shapes = {i.name: i.shape for i in self.inputs}
         self.inferred = shapes
-        self.opset = next(o.version for o in model.opset_import if o.domain in STANDARD)
+        self.opset = standard_opset(model)
         self.types = {v.name: v.type.tensor_type.elem_type for v in (*graph.input, *graph.value_info)}
         self.names = block_names(graph)
         self.blocks: list[StateBlock] = []
@@ -134,7 +142,7 @@ class _Walk:
                 self._keep(node, Activated(value, found.phi, found.maps))
             return
         operator = OPERATORS.get(qualified_name(node))
-        if operator is None:
+        if operator is None or operator.handler is None:
             self._refuse(node, reason(node.op_type))
         elif known:
             try:

@@ -16,7 +16,7 @@ def several(call: Call, phi: str, positions: Sequence[int]) -> Activated:
     """A block whose phi takes some inputs of a node as its parts; numpy's rules broadcast between them.
 
     Raises:
-        RefusalError: all are constants, or broadcasting would stretch the batch axis.
+        RefusalError: all are constants.
     """
     return joined(phi, parts_of(call, positions))
 
@@ -40,33 +40,16 @@ def parts_of(call: Call, positions: Sequence[int]) -> list[Affine]:
     """Inputs of a node as unweighted expressions; constants become expressions too.
 
     Raises:
-        RefusalError: all are constants, or broadcasting would stretch the batch axis.
+        RefusalError: all are constants.
     """
     known = {i: call.unweighted(i) for i in positions if not call.is_constant(i)}
     if not known:
         raise RefusalError("works on constants only")
-    ranks = {len(x.shape) for x in known.values()}
-    if len(ranks) > 1:
-        shapes = sorted(("batch", *x.shape) for x in known.values())
-        raise RefusalError(f"combines activations of different ranks {shapes}, which would stretch the batch")
     carrier = min(known.values(), key=lambda x: len(x.terms[0].maps))
     return [
-        known[i] if i in known else constant_part(carrier, featured(call.constant(i), *ranks))
+        known[i] if i in known else constant_part(carrier, call.constant(i))
         for i in positions
     ]
-
-
-def featured(constant: Array, rank: int) -> Array:
-    """A constant without its batch axis, as it broadcasts to activations of some rank without the batch.
-
-    Raises:
-        RefusalError: the constant would stretch the batch.
-    """
-    if constant.ndim == rank + 1 and len(constant) == 1:
-        constant = constant[0]
-    if constant.ndim > rank:
-        raise RefusalError(f"a constant of shape {constant.shape} would stretch the batch axis")
-    return constant
 
 
 def constant_part(carrier: Affine, values: Array) -> Affine:

@@ -44,8 +44,8 @@ def recognised(model: onnx.ModelProto, shapes: Mapping[str, Shape]) -> dict[str,
     """The regions of a graph that are one phi, by the tensor that they give; they share no node.
 
     Args:
-        model: nodes in topological order, the batch first in every activation.
-        shapes: per-sample shapes of tensors as far as known.
+        model: nodes in topological order, for one sample.
+        shapes: of tensors as far as known.
     """
     graph = model.graph
     constants = {i.name: numpy_helper.to_array(i) for i in graph.initializer}
@@ -76,13 +76,13 @@ def _match(
     if region.operators <= COMPONENTWISE:
         if any(v.size > 1 for v in values):
             return None
-        probes = GRID.reshape(-1, *(1,) * len(shape))
-        return _fitting(model, region, probes, _componentwise(scalars), (), CLOSE)
-    axes = _axes(region, constants, len(shape))
+        grid = GRID.reshape(-1, *(1,) * (len(shape) - 1))
+        return _fitting(model, region, [grid], _componentwise(scalars), (), CLOSE)
+    axes = _axes(region, constants)
     if not axes:
         return None
     rng = np.random.default_rng(0)
-    probes = np.concatenate([spread * rng.standard_normal((1, *shape), np.float32) for spread in SPREADS])
+    probes = [spread * rng.standard_normal(shape, np.float32) for spread in SPREADS]
     behind = [v for v in values if v.size > 1 and v.dtype == np.float32]
     return _fitting(model, region, probes, _grouped(axes, scalars), behind, CLOSE_NORMALISED)
 
@@ -104,39 +104,35 @@ def _grouped(axes: Shape, scalars: Sequence[float]) -> Iterator[Activation]:
         yield from (Activation("lp_norm", {"axes": axes, "p": p, "epsilon": epsilon}) for p in (1, 2))
 
 
-def _axes(region: Region, constants: Mapping[str, Array], rank: int) -> Shape:
-    """The feature axes that all reductions of a region share; none where they differ."""
+def _axes(region: Region, constants: Mapping[str, Array]) -> Shape:
+    """The axes that all reductions of a region share; none where they differ."""
     found = set()
     for node in region.nodes:
         if node.op_type.startswith("Reduce"):
             own = next((helper.get_attribute_value(a) for a in node.attribute if a.name == "axes"), None)
             if own is None and len(node.input) > 1:
                 own = constants[node.input[1]].ravel()
-            found.add(tuple(sorted(int(a) % (rank + 1) - 1 for a in (() if own is None else own))))
-    axes = found.pop() if len(found) == 1 else ()
-    return axes if min(axes, default=-1) >= 0 and len(set(axes)) == len(axes) else ()
+            found.add(tuple(sorted(int(a) for a in (() if own is None else own))))
+    return found.pop() if len(found) == 1 else ()
 
 
 def _fitting(
     model: onnx.ModelProto,
     region: Region,
-    probes: Array,
+    probes: Sequence[Array],
     candidates: Iterator[Activation],
     behind: Sequence[Array],
     tolerance: float,
 ) -> Recognised | None:
     """The first candidate that gives the region's result, with constants of the region as scale and shift."""
-    wanted = _result(model, region, probes)
-    if wanted is None or wanted.shape != probes.shape:
+    z, wanted = np.stack(probes, -1), _results(model, region, probes)
+    if wanted is None or wanted.shape != z.shape or not np.isfinite(wanted).all():
         return None
-    z = np.moveaxis(probes, 0, -1)
-    if not np.isfinite(wanted).all():
-        return None
-    fitting = list(_broadcasting(behind, probes.shape[1:]))
+    fitting = list(_broadcasting(behind, z.shape[:-1]))
     for phi in candidates:
-        x = np.moveaxis(phi(z), -1, 0)
+        x = phi(z)
         for scale, shift in product((None, *fitting), (None, *fitting)):
-            found = (x if scale is None else x * scale) + (0 if shift is None else shift)
+            found = (x if scale is None else x * scale[..., None]) + (0 if shift is None else shift[..., None])
             error = np.abs(found - wanted) / np.maximum(np.abs(wanted), 1)
             if error.max() <= tolerance:
                 return Recognised(region, phi, _maps(scale, shift))
@@ -144,12 +140,11 @@ def _fitting(
 
 
 def _broadcasting(constants: Sequence[Array], shape: Shape) -> Iterator[Array]:
-    """The constants that broadcast to a per-sample shape, without their batch axis."""
+    """The constants that broadcast to a shape."""
     for constant in constants:
-        own = constant[0] if constant.ndim == len(shape) + 1 and len(constant) == 1 else constant
-        sizes = zip(reversed(own.shape), reversed(shape), strict=False)
-        if own.ndim <= len(shape) and all(size in (1, full) for size, full in sizes):
-            yield own
+        sizes = zip(reversed(constant.shape), reversed(shape), strict=False)
+        if constant.ndim <= len(shape) and all(size in (1, full) for size, full in sizes):
+            yield constant
 
 
 def _maps(scale: Array | None, shift: Array | None) -> tuple[LinearMap, ...]:
@@ -157,9 +152,9 @@ def _maps(scale: Array | None, shift: Array | None) -> tuple[LinearMap, ...]:
     return maps if shift is None else (*maps, Offset(shift))
 
 
-def _result(model: onnx.ModelProto, region: Region, probes: Array) -> Array | None:
-    """What a region computes for probes (samples, ...); None where they do not fit it."""
-    dims = [None] * probes.ndim
+def _results(model: onnx.ModelProto, region: Region, probes: Sequence[Array]) -> Array | None:
+    """What a region computes for probes, (*shape, probes); None where they do not fit it."""
+    dims = [None] * probes[0].ndim
     graph = helper.make_graph(
         region.nodes,
         "region",
@@ -169,6 +164,7 @@ def _result(model: onnx.ModelProto, region: Region, probes: Array) -> Array | No
     )
     part = helper.make_model(graph, opset_imports=model.opset_import, ir_version=model.ir_version)
     try:
-        return np.asarray(open_session(part).run(None, {region.root: probes})[0])
-    except (ModelFileError, *RUNTIME_ERRORS):
+        session = open_session(part)
+        return np.stack([np.asarray(session.run(None, {region.root: p})[0]) for p in probes], -1)
+    except (ModelFileError, ValueError, *RUNTIME_ERRORS):
         return None

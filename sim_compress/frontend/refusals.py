@@ -14,6 +14,8 @@ RECURRENT = "loops over steps inside one node; export the network with its steps
 BRANCHING = "runs a graph of its own; export the network for one path, without control flow"
 QUANTISED = "computes in quantised numbers; export the network in float, before quantisation"
 RANDOM = "draws random numbers; export the network in evaluation mode"
+MICROSOFT = "com.microsoft"
+FUSED = "onnxruntime's own operator; give the network as it was before onnxruntime optimised or quantised it"
 REASONS = {
     **dict.fromkeys(("LSTM", "GRU", "RNN"), RECURRENT),
     **dict.fromkeys(("If", "Loop", "Scan", "SequenceMap"), BRANCHING),
@@ -35,16 +37,24 @@ class RefusedNodesError(UnsupportedError):
 
 @dataclass(frozen=True)
 class Refused:
-    """One node without a place in the state model."""
+    """One node without a place in the state model.
+
+    Attributes:
+        is_unknown: whether no node of its operator has one.
+        output: the first tensor that it gives.
+    """
 
     operator: str
     node: str
     reason: str
+    is_unknown: bool = False
+    output: str = ""
 
     @classmethod
-    def of(cls, node: onnx.NodeProto, reason: str) -> "Refused":
+    def of(cls, node: onnx.NodeProto, reason: str, is_unknown: bool = False) -> "Refused":
         """The refusal of a node; a node without a name goes by its first output's."""
-        return cls(qualified_name(node), node.name or f"-> {node.output[0]}", reason)
+        name = node.name or f"-> {node.output[0]}"
+        return cls(qualified_name(node), name, reason, is_unknown, node.output[0])
 
 
 def refusal_message(refused: Sequence[Refused], nodes: int) -> str:
@@ -74,10 +84,10 @@ def check_known_operators(model: onnx.ModelProto) -> None:
     refused = [
         Refused.of(n, reason(n.op_type))
         if _is_standard(n)
-        else Refused.of(n, "this operator is in no standard operator set")
+        else Refused.of(n, FUSED if n.domain == MICROSOFT else "this operator is in no standard operator set")
         for n in nodes
         if not _is_standard(n)
-        or (n.input and qualified_name(n) not in OPERATORS and not _is_integer(n, types))
+        or (n.input and qualified_name(n) not in OPERATORS and (n.op_type in REASONS or not _is_integer(n, types)))
     ]
     raise RefusedNodesError(refusal_message(refused, len(nodes)))
 

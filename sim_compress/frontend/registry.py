@@ -10,6 +10,7 @@ from onnx import helper
 
 from sim_compress.activations import Activation
 from sim_compress.frontend.refusal import RefusalError
+from sim_compress.frontend.axes.step import Rule
 from sim_compress.frontend.rows import side_by_side
 from sim_compress.model import Affine, LinearMap
 from sim_compress.model.maps import Array
@@ -137,43 +138,47 @@ class Call:
 
 @dataclass(frozen=True)
 class Operator:
-    """One supported ONNX operator; the texts make up docs/operators.md."""
+    """One supported ONNX operator; the texts make up docs/operators.md.
+
+    Attributes:
+        axes: what it does to the axes of its inputs.
+        handler: lowers the node; None where the axis pass leaves none of the kind.
+    """
 
     name: str
     family: str
     becomes: str
     limits: str
-    handler: Callable[[Call], Result]
+    axes: Rule
+    handler: Callable[[Call], Result] | None
 
 
 OPERATORS: dict[str, Operator] = {}
 
 
 def operator(
-    name: str, *, becomes: str, limits: str = ""
+    name: str, axes: Rule, *, becomes: str, limits: str = ""
 ) -> Callable[[Callable[[Call], Result]], Callable[[Call], Result]]:
     """Register the decorated handler for an ONNX operator type."""
 
     def register(handler: Callable[[Call], Result]) -> Callable[[Call], Result]:
         family = handler.__module__.rpartition(".")[2]
-        OPERATORS[name] = Operator(name, family, becomes, limits, handler)
+        OPERATORS[name] = Operator(name, family, becomes, limits, axes, handler)
         return handler
 
     return register
 
 
+def rewritten(name: str, axes: Rule, family: str, *, becomes: str, limits: str = "") -> None:
+    """Register an operator whose nodes the axis pass replaces by others, or by constants."""
+    OPERATORS[name] = Operator(name, family, becomes, limits, axes, None)
+
+
+def standard_opset(model: onnx.ModelProto) -> int:
+    """Version of the standard operator set."""
+    return next(o.version for o in model.opset_import if o.domain in STANDARD)
+
+
 def qualified_name(node: onnx.NodeProto) -> str:
     """Operator type with its domain where that is not the standard one."""
     return node.op_type if node.domain in STANDARD else f"{node.domain}.{node.op_type}"
-
-
-def feature_axis(axis: int, rank: int) -> int:
-    """An axis of the graph as an axis of the per-sample shape of the given rank.
-
-    Raises:
-        RefusalError: it is the batch axis.
-    """
-    full = axis + rank + 1 if axis < 0 else axis
-    if not 1 <= full <= rank:
-        raise RefusalError("acts along the batch axis" if full == 0 else f"axis {axis} does not exist")
-    return full - 1

@@ -12,29 +12,28 @@ import onnx
 from onnx import helper
 from onnx.utils import Extractor
 
-from sim_compress.errors import InputError, ModelFileError, SimCompressError, UnsupportedError
-from sim_compress.frontend import batch, cleaning
-from sim_compress.frontend.contractions import decompose
-from sim_compress.frontend.freeing import repeat_joined_constants
+from sim_compress.errors import InputError, SimCompressError, UnsupportedError
+from sim_compress.frontend import cleaning
+from sim_compress.frontend.inputs import check_types, with_shapes
 from sim_compress.frontend.lowering import Lowered, StateTensors, lower
+from sim_compress.frontend.network import Network, networks
 from sim_compress.frontend.network_file import NetworkFile, read_network
+from sim_compress.frontend.operators import OPERATORS
 from sim_compress.frontend.origin import origin
 from sim_compress.frontend.refusals import (
+    REASONS,
     RefusedNodesError,
     beyond_help,
     check_known_operators,
     refusal_message,
 )
-from sim_compress.frontend.registry import STANDARD
-from sim_compress.frontend.sample_axis import with_sample_axis
 from sim_compress.frontend.screening import screen
-from sim_compress.frontend.straightening import straighten
+from sim_compress.frontend.simplify import expanded, standard
+from sim_compress.frontend.verification import check
 from sim_compress.model import ImplicitModel, Shape
 
-WHOLE_SAMPLES = (
-    "the file's batch is fixed and its result depends on it, or it has none: every axis of the file is one "
-    "of a sample's, and a batch axis stands before them"
-)
+# Stands for an open batch while sizes are computed; a prime, since feature axes are often powers of two.
+SCREENED = 11
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +42,7 @@ class Teacher:
 
     Attributes:
         path: the file it came from.
-        graph: the cleaned network; the batch axis is symbolic and every activation has its shape.
+        graph: the cleaned network; the samples are the first axis of every activation, which has its shape.
         model: its implicit model.
         tensors: block name -> where the graph holds its pre-activation and its state; they are the same
             tensor where phi is the identity.
@@ -124,16 +123,13 @@ def teacher_of(file: NetworkFile, input_shapes: Mapping[str, Shape] = MappingPro
         ModelFileError, InputError, UnsupportedError: as `load_teacher`.
     """
     try:
-        check_known_operators(file.model)
-        original = batch.with_shapes(cleaning.normalise(file.model), input_shapes)
-        batch.check_types(original)
-        screen(original, batch.STAND_IN)
-        dtypes, notes = _dtypes(file.model), ()
-        try:
-            cleaned, lowered = _with_free_batch(original, dtypes)
-        except UnsupportedError as refusal:
-            cleaned, lowered = _with_sample_axis(original, dtypes, input_shapes, refusal)
-            notes = (WHOLE_SAMPLES,)
+        known = standard(file.model)
+        check_known_operators(known)
+        plain = expanded(known, OPERATORS.keys() | REASONS.keys())
+        original = with_shapes(cleaning.normalise(plain), input_shapes)
+        check_types(original)
+        screen(original, SCREENED)
+        network, lowered = _lowered(original, _dtypes(file.model), input_shapes)
     except SimCompressError as error:
         graph = file.model.graph
         beyond = [] if isinstance(error, RefusedNodesError) else beyond_help(graph)
@@ -141,94 +137,39 @@ def teacher_of(file: NetworkFile, input_shapes: Mapping[str, Shape] = MappingPro
             # What the error asks for would not help.
             raise UnsupportedError(f"{file.path}: {refusal_message(beyond, len(graph.node))}") from error
         raise type(error)(f"{file.path}: {error}") from error
-    _annotate(cleaned.graph, lowered.shapes)
     return Teacher(
         file.path,
-        cleaned,
+        network.samples_first,
         lowered.model,
         lowered.tensors,
         lowered.outputs,
         lowered.nodes,
-        notes,
+        network.notes,
         file.size,
         file.sha256,
         origin(file.model),
     )
 
 
-def _with_free_batch(original: onnx.ModelProto, dtypes: Mapping[str, str]) -> tuple[onnx.ModelProto, Lowered]:
-    """The cleaned graph and its model, the first axis of every input being the batch."""
-    batch.check_axes(original)
-    cleaned, rebatched = _cleaned(original)
-    lowered = lower(cleaned, _feature_shapes(cleaned), dtypes)
-    repeat_joined_constants(cleaned.graph, lowered.shapes)
-    if rebatched:
-        batch.check_rebatched(original, cleaned, batch.batch_size(original))
-    return cleaned, lowered
-
-
-def _with_sample_axis(
-    original: onnx.ModelProto,
-    dtypes: Mapping[str, str],
-    input_shapes: Mapping[str, Shape],
-    refusal: UnsupportedError,
-) -> tuple[onnx.ModelProto, Lowered]:
-    """The cleaned graph and its model, every axis of the file being one of a sample's.
+def _lowered(
+    original: onnx.ModelProto, dtypes: Mapping[str, str], input_shapes: Mapping[str, Shape]
+) -> tuple[Network, Lowered]:
+    """The network in the first way to read it that has an exact model.
 
     Raises:
-        UnsupportedError: why there is no batch in the file, where this way is closed too.
+        UnsupportedError: why the likeliest way has none, where no way has one.
     """
-    whole = batch.with_all_axes(original, input_shapes)
-    if whole is None:
-        raise refusal
-    try:
-        cleaned = cleaning.optimised(whole)
-        cleaning.annotate(cleaned)
-        batched = with_sample_axis(cleaned, _whole_shapes(cleaned), _opset(cleaned))
-        cleaning.annotate(batched)
-        lowered = lower(batched, _feature_shapes(batched), dtypes)
-        repeat_joined_constants(batched.graph, lowered.shapes)
-        batch.check_sample_axis(whole, batched)
-    except (ModelFileError, UnsupportedError) as error:
-        raise refusal from error
-    return batched, lowered
-
-
-def _opset(model: onnx.ModelProto) -> int:
-    """Version of the standard operator set."""
-    return next(o.version for o in model.opset_import if o.domain in STANDARD)
-
-
-def _whole_shapes(model: onnx.ModelProto) -> dict[str, Shape]:
-    """Shapes of the activations that are wholly known."""
-    values = (*model.graph.input, *model.graph.value_info, *model.graph.output)
-    kinds = {v.name: v.type.tensor_type for v in values}
-    return {
-        name: tuple(d.dim_value for d in kind.shape.dim)
-        for name, kind in kinds.items()
-        if kind.HasField("shape") and all(d.dim_value > 0 for d in kind.shape.dim)
-    }
-
-
-def _cleaned(model: onnx.ModelProto) -> tuple[onnx.ModelProto, bool]:
-    """The optimised graph with a symbolic batch, and whether a fixed batch had to be freed for it."""
-    size = batch.batch_size(model)
-    graph = cleaning.optimised(model if size else batch.with_batch(model, batch.SYMBOL))
-    if size is None and any(n.op_type in ("Shape", "Size") for n in graph.graph.node):
-        # Shape arithmetic folds away only where the batch is a number.
-        size = batch.STAND_IN
-        graph = cleaning.optimised(batch.with_batch(model, size))
-    if size is not None:
-        cleaning.annotate(graph)
-        graph = batch.freed(graph, size)
-    cleaning.annotate(graph)
-    straightened = straighten(graph)
-    if straightened:
-        cleaning.annotate(graph)
-    opset = next(o.version for o in graph.opset_import if o.domain in STANDARD)
-    if decompose(graph.graph, _feature_shapes(graph), opset):
-        cleaning.annotate(graph)
-    return graph, straightened or size is not None
+    first: UnsupportedError | None = None
+    for network in networks(original, input_shapes):
+        try:
+            lowered = lower(network.one_sample, network.shapes, dtypes, network.refused)
+            check(original, network)
+        except UnsupportedError as error:
+            first = first or error
+            continue
+        return network, lowered
+    assert first is not None
+    raise first
 
 
 def _dtypes(model: onnx.ModelProto) -> dict[str, str]:
@@ -239,29 +180,3 @@ def _dtypes(model: onnx.ModelProto) -> dict[str, str]:
         for name, kind in kinds.items()
         if kind
     }
-
-
-def _feature_shapes(model: onnx.ModelProto) -> dict[str, Shape]:
-    """Per-sample shapes of the activations whose feature axes are known."""
-    graph, shapes = model.graph, {}
-    for value in (*graph.input, *graph.value_info, *graph.output):
-        dims = value.type.tensor_type.shape.dim
-        if dims and all(d.dim_value > 0 for d in dims[1:]):
-            shapes[value.name] = tuple(d.dim_value for d in dims[1:])
-    return shapes
-
-
-def _annotate(graph: onnx.GraphProto, shapes: Mapping[str, Shape]) -> None:
-    """Write the exact shape of every activation into the graph, so that any part of it can be cut out."""
-    types = {v.name: v.type.tensor_type.elem_type for v in (*graph.input, *graph.value_info, *graph.output)}
-    infos = {
-        name: helper.make_tensor_value_info(
-            name, types.get(name, onnx.TensorProto.FLOAT), [batch.SYMBOL, *shape]
-        )
-        for name, shape in shapes.items()
-    }
-    ends = [o.name for o in graph.output]
-    starts = {i.name for i in graph.input}
-    del graph.value_info[:], graph.output[:]
-    graph.output.extend(infos[name] for name in ends)
-    graph.value_info.extend(info for name, info in infos.items() if name not in {*ends, *starts})

@@ -5,8 +5,8 @@ from collections.abc import Callable
 import numpy as np
 
 from sim_compress.activations import Activation
+from sim_compress.frontend.axes.rules.elementwise import elementwise, first_input
 from sim_compress.frontend.expressions import finite
-from sim_compress.frontend.parts import featured
 from sim_compress.frontend.registry import Activated, Call, RefusalError, operator
 from sim_compress.model.maps import Array
 
@@ -76,12 +76,12 @@ def _with_numbers(phi: str, settings: dict[str, tuple[str, float]]) -> Callable[
 
 
 for _name, _phi in PLAIN.items():
-    operator(_name, becomes=becomes(_phi))(_plain(_phi))
+    operator(_name, elementwise, becomes=becomes(_phi))(_plain(_phi))
 for _name, (_phi, _settings) in WITH_NUMBERS.items():
-    operator(_name, becomes=becomes(_phi))(_with_numbers(_phi, _settings))
+    operator(_name, elementwise, becomes=becomes(_phi))(_with_numbers(_phi, _settings))
 
 
-@operator("Clip", becomes=becomes("clip"), limits="constant bounds")
+@operator("Clip", first_input, becomes=becomes("clip"), limits="constant bounds")
 def clip(call: Call) -> Activated:
     return Activated(call.affine(0), between(call.setting("min", 1), call.setting("max", 2)))
 
@@ -97,16 +97,16 @@ def between(low: Array | None, high: Array | None) -> Activation:
     return Activation("clip", attributes)
 
 
-@operator("PRelu", becomes=becomes("prelu"), limits="constant slopes")
+@operator("PRelu", elementwise, becomes=becomes("prelu"), limits="constant slopes")
 def prelu(call: Call) -> Activated:
     x = call.affine(0)
-    slopes = finite(featured(call.constant(1), len(x.shape)))
+    slopes = finite(call.constant(1))
     if slopes.size == 1:
         return Activated(x, Activation("leaky_relu", {"slope": float(slopes.item())}))
     return Activated(x, Activation("prelu", {"slopes": slopes}))
 
 
-@operator("Gelu", becomes=becomes("gelu") + " or gelu_tanh")
+@operator("Gelu", elementwise, becomes=becomes("gelu") + " or gelu_tanh")
 def gelu(call: Call) -> Activated:
     kinds = {"none": "gelu", "tanh": "gelu_tanh"}
     kind = call.attribute("approximate", "none")

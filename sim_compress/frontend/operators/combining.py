@@ -6,7 +6,8 @@ import numpy as np
 import onnx
 
 from sim_compress.activations import Activation
-from sim_compress.frontend.broadcasting import broadcast, per_sample, stretched
+from sim_compress.frontend.axes.rules.elementwise import elementwise
+from sim_compress.frontend.broadcasting import broadcast, stretched
 from sim_compress.frontend.expressions import scaled, summed
 from sim_compress.frontend.operators.activation import becomes, between
 from sim_compress.frontend.parts import joined, parts_of, several
@@ -43,7 +44,7 @@ def _pair(phi: str) -> Callable[[Call], Activated]:
 
 
 for _name, _phi in PAIRS.items():
-    operator(_name, becomes=becomes(_phi), limits="truth is 1 and 0")(_pair(_phi))
+    operator(_name, elementwise, becomes=becomes(_phi), limits="truth is 1 and 0")(_pair(_phi))
 
 
 def product(call: Call) -> Activated:
@@ -67,12 +68,10 @@ def quotient(call: Call) -> Activated:
 def matrix_product(call: Call) -> Activated:
     """The matrix product of two activations."""
     left, right = parts_of(call, (0, 1))
-    if min(len(left.shape), len(right.shape)) < 2:
-        raise RefusalError("multiplies along the batch axis")
     return joined("matmul", (left, right))
 
 
-@operator("Pow", becomes="state block with phi = power, square, sqrt, reciprocal or raised")
+@operator("Pow", elementwise, becomes="state block with phi = power, square, sqrt, reciprocal or raised")
 def power(call: Call) -> Result:
     if not call.is_constant(1) or call.constant(1).size > 1:
         return several(call, "raised", (0, 1))
@@ -84,12 +83,12 @@ def power(call: Call) -> Result:
     return Activated(call.affine(0), Activation("power", {"exponent": exponent}))
 
 
-@operator("Max", becomes=becomes("maximum") + " or clip")
+@operator("Max", elementwise, becomes=becomes("maximum") + " or clip")
 def maximum(call: Call) -> Result:
     return _extreme(call, "maximum", lambda bound: between(bound, None))
 
 
-@operator("Min", becomes=becomes("minimum") + " or clip")
+@operator("Min", elementwise, becomes=becomes("minimum") + " or clip")
 def minimum(call: Call) -> Result:
     return _extreme(call, "minimum", lambda bound: between(None, bound))
 
@@ -104,7 +103,7 @@ def _extreme(call: Call, phi: str, clip: Callable[[Array], Activation]) -> Resul
     return several(call, phi, call.positions)
 
 
-@operator("Where", becomes=becomes("where") + "; scales where the condition is constant")
+@operator("Where", elementwise, becomes=becomes("where") + "; scales where the condition is constant")
 def where(call: Call) -> Result:
     if not call.is_constant(0):
         return several(call, "where", (0, 1, 2))
@@ -114,18 +113,18 @@ def where(call: Call) -> Result:
 def _chosen(call: Call, condition: Array) -> Affine:
     """A choice that the file makes: each entry comes from one side."""
     sides = parts_of(call, (1, 2))
-    mask = per_sample(condition, len(sides[0].shape))
+    mask = finite(condition)
     shape = broadcast([mask.shape, *(side.shape for side in sides)])
     pairs = zip(sides, (mask, 1 - mask), strict=True)
     return summed([scaled(stretched(side, shape), factor) for side, factor in pairs])
 
 
-@operator("Mod", becomes=becomes("remainder") + " or truncated_remainder")
+@operator("Mod", elementwise, becomes=becomes("remainder") + " or truncated_remainder")
 def mod(call: Call) -> Activated:
     return several(call, "truncated_remainder" if call.attribute("fmod", 0) else "remainder", (0, 1))
 
 
-@operator("Cast", becomes="nothing, or a state block with phi = truncate or nonzero", limits="to numbers")
+@operator("Cast", elementwise, becomes="nothing, or a state block with phi = truncate or nonzero", limits="to numbers")
 def cast(call: Call) -> Result:
     wanted = call.attribute("to")
     if wanted in FLOATS or wanted == call.types.get(call.node.input[0]):

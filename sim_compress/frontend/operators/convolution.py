@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from sim_compress.frontend.axes.rules.leading import windows
 from sim_compress.frontend.operators.windows import same_padding, windows_of
 from sim_compress.frontend.registry import Call, RefusalError, operator
 from sim_compress.frontend.rows import finite, rows_of
@@ -11,7 +12,7 @@ from sim_compress.model.maps import Array
 LIMITS = "weight and bias are constants; 1-d, 2-d, 3-d; any stride, padding, group, dilation"
 
 
-@operator("Conv", becomes="tied rows, one per output channel", limits=LIMITS)
+@operator("Conv", windows, becomes="tied rows, one per output channel", limits=LIMITS)
 def conv(call: Call) -> Affine:
     weight, groups = call.constant(1), call.attribute("group", 1)
     x = call.joined(0, axis=0) if groups == 1 else call.single(0)
@@ -31,6 +32,7 @@ def with_bias(z: Affine, call: Call, position: int) -> Affine:
 
 @operator(
     "ConvTranspose",
+    windows,
     becomes="zeros between the entries, then tied rows, one per output channel",
     limits=LIMITS + ", output_padding, output_shape",
 )
@@ -42,7 +44,7 @@ def conv_transpose(call: Call) -> Affine:
     kernel = weight.shape[2:]
     spatial = len(kernel)
     if spatial != len(x.shape) - 1:
-        raise RefusalError(f"kernel {kernel} does not fit an activation of shape {('batch', *x.shape)}")
+        raise RefusalError(f"kernel {kernel} does not fit an activation of shape {x.shape}")
     ones = (1,) * spatial
     dilations = tuple(call.attribute("dilations") or ones)
     spread = [

@@ -4,17 +4,14 @@ from itertools import accumulate
 
 import numpy as np
 
+from sim_compress.frontend.axes.rules import joining
 from sim_compress.frontend.expressions import concatenated, mapped, picked, shifted
-from sim_compress.frontend.registry import Call, RefusalError, feature_axis, operator
+from sim_compress.frontend.registry import Call, RefusalError, operator
 from sim_compress.frontend.rows import finite
 from sim_compress.model import Affine, Pad, Slice
 from sim_compress.model.maps import Array
 
-# An end that exporters write for none: 10^9, or the largest number of their type.
-NO_END = 10**9
-
-
-@operator("Slice", becomes="a slice", limits="constant bounds; the batch axis is not cut")
+@operator("Slice", joining.slices, becomes="a slice", limits="constant bounds; not of the samples")
 def slice_(call: Call) -> Affine:
     x = call.unweighted(0)
     starts, ends = call.numbers("starts", 1), call.numbers("ends", 2)
@@ -24,10 +21,7 @@ def slice_(call: Call) -> Affine:
     steps = call.numbers("steps", 4) or (1,) * len(starts)
     windows = [range(size) for size in x.shape]
     for start, end, axis, step in zip(starts, ends, axes, steps, strict=True):
-        if axis in (0, -len(x.shape) - 1) and (start, step) == (0, 1) and end >= NO_END:
-            continue
-        a = feature_axis(axis, len(x.shape))
-        windows[a] = range(*slice(start, end, step).indices(x.shape[a]))
+        windows[axis] = range(*slice(start, end, step).indices(x.shape[axis]))
     return _cut(x, windows)
 
 
@@ -44,10 +38,10 @@ def _cut(x: Affine, windows: list[range]) -> Affine:
     )
 
 
-@operator("Split", becomes="slices", limits="constant sizes; the batch axis is not cut")
+@operator("Split", joining.split, becomes="slices", limits="constant sizes; not of the samples")
 def split(call: Call) -> tuple[Affine, ...]:
     x = call.unweighted(0)
-    axis = feature_axis(call.attribute("axis", 0), len(x.shape))
+    axis = call.attribute("axis")
     parts, size = len(call.node.output), x.shape[axis]
     even = -(-size // parts)
     sizes = call.numbers("split", 1) or tuple(min(even, size - i * even) for i in range(parts))
@@ -58,20 +52,14 @@ def split(call: Call) -> tuple[Affine, ...]:
     )
 
 
-@operator("Pad", becomes="zeros, an offset, or entries picked again", limits="not the batch axis")
+@operator("Pad", joining.pad, becomes="zeros, an offset, or entries picked again", limits="not of the samples")
 def pad(call: Call) -> Affine:
     x, pads = call.unweighted(0), call.numbers("pads", 1) or ()
-    rank = len(x.shape) + 1
-    axes = [a % rank for a in call.numbers("axes", 3) or range(rank)]
-    around = [(0, 0)] * rank
-    for axis, before, after in zip(axes, pads[: len(axes)], pads[len(axes) :], strict=True):
-        around[axis] = (before, after)
-    if any(around[0]):
-        raise RefusalError("pads the batch axis")
+    around = list(zip(pads[: len(x.shape)], pads[len(x.shape) :], strict=True))
     mode = call.attribute("mode", "constant")
     if mode == "constant":
-        return _surrounded(x, around[1:], call.setting("value", 2))
-    for axis, (before, after) in enumerate(around[1:]):
+        return _surrounded(x, around, call.setting("value", 2))
+    for axis, (before, after) in enumerate(around):
         x = picked(x, axis, _padded(x.shape[axis], before, after, mode))
     return x
 
@@ -96,17 +84,7 @@ def _padded(size: int, before: int, after: int, mode: str) -> Array:
     return np.pad(kept, (max(before, 0), max(after, 0)), mode=mode)
 
 
-@operator("Concat", becomes="sum of zero-padded terms", limits="not along the batch axis")
+@operator("Concat", joining.concat, becomes="sum of zero-padded terms", limits="not along the samples")
 def concat(call: Call) -> Affine:
-    parts = [
-        p if isinstance(p, Affine) else _sample(p) for p in map(call.unweighted_or_constant, call.positions)
-    ]
-    axis = feature_axis(call.attribute("axis"), len(parts[0].shape))
-    return concatenated(parts, axis)
-
-
-def _sample(constant: Array) -> Array:
-    """A constant of the graph without its batch axis."""
-    if not constant.ndim or len(constant) != 1:
-        raise RefusalError(f"joins a constant of shape {constant.shape}, which has no batch axis of 1")
-    return constant[0]
+    parts = [call.unweighted_or_constant(i) for i in call.positions]
+    return concatenated(parts, call.attribute("axis"))

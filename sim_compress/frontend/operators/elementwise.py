@@ -4,7 +4,10 @@ from collections.abc import Callable
 
 import numpy as np
 
-from sim_compress.frontend.broadcasting import broadcast, per_sample, stretched
+from sim_compress.frontend.axes.rules.along import triangle
+from sim_compress.frontend.axes.rules.elementwise import elementwise
+from sim_compress.frontend.axes.rules.leading import channels
+from sim_compress.frontend.broadcasting import broadcast, stretched
 from sim_compress.frontend.expressions import can_scale, can_shift, is_weighted, scaled, shifted, summed
 from sim_compress.frontend.operators.combining import product, quotient
 from sim_compress.frontend.registry import Call, RefusalError, Result, operator
@@ -12,17 +15,16 @@ from sim_compress.frontend.rows import finite
 from sim_compress.model import Affine, Shape
 from sim_compress.model.maps import Array
 
-NO_BATCH = "constants have a batch axis of 1 or none"
 MINUS = np.asarray(-1, np.float32)
 
 
-@operator("Add", becomes="sum of terms; a constant becomes the bias or an offset", limits=NO_BATCH)
-@operator("Sum", becomes="sum of terms", limits=NO_BATCH)
+@operator("Add", elementwise, becomes="sum of terms; a constant becomes the bias or an offset")
+@operator("Sum", elementwise, becomes="sum of terms")
 def add(call: Call) -> Affine:
     return _total(call)
 
 
-@operator("Mean", becomes="sum of terms, scale", limits=NO_BATCH)
+@operator("Mean", elementwise, becomes="sum of terms, scale")
 def mean(call: Call) -> Affine:
     share = np.asarray(1 / len(call.positions), np.float32)
     return scaled(_total(call), share)
@@ -32,8 +34,7 @@ def _total(call: Call) -> Affine:
     activations = [i for i in call.positions if not call.is_constant(i)]
     if not activations:
         raise RefusalError("adds constants only")
-    rank = len(call.affine(activations[0]).shape)
-    constants = [per_sample(call.constant(i), rank) for i in call.positions if call.is_constant(i)]
+    constants = [finite(call.constant(i)) for i in call.positions if call.is_constant(i)]
     shape = broadcast([*(call.affine(i).shape for i in activations), *(c.shape for c in constants)])
     total = summed(_joinable(call, activations, shape))
     if not constants:
@@ -59,7 +60,7 @@ def _joinable(call: Call, positions: list[int], shape: Shape) -> list[Affine]:
     ]
 
 
-@operator("Sub", becomes="difference of terms; a constant becomes the bias or an offset", limits=NO_BATCH)
+@operator("Sub", elementwise, becomes="difference of terms; a constant becomes the bias or an offset")
 def sub(call: Call) -> Affine:
     if call.is_constant(1):
         return _with_constant(call, 0, -call.constant(1), can_shift, shifted)
@@ -70,13 +71,14 @@ def sub(call: Call) -> Affine:
     return summed([left, scaled(right, MINUS)])
 
 
-@operator("Neg", becomes="a scale, folded into weights where there are any")
+@operator("Neg", elementwise, becomes="a scale, folded into weights where there are any")
 def neg(call: Call) -> Affine:
     return scaled(call.affine(0), MINUS)
 
 
 @operator(
     "Mul",
+    elementwise,
     becomes="a scale, folded into weights where there are any",
     limits="of two activations: state block with phi = product, or square",
 )
@@ -89,6 +91,7 @@ def mul(call: Call) -> Result:
 
 @operator(
     "Div",
+    elementwise,
     becomes="a scale, folded into weights where there are any",
     limits="by an activation: state block with phi = quotient, or reciprocal; not by a constant zero",
 )
@@ -101,11 +104,9 @@ def div(call: Call) -> Result:
     return _with_constant(call, 0, 1 / divisor, can_scale, scaled)
 
 
-@operator("Trilu", becomes="a scale by ones and zeros", limits="constant diagonal; not of the batch axis")
+@operator("Trilu", triangle, becomes="a scale by ones and zeros", limits="constant diagonal")
 def trilu(call: Call) -> Affine:
     shape = call.affine(0).shape
-    if len(shape) < 2:
-        raise RefusalError("cuts a triangle out of the batch axis")
     diagonal = int(call.constant(1)) if call.has(1) else 0
     ones = np.ones(shape[-2:], np.float32)
     kept = np.triu(ones, diagonal) if call.attribute("upper", 1) else np.tril(ones, diagonal)
@@ -121,7 +122,7 @@ def _with_constant(
 ) -> Affine:
     """One activation combined with a constant, materialised first where its rows would not stay tied."""
     x = call.affine(position)
-    constant = per_sample(constant, len(x.shape))
+    constant = finite(constant)
     shape = broadcast([x.shape, constant.shape])
     if shape != x.shape:
         x = stretched(call.unweighted(position), shape)
@@ -130,6 +131,7 @@ def _with_constant(
 
 @operator(
     "BatchNormalization",
+    channels,
     becomes="scale and shift, folded into the rows before it where there are any",
     limits="inference mode",
 )

@@ -5,14 +5,15 @@ from math import prod
 import numpy as np
 
 from sim_compress.activations import Activation
+from sim_compress.frontend.axes.rules import along
+from sim_compress.frontend.axes.rules.leading import channels
 from sim_compress.frontend.expressions import finite, mapped
 from sim_compress.frontend.operators.activation import becomes
-from sim_compress.frontend.parts import featured
-from sim_compress.frontend.registry import Activated, Call, RefusalError, feature_axis, operator
+from sim_compress.frontend.registry import Activated, Call, RefusalError, operator
 from sim_compress.model import LinearMap, Offset, Reshape, Scale, Shape
 from sim_compress.model.maps import Array
 
-NOT_BATCH = "not along the batch axis"
+NOT_SAMPLES = "not along the samples"
 BEHIND = "learned scale and shift behind it as fixed maps"
 # Softmax and its kin took all axes from one on as one, up to this operator set.
 FLAT_SOFTMAX = 12
@@ -23,42 +24,42 @@ DEVIATION_EPSILON = 1e-9
 def _softmax(call: Call, phi: str) -> Activated:
     x = call.affine(0)
     if call.opset > FLAT_SOFTMAX:
-        axes = (feature_axis(call.attribute("axis", -1), len(x.shape)),)
+        axes = (call.attribute("axis"),)
     else:
-        axes = tuple(range(feature_axis(call.attribute("axis", 1), len(x.shape)), len(x.shape)))
+        axes = tuple(range(call.attribute("axis"), len(x.shape)))
     return Activated(x, Activation(phi, {"axes": axes}))
 
 
-@operator("Softmax", becomes=becomes("softmax"), limits=NOT_BATCH)
+@operator("Softmax", along.softmax, becomes=becomes("softmax"), limits=NOT_SAMPLES)
 def softmax(call: Call) -> Activated:
     return _softmax(call, "softmax")
 
 
-@operator("LogSoftmax", becomes=becomes("log_softmax"), limits=NOT_BATCH)
+@operator("LogSoftmax", along.softmax, becomes=becomes("log_softmax"), limits=NOT_SAMPLES)
 def log_softmax(call: Call) -> Activated:
     return _softmax(call, "log_softmax")
 
 
-@operator("Hardmax", becomes=becomes("hardmax"), limits=NOT_BATCH)
+@operator("Hardmax", along.softmax, becomes=becomes("hardmax"), limits=NOT_SAMPLES)
 def hardmax(call: Call) -> Activated:
     return _softmax(call, "hardmax")
 
 
-@operator("LayerNormalization", becomes=becomes("layer_norm"), limits=BEHIND)
+@operator("LayerNormalization", along.from_axis, becomes=becomes("layer_norm"), limits=BEHIND)
 def layer_normalization(call: Call) -> Activated:
     return _normalised(call, "layer_norm")
 
 
-@operator("RMSNormalization", becomes=becomes("rms_norm"), limits=BEHIND)
+@operator("RMSNormalization", along.from_axis, becomes=becomes("rms_norm"), limits=BEHIND)
 def rms_normalization(call: Call) -> Activated:
     return _normalised(call, "rms_norm")
 
 
 def _normalised(call: Call, phi: str) -> Activated:
     x = call.affine(0)
-    axes = tuple(range(feature_axis(call.attribute("axis", -1), len(x.shape)), len(x.shape)))
-    scale = featured(call.constant(1), len(x.shape))
-    shift = featured(call.constant(2), len(x.shape)) if call.has(2) else np.zeros(())
+    axes = tuple(range(call.attribute("axis"), len(x.shape)))
+    scale = call.constant(1)
+    shift = call.constant(2) if call.has(2) else np.zeros(())
     attributes = {"axes": axes, "epsilon": call.attribute("epsilon", EPSILON)}
     return Activated(x, Activation(phi, attributes), _behind(scale, shift))
 
@@ -80,7 +81,7 @@ def _per_channel(call: Call, shape: Shape) -> tuple[LinearMap, ...]:
     return _behind(column(call.constant(1)), column(call.constant(2)))
 
 
-@operator("InstanceNormalization", becomes=becomes("layer_norm"), limits=BEHIND)
+@operator("InstanceNormalization", channels, becomes=becomes("layer_norm"), limits=BEHIND)
 def instance_normalization(call: Call) -> Activated:
     x = call.affine(0)
     if len(x.shape) < 2:
@@ -90,32 +91,32 @@ def instance_normalization(call: Call) -> Activated:
     return Activated(x, phi, _per_channel(call, x.shape))
 
 
-@operator("GroupNormalization", becomes=becomes("layer_norm"), limits=BEHIND)
+@operator("GroupNormalization", channels, becomes=becomes("layer_norm"), limits=BEHIND)
 def group_normalization(call: Call) -> Activated:
     x, groups = call.unweighted(0), call.attribute("num_groups")
     if not x.shape or groups < 1 or x.shape[0] % groups:
-        raise RefusalError(f"{groups} groups do not divide the channels of {('batch', *x.shape)}")
+        raise RefusalError(f"{groups} groups do not divide the channels of {x.shape}")
     grouped = mapped(x, Reshape((groups, prod(x.shape) // groups)))
     phi = Activation("layer_norm", {"axes": (1,), "epsilon": call.attribute("epsilon", EPSILON)})
     return Activated(grouped, phi, (Reshape(x.shape), *_per_channel(call, x.shape)))
 
 
-@operator("MeanVarianceNormalization", becomes=becomes("layer_norm"), limits=NOT_BATCH)
+@operator("MeanVarianceNormalization", along.several_axes((0, 2, 3)), becomes=becomes("layer_norm"), limits=NOT_SAMPLES)
 def mean_variance_normalization(call: Call) -> Activated:
     x = call.affine(0)
-    axes = sorted(feature_axis(axis, len(x.shape)) for axis in call.attribute("axes", (0, 2, 3)))
+    axes = sorted(call.attribute("axes"))
     # ONNX adds this to the deviation, which in float32 is the same.
     return Activated(x, Activation("layer_norm", {"axes": tuple(axes), "epsilon": DEVIATION_EPSILON**2}))
 
 
-@operator("LpNormalization", becomes=becomes("lp_norm"), limits=NOT_BATCH)
+@operator("LpNormalization", along.along(), becomes=becomes("lp_norm"), limits=NOT_SAMPLES)
 def lp_normalization(call: Call) -> Activated:
     x = call.affine(0)
-    axes = (feature_axis(call.attribute("axis", -1), len(x.shape)),)
+    axes = (call.attribute("axis"),)
     return Activated(x, Activation("lp_norm", {"axes": axes, "p": call.attribute("p", 2), "epsilon": 0.0}))
 
 
-@operator("LRN", becomes=becomes("lrn"))
+@operator("LRN", channels, becomes=becomes("lrn"))
 def lrn(call: Call) -> Activated:
     defaults = {"alpha": 1e-4, "beta": 0.75, "bias": 1.0}
     numbers = {name: call.attribute(name, default) for name, default in defaults.items()}

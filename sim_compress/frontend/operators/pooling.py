@@ -6,14 +6,17 @@ from math import prod
 import numpy as np
 
 from sim_compress.activations import Activation
+from sim_compress.frontend.axes.rules.leading import over_space, windows
+from sim_compress.frontend.axes.rules.reducing import reduces
 from sim_compress.frontend.expressions import check_spread, mapped
+from sim_compress.frontend.operators.reducing import reduced_axes
 from sim_compress.frontend.operators.windows import Windows, windows_of
-from sim_compress.frontend.registry import Activated, Call, RefusalError, feature_axis, operator
+from sim_compress.frontend.registry import Activated, Call, operator
 from sim_compress.model import Affine, Patches, Reshape, Scale, Shape, Sum
 from sim_compress.model.maps import Array
 
 
-@operator("AveragePool", becomes="patches, sum, scale")
+@operator("AveragePool", windows, becomes="patches, sum, scale")
 def average_pool(call: Call) -> Affine:
     x = call.unweighted(0)
     windows = windows_of(call, x.shape, tuple(call.attribute("kernel_shape")))
@@ -39,32 +42,23 @@ def _counts(windows: Windows, spatial: Shape, include_pad: bool) -> Array:
     return np.maximum(reduce(np.multiply.outer, along), 1)[None]
 
 
-@operator("GlobalAveragePool", becomes="sum, scale")
+@operator("GlobalAveragePool", over_space, becomes="sum, scale")
 def global_average_pool(call: Call) -> Affine:
     x = call.unweighted(0)
     return _reduced(x, tuple(range(1, len(x.shape))), 1 / prod(x.shape[1:]), True)
 
 
-@operator("ReduceMean", becomes="sum, scale", limits="not along the batch axis")
+@operator("ReduceMean", reduces, becomes="sum, scale", limits="not along the samples")
 def reduce_mean(call: Call) -> Affine:
     x = call.unweighted(0)
-    axes = _axes(call, x.shape)
+    axes = reduced_axes(call)
     return _reduced(x, axes, 1 / prod(x.shape[a] for a in axes), call.keeps_axes)
 
 
-@operator("ReduceSum", becomes="sum", limits="not along the batch axis")
+@operator("ReduceSum", reduces, becomes="sum", limits="not along the samples")
 def reduce_sum(call: Call) -> Affine:
     x = call.unweighted(0)
-    return _reduced(x, _axes(call, x.shape), 1.0, call.keeps_axes)
-
-
-def _axes(call: Call, shape: Shape) -> tuple[int, ...]:
-    axes = call.numbers("axes", 1)
-    if not axes:
-        if call.attribute("noop_with_empty_axes", 0):
-            return ()
-        raise RefusalError("reduces all axes, the batch axis too")
-    return tuple(sorted(feature_axis(a, len(shape)) for a in axes))
+    return _reduced(x, reduced_axes(call), 1.0, call.keeps_axes)
 
 
 def _reduced(x: Affine, axes: tuple[int, ...], factor: float, keepdims: bool) -> Affine:
@@ -75,7 +69,7 @@ def _reduced(x: Affine, axes: tuple[int, ...], factor: float, keepdims: bool) ->
     return mapped(x, Sum(axes), *scale, *((Reshape(kept),) if keepdims else ()))
 
 
-@operator("MaxPool", becomes="state block with phi = max_pool", limits="without the Indices output")
+@operator("MaxPool", windows, becomes="state block with phi = max_pool", limits="without the Indices output")
 def max_pool(call: Call) -> Activated:
     x = call.affine(0)
     windows = windows_of(call, x.shape, tuple(call.attribute("kernel_shape")))
@@ -83,7 +77,7 @@ def max_pool(call: Call) -> Activated:
     return _max(x, windows)
 
 
-@operator("GlobalMaxPool", becomes="state block with phi = max_pool")
+@operator("GlobalMaxPool", over_space, becomes="state block with phi = max_pool")
 def global_max_pool(call: Call) -> Activated:
     x = call.affine(0)
     ones, zeros = (1,) * (len(x.shape) - 1), (0,) * (len(x.shape) - 1)

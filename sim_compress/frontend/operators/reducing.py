@@ -3,11 +3,12 @@
 from collections.abc import Callable
 
 from sim_compress.activations import Activation
+from sim_compress.frontend.axes.rules.reducing import picks_place, reduces
 from sim_compress.frontend.operators.activation import becomes
-from sim_compress.frontend.registry import Activated, Call, RefusalError, Result, feature_axis, operator
+from sim_compress.frontend.registry import Activated, Call, RefusalError, operator
 from sim_compress.model import LinearMap, Reshape, Shape
 
-NOT_BATCH = "not along the batch axis"
+NOT_SAMPLES = "not along the samples"
 REDUCTIONS = {
     "ReduceMax": "reduce_max",
     "ReduceMin": "reduce_min",
@@ -20,26 +21,15 @@ REDUCTIONS = {
 }
 
 
-def reduced_axes(call: Call, shape: Shape) -> tuple[int, ...]:
-    """The feature axes that a reduction takes, in order.
-
-    Raises:
-        RefusalError: the batch axis is one of them.
-    """
-    axes = call.numbers("axes", 1)
-    if not axes:
-        if call.attribute("noop_with_empty_axes", 0):
-            return ()
-        raise RefusalError("reduces all axes, the batch axis too")
-    return tuple(sorted(feature_axis(a, len(shape)) for a in axes))
+def reduced_axes(call: Call) -> tuple[int, ...]:
+    """The axes that a reduction takes, in order."""
+    return tuple(sorted(call.numbers("axes", 1) or ()))
 
 
-def _reduction(phi: str) -> Callable[[Call], Result]:
-    def handler(call: Call) -> Result:
+def _reduction(phi: str) -> Callable[[Call], Activated]:
+    def handler(call: Call) -> Activated:
         x = call.affine(0)
-        axes = reduced_axes(call, x.shape)
-        if not axes:
-            raise RefusalError("reduces no axes")
+        axes = reduced_axes(call)
         return Activated(x, Activation(phi, {"axes": axes}), _kept(call, x.shape, axes))
 
     return handler
@@ -52,13 +42,13 @@ def _kept(call: Call, shape: Shape, axes: tuple[int, ...]) -> tuple[LinearMap, .
 
 
 for _name, _phi in REDUCTIONS.items():
-    operator(_name, becomes=becomes(_phi), limits=NOT_BATCH)(_reduction(_phi))
+    operator(_name, reduces, becomes=becomes(_phi), limits=NOT_SAMPLES)(_reduction(_phi))
 
 
-@operator("ArgMax", becomes=becomes("arg_max"), limits="the place as a float; " + NOT_BATCH)
+@operator("ArgMax", picks_place, becomes=becomes("arg_max"), limits="the place as a float; " + NOT_SAMPLES)
 def arg_max(call: Call) -> Activated:
     x = call.affine(0)
     if call.attribute("select_last_index", 0):
         raise RefusalError("asks for the last of equals")
-    axes = (feature_axis(call.attribute("axis", 0), len(x.shape)),)
+    axes = (call.attribute("axis"),)
     return Activated(x, Activation("arg_max", {"axes": axes}), _kept(call, x.shape, axes))

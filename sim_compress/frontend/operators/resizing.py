@@ -1,7 +1,6 @@
 """Resized axes: interpolation is a fixed matrix along each of them."""
 
 from dataclasses import dataclass
-from math import floor
 from typing import Any
 
 import numpy as np
@@ -10,6 +9,7 @@ from onnx import helper, numpy_helper
 from scipy import sparse
 
 from sim_compress.errors import ModelFileError
+from sim_compress.frontend.axes.rules import leading
 from sim_compress.frontend.expressions import mapped
 from sim_compress.frontend.quiet import RUNTIME_ERRORS, first_line, open_session
 from sim_compress.frontend.registry import Call, RefusalError, operator
@@ -40,15 +40,16 @@ class Asked:
         return self.amount == (size if self.kind == "sizes" else 1)
 
 
-@operator("Upsample", becomes="a matrix along each resized axis", limits="not the batch axis")
+@operator("Upsample", leading.resize, becomes="a matrix along each resized axis", limits="not the samples")
 def upsample(call: Call) -> Affine:
     return _resized(call, _from_scales(call.setting("scales", 1)), "Upsample", 9)
 
 
 @operator(
     "Resize",
+    leading.resize,
     becomes="a matrix along each resized axis",
-    limits="constant scales or sizes, not the batch axis; not tf_crop_and_resize",
+    limits="constant scales or sizes, not the samples; not tf_crop_and_resize",
 )
 def resize(call: Call) -> Affine:
     mode = call.attribute("coordinate_transformation_mode")
@@ -57,8 +58,7 @@ def resize(call: Call) -> Affine:
     if len(call.positions) == 2:
         return _resized(call, _from_scales(call.constant(1)), "Resize", 10)
     scales = call.constant(2) if call.has(2) else np.zeros(0)
-    shape = call.affine(0).shape
-    asked = _spread(call, _from_scales(scales) if scales.size else _from_sizes(call, shape), len(shape))
+    asked = _from_scales(scales) if scales.size else [Asked("sizes", int(s)) for s in call.constant(3)]
     return _resized(call, asked, "Resize", 11 if mode == "tf_half_pixel_for_nn" else 19)
 
 
@@ -66,40 +66,14 @@ def _from_scales(scales: Array | None) -> list[Asked]:
     return [Asked("scales", float(s)) for s in (() if scales is None else scales)]
 
 
-def _from_sizes(call: Call, shape: tuple[int, ...]) -> list[Asked]:
-    """The sizes, or the one scale that keeps the aspect ratio."""
-    sizes = [int(s) for s in call.constant(3)]
-    policy = call.attribute("keep_aspect_ratio_policy", "stretch")
-    if policy == "stretch":
-        return [Asked("sizes", s) for s in sizes]
-    axes = call.attribute("axes") or range(len(shape) + 1)
-    ratios = [s / shape[(a % (len(shape) + 1)) - 1] for a, s in zip(axes, sizes, strict=True) if a]
-    scale = float(np.float32((min if policy == "not_larger" else max)(ratios)))
-    if any(floor(n * scale) != floor(n * scale + 0.5) for n in shape[1:]):
-        raise RefusalError(f"rounds a size that keeps the aspect ratio ({policy})")
-    return [Asked("scales", scale if a else 1.0) for a in axes]
-
-
-def _spread(call: Call, asked: list[Asked], rank: int) -> list[Asked]:
-    """What is asked of every axis of the graph, the batch axis first."""
-    axes = call.attribute("axes")
-    if axes is None:
-        return asked
-    spread = [Asked("scales", 1.0)] * (rank + 1)
-    for axis, one in zip(axes, asked, strict=True):
-        spread[axis] = one
-    return spread
-
-
 def _resized(call: Call, asked: list[Asked], kind: str, opset: int) -> Affine:
     x = call.unweighted(0)
-    if len(asked) != len(x.shape) + 1 or not asked[0].keeps(1) or asked[0].kind == "sizes":
-        raise RefusalError(f"resizes the batch axis of {('batch', *x.shape)}, or not all axes")
+    axes = call.attribute("axes") or range(len(x.shape))
     settings = {name: call.attribute(name) for name in ALONG_AN_AXIS}
     maps = [
-        AlongAxis(axis, _interpolation(settings, size, one, kind, opset))
-        for axis, (size, one) in enumerate(zip(x.shape, asked[1:], strict=True))
-        if not one.keeps(size)
+        AlongAxis(axis, _interpolation(settings, x.shape[axis], one, kind, opset))
+        for axis, one in zip(axes, asked, strict=True)
+        if not one.keeps(x.shape[axis])
     ]
     return mapped(x, *maps)
 

@@ -40,7 +40,7 @@ def windows_of(call: Call, shape: Shape, kernel: Shape) -> Windows:
     dilations = tuple(call.attribute("dilations") or (1,) * len(spatial))
     pads = tuple(call.attribute("pads") or (0,) * (2 * len(spatial)))
     if {len(kernel), len(strides), len(dilations), len(pads) // 2} != {len(spatial)}:
-        raise RefusalError(f"kernel {kernel} does not fit an activation of shape {('batch', *shape)}")
+        raise RefusalError(f"kernel {kernel} does not fit an activation of shape {shape}")
     spans = tuple((k - 1) * d + 1 for k, d in zip(kernel, dilations, strict=True))
     before, after = pads[: len(spatial)], pads[len(spatial) :]
     mode = call.attribute("auto_pad", "NOTSET")

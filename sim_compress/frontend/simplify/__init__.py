@@ -1,0 +1,27 @@
+"""Spellings of exporters in a cleaned graph, written as fewer or plainer nodes; each rule in a file of its own."""
+
+from collections.abc import Callable
+
+import onnx
+
+from sim_compress.frontend.simplify.foreign import standard
+from sim_compress.frontend.simplify.functions import expanded
+from sim_compress.frontend.simplify.guards import guards
+from sim_compress.frontend.simplify.infinities import infinities
+from sim_compress.frontend.simplify.tails import without_tail
+
+__all__ = ["expanded", "simplify", "standard", "without_tail"]
+
+# A guard is written by the infinities that make it needed, so it goes first.
+RULES: tuple[Callable[[onnx.GraphProto, int], None], ...] = (guards, infinities)
+
+
+def simplify(graph: onnx.GraphProto, opset: int) -> None:
+    """Rewrite a graph in place.
+
+    Args:
+        graph: nodes in topological order.
+        opset: version of the standard operator set.
+    """
+    for rule in RULES:
+        rule(graph, opset)

@@ -1,0 +1,136 @@
+"""Operators of other domains that are several standard ones in one: as those.
+
+onnxruntime's optimiser joins nodes (com.microsoft), scikit-learn's exporter has steps of its own (ai.onnx.ml).
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import helper, numpy_helper
+
+from sim_compress.model.maps import Array
+
+# Activations of fused nodes, with the names of the attributes that hold their parameters in order.
+ACTIVATIONS: dict[str, tuple[str, ...]] = {
+    "Relu": (),
+    "Sigmoid": (),
+    "Tanh": (),
+    "LeakyRelu": ("alpha",),
+    "HardSigmoid": ("alpha", "beta"),
+    "Clip": ("min", "max"),
+}
+
+
+class _Nodes:
+    """The nodes that take the place of one."""
+
+    def __init__(self, graph: onnx.GraphProto, node: onnx.NodeProto) -> None:
+        self.graph, self.node, self.made = graph, node, list[onnx.NodeProto]()
+        self.attributes: dict[str, Any] = {a.name: helper.get_attribute_value(a) for a in node.attribute}
+
+    def add(self, kind: str, inputs: Sequence[str], output: str = "", name: str = "", **attributes: Any) -> str:
+        output = output or f"{self.node.output[0]}:part{len(self.made)}"
+        self.made.append(helper.make_node(kind, list(inputs), [output], name, **attributes))
+        return output
+
+    def constant(self, values: Array) -> str:
+        name = f"{self.node.output[0]}:constant{len(self.graph.initializer)}"
+        self.graph.initializer.append(numpy_helper.from_array(values, name))
+        return name
+
+    @property
+    def result(self) -> str:
+        return self.node.output[0]
+
+
+def _fused(kind: str) -> Callable[[_Nodes], bool]:
+    """A convolution or product, a sum with a further input, and an activation."""
+
+    def rule(nodes: _Nodes) -> bool:
+        name = nodes.attributes.pop("activation", b"").decode()
+        parameters = list(nodes.attributes.pop("activation_params", []))
+        if name and (name not in ACTIVATIONS or len(parameters) > len(ACTIVATIONS[name])):
+            return False
+        inputs = list(nodes.node.input)
+        added = inputs[3] if kind == "Conv" and len(inputs) > 3 else ""
+        steps = [s for s in ("sum" if added else "", name) if s]
+        z = nodes.add(kind, inputs[:3], "" if steps else nodes.result, nodes.node.name, **nodes.attributes)
+        if added:
+            z = nodes.add("Add", [z, added], "" if name else nodes.result)
+        if name == "Clip":
+            bounds = [nodes.constant(np.array(p, np.float32)) for p in parameters]
+            nodes.add("Clip", [z, *bounds], nodes.result)
+        elif name:
+            nodes.add(name, [z], nodes.result, **dict(zip(ACTIVATIONS[name], parameters, strict=False)))
+        return True
+
+    return rule
+
+
+def _gelu(nodes: _Nodes) -> bool:
+    x, *bias = nodes.node.input
+    summed = nodes.add("Add", [x, *bias]) if bias else x
+    half = nodes.constant(np.array(0.5, np.float32))
+    root = nodes.constant(np.array(np.sqrt(0.5), np.float32))
+    one = nodes.constant(np.array(1, np.float32))
+    risen = nodes.add("Add", [nodes.add("Erf", [nodes.add("Mul", [summed, root])]), one])
+    nodes.add("Mul", [nodes.add("Mul", [summed, risen]), half], nodes.result, nodes.node.name)
+    return True
+
+
+def _quick_gelu(nodes: _Nodes) -> bool:
+    alpha = nodes.constant(np.array(nodes.attributes.get("alpha", 1.702), np.float32))
+    x = nodes.node.input[0]
+    gate = nodes.add("Sigmoid", [nodes.add("Mul", [x, alpha])])
+    nodes.add("Mul", [x, gate], nodes.result, nodes.node.name)
+    return True
+
+
+def _scaler(nodes: _Nodes) -> bool:
+    offset, scale = (np.array(nodes.attributes.get(k, d), np.float32) for k, d in (("offset", 0), ("scale", 1)))
+    centred = nodes.add("Sub", [nodes.node.input[0], nodes.constant(offset)])
+    nodes.add("Mul", [centred, nodes.constant(scale)], nodes.result, nodes.node.name)
+    return True
+
+
+def _extractor(nodes: _Nodes) -> bool:
+    """Entries of the last axis; of a list, as its one row."""
+    table, places = nodes.node.input
+    known = {i.name: i for i in nodes.graph.initializer}
+    if table in known and len(known[table].dims) == 1:
+        table = nodes.constant(numpy_helper.to_array(known[table])[None])
+    flat = nodes.add("Reshape", [places, nodes.constant(np.array([-1], np.int64))])
+    nodes.add("Gather", [table, flat], nodes.result, nodes.node.name, axis=-1)
+    return True
+
+
+RULES: dict[str, Callable[[_Nodes], bool]] = {
+    "com.microsoft.FusedConv": _fused("Conv"),
+    "com.microsoft.FusedGemm": _fused("Gemm"),
+    "com.microsoft.Gelu": _gelu,
+    "com.microsoft.BiasGelu": _gelu,
+    "com.microsoft.QuickGelu": _quick_gelu,
+    "ai.onnx.ml.Scaler": _scaler,
+    "ai.onnx.ml.ArrayFeatureExtractor": _extractor,
+}
+
+
+def standard(model: onnx.ModelProto) -> onnx.ModelProto:
+    """A copy in which nodes of other domains that are known stand as standard ones; the file itself without any."""
+    if not any(f"{n.domain}.{n.op_type}" in RULES for n in model.graph.node):
+        return model
+    copy = onnx.ModelProto()
+    copy.CopyFrom(model)
+    graph, made = copy.graph, list[onnx.NodeProto]()
+    for node in model.graph.node:
+        rule, nodes = RULES.get(f"{node.domain}.{node.op_type}"), _Nodes(graph, node)
+        made += nodes.made if rule is not None and rule(nodes) else [node]
+    del graph.node[:]
+    graph.node.extend(made)
+    domains = {n.domain for n in graph.node} | {""}
+    kept = [o for o in copy.opset_import if o.domain in domains or o.domain == "ai.onnx"]
+    del copy.opset_import[:]
+    copy.opset_import.extend(kept)
+    return copy

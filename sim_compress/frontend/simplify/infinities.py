@@ -1,0 +1,49 @@
+"""Infinite constants of masks, as finite ones that leave no more of what they mask.
+
+    scores + [0, -inf]    softmax gives exp(-inf) = 0; so it does for any number below -104 of the others
+
+A state is a finite number, and so is what an artifact holds. Infinite weights stay, and are refused.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+import onnx
+from onnx import numpy_helper
+
+from sim_compress.model.maps import Array
+
+# 2^124: below the largest float32 by enough for several masks to be added, beyond any score.
+INFINITE = 2.0**124
+# Operators whose constants may be masks.
+MASKED_BY = frozenset({"Add", "Concat", "Expand", "Identity", "Max", "Min", "Sub", "Sum", "Tile", "Trilu", "Where"})
+
+
+def infinities(graph: onnx.GraphProto, _: int) -> None:
+    """Make the infinite constants of masks finite."""
+    readers: dict[str, set[str]] = {}
+    for node in graph.node:
+        for name in node.input:
+            readers.setdefault(name, set()).add(node.op_type)
+    for tensor in infinite_constants(graph):
+        if readers.get(tensor.name, set()) <= MASKED_BY:
+            tensor.CopyFrom(numpy_helper.from_array(finite(numpy_helper.to_array(tensor)), tensor.name))
+    for node in graph.node:
+        for attribute in node.attribute:
+            if node.op_type == "ConstantOfShape" and attribute.name == "value":
+                value = numpy_helper.to_array(attribute.t)
+                attribute.t.CopyFrom(numpy_helper.from_array(finite(value)))
+
+
+def infinite_constants(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:
+    """The constants of a graph that hold an infinite number."""
+    for tensor in graph.initializer:
+        if tensor.data_type == onnx.TensorProto.FLOAT and np.isinf(numpy_helper.to_array(tensor)).any():
+            yield tensor
+
+
+def finite(values: Array) -> Array:
+    """Numbers with infinite ones as large ones."""
+    if values.dtype.kind != "f":
+        return values
+    return np.where(np.isinf(values), np.copysign(values.dtype.type(INFINITE), values), values)

@@ -1,0 +1,52 @@
+"""Ends of a graph that hold no parameters and cannot be read (non-maximum suppression, sorting): cut off.
+
+What the network learned stands in front of them. The tensors that they read become the outputs.
+"""
+
+from collections.abc import Collection, Mapping
+from math import prod
+
+import onnx
+from onnx.utils import Extractor
+
+# Operators whose constants are parameters; of others a constant of more entries than a setting has.
+PARAMETRIC = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})
+LARGEST_SETTING = 16
+
+
+def without_tail(model: onnx.ModelProto, unread: Collection[str]) -> tuple[onnx.ModelProto, str] | None:
+    """The graph without the nodes behind some that cannot be read, and what was cut; None where they hold parameters.
+
+    Args:
+        model: nodes in topological order, with the types of its tensors.
+        unread: first outputs of the nodes that cannot be read.
+    """
+    graph, inside = model.graph, set[str]()
+    cut: list[onnx.NodeProto] = []
+    for node in graph.node:
+        if node.output[0] in unread or inside & set(node.input):
+            inside |= set(node.output)
+            cut.append(node)
+    constants = {i.name: i for i in graph.initializer}
+    computed = {name for n in graph.node for name in n.output}
+    if not cut or any(_is_parametric(node, constants) for node in cut):
+        return None
+    read = dict.fromkeys(n for node in cut for n in node.input if n in computed - inside)
+    ends = [o.name for o in graph.output if o.name not in inside]
+    outputs = [*ends, *(n for n in read if n not in ends)]
+    if not outputs:
+        return None
+    part = Extractor(model).extract_model([i.name for i in graph.input], outputs)
+    first = cut[0]
+    note = (
+        f"the network is cut before {first.op_type} {first.name or first.output[0]!r}: {len(cut)} nodes without "
+        f"parameters cannot be read; its outputs are now {', '.join(outputs)}"
+    )
+    return part, note
+
+
+def _is_parametric(node: onnx.NodeProto, constants: Mapping[str, onnx.TensorProto]) -> bool:
+    own = [constants[n] for n in node.input if n in constants and constants[n].data_type == onnx.TensorProto.FLOAT]
+    if node.op_type in PARAMETRIC:
+        return bool(own)
+    return any(prod(t.dims) > LARGEST_SETTING for t in own)

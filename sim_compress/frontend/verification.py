@@ -1,0 +1,67 @@
+"""The check at the end: the graph with the samples first gives for each of them what the file gives."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import onnx
+from onnx import helper
+
+from sim_compress.errors import ModelFileError, UnsupportedError
+from sim_compress.frontend.network import Network
+from sim_compress.frontend.quiet import RUNTIME_ERRORS, first_line, open_session
+from sim_compress.model.maps import Array
+
+# The cleaned graph's fused operators round differently from the file's own.
+TOLERANCE = 1e-3
+# Samples that tell whether the graph keeps them apart.
+PROBES = 3
+DEPENDS = "the network's result depends on its batch size; export it with a dynamic batch axis"
+
+
+def check(original: onnx.ModelProto, network: Network) -> None:
+    """Compare both on random inputs.
+
+    Raises:
+        UnsupportedError: a sample's outputs are not those of the file.
+    """
+    samples = PROBES if network.reading.samples in (None, 1) else 2 * network.reading.samples
+    rng = np.random.default_rng(0)
+    feed = {v.name: _random(rng, v, samples) for v in network.samples_first.graph.input}
+    try:
+        # The end of a file that was cut off is compared from where it was cut.
+        expected = _of_file(network.file if network.cut else original, network, feed, samples)
+        found = open_session(network.samples_first).run(None, feed)
+    except (ModelFileError, *RUNTIME_ERRORS) as error:
+        raise UnsupportedError(f"{DEPENDS}; onnxruntime says: {first_line(error)}") from error
+    for wanted, got in zip(expected, map(np.asarray, found), strict=True):
+        sizes = np.abs(wanted[np.isfinite(wanted)])
+        scale = TOLERANCE * max(1.0, float(sizes.max(initial=0)))
+        if wanted.shape != got.shape or not np.allclose(wanted, got, 0, scale, equal_nan=True):
+            raise UnsupportedError(DEPENDS)
+
+
+def _random(rng: np.random.Generator, value: onnx.ValueInfoProto, samples: int) -> Array:
+    """Numbers for one input: in 0..1, whole numbers and truth values 0 or 1, which any table has rows for."""
+    kind = value.type.tensor_type
+    shape = (samples, *(d.dim_value for d in kind.shape.dim[1:]))
+    dtype = helper.tensor_dtype_to_np_dtype(kind.elem_type)
+    return rng.random(shape, np.float32) if dtype.kind == "f" else rng.integers(0, 2, shape).astype(dtype)
+
+
+def _of_file(
+    original: onnx.ModelProto, network: Network, feed: Mapping[str, Array], samples: int
+) -> list[Array]:
+    """Outputs of the file with the samples first, in as many runs as its batch asks for."""
+    session, inputs = open_session(original), network.reading.inputs
+    each = network.reading.samples or samples
+    ends = [network.tensors[o.name] for o in original.graph.output]
+    empty = {n: x for n, x in inputs.items() if x.is_known}
+    runs = []
+    for start in range(0, samples, each):
+        part = {n: u[start : start + each] for n, u in feed.items()}
+        whole = network.reading.is_whole
+        given = {n: u[0] if whole else inputs[n].in_file(u) for n, u in part.items()}
+        given |= {n: np.zeros(x.full_shape(each), np.float32) for n, x in empty.items()}
+        found = session.run(None, given)
+        runs.append([x.samples_first(np.asarray(v)) for x, v in zip(ends, found, strict=True)])
+    return [np.concatenate(parts) for parts in zip(*runs, strict=True)]
