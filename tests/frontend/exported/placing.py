@@ -1,4 +1,4 @@
-"""Where a network's samples are said to be, against what onnxruntime computes for every tensor of the file."""
+"""Where a network's samples are said to be, against what onnxruntime computes for every tensor."""
 
 from collections.abc import Iterator, Mapping
 
@@ -89,8 +89,8 @@ def _wrong_places(tensors: Mapping[str, Placed], runs: Mapping[tuple[int, ...], 
             for place, sample in enumerate(members if x.batch is not None else [None]):
                 one = samples[place]
                 if not _as_known(x, one, len(members), place):
-                    known = str(x.value).replace("\n", "")
-                    yield f"{name} {x}: known as {known[:80]}, is {one.ravel()[:8]} at {place} of {len(members)}"
+                    known, is_now = str(x.value).replace("\n", "")[:80], one.ravel()[:8]
+                    yield f"{name} {x}: known as {known}, is {is_now} at {place} of {len(members)}"
                     break
                 if x.depends:
                     continue
