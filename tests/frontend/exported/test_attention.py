@@ -15,17 +15,15 @@ PLAIN = {
     DYNAMO: [
         "mha_bf_padded",
         "mha_tf_plain",
-        "mha_bf_weights",
-        "encoder_post_bf_padded",
         "encoder_pre_bf_causal",
-        "encoder_post_tf_bool",
+        "encoder_post_tf_padded_bool",
         "grouped_causal",
-        "scaled_inf",
     ],
-    LEGACY: [n for n in ATTENTIONS if not n.startswith("encoder_pre")],
+    LEGACY: ATTENTIONS,
 }
+HALVED = {DYNAMO: PLAIN[DYNAMO], LEGACY: ["mha_bf_weights", "scaled_inf"]}
 EXPORTED = cases(ATTENTIONS, WAYS, PLAIN, NO_LEGACY)
-FREE = cases(ATTENTIONS, (DYNAMO, LEGACY), PLAIN, NO_LEGACY)
+FREE = cases(ATTENTIONS, (DYNAMO, LEGACY), HALVED, NO_LEGACY)
 
 
 @pytest.mark.parametrize(("name", "way"), EXPORTED)
