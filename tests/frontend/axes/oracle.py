@@ -137,7 +137,10 @@ def _assert_batch(asked: Question, found: Placement, samples: int) -> None:
             alone = run(asked.model(tensors), _in_file(asked.inputs, own), tensors)
             for name, part in parts.items():
                 place = found.tensors[name].batch
-                _same(part if place is None else part[sample : sample + 1], _first(found.tensors[name], alone[name]))
+                _same(
+                    part if place is None else part[sample : sample + 1],
+                    _first(found.tensors[name], alone[name]),
+                )
     _assert_written(asked, found, values, parts)
 
 
@@ -178,7 +181,9 @@ def number_at(number: object, samples: int, sample: int) -> object:
 def _assert_written(asked: Question, found: Placement, values: Arrays, parts: Arrays) -> None:
     """Both graphs give what the file gives, every tensor that they share with it."""
     first = found.samples_first
-    ends = [n for node in first.nodes for n in node.output if n in parts and found.tensors[n].batch is not None]
+    ends = [
+        n for node in first.nodes for n in node.output if n in parts and found.tensors[n].batch is not None
+    ]
     if ends:
         fed = _needed(asked.written(first, ends), values)
         for name, value in run(asked.written(first, ends), fed, ends).items():

@@ -207,7 +207,9 @@ def test_division_of_plain_numbers_is_that_of_onnx() -> None:
     assert divided(sample_count(6), 2) == sample_count(3)
 
 
-@pytest.mark.parametrize("number", [sample_count(), sample_number(3), sample_count(2) + 1, sample_count() * 0.5])
+@pytest.mark.parametrize(
+    "number", [sample_count(), sample_number(3), sample_count(2) + 1, sample_count() * 0.5]
+)
 def test_numbers_say_what_they_are(number: Number) -> None:
     text = {sample_count(): "N", sample_number(3): "3 n", sample_count(2) + 1: "2 N + 1"}
     assert str(number) == text.get(number, "0.5 N")

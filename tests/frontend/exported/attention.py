@@ -142,9 +142,14 @@ def _multiheads() -> dict[str, Subject]:
 
 
 def _encoders() -> dict[str, Subject]:
+    # Without a word on it torch looks whether a mask is causal, which its exporter cannot follow.
+    said = {"is_causal": False}
     return {
         f"encoder_{norm}_{order}_{name}": _tokens(
-            partial(_encoder, norm == "pre", order == "bf", mask, options), order == "bf", padded, ["output"]
+            partial(_encoder, norm == "pre", order == "bf", mask, {**said, **options}),
+            order == "bf",
+            padded,
+            ["output"],
         )
         for norm in ("post", "pre")
         for order in ("bf", "tf")
