@@ -120,7 +120,20 @@ def optimised(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def annotate(model: onnx.ModelProto) -> None:
-    """Write the shapes of all tensors into the graph, as far as they follow; weights are not copied.
+    """Write the shapes of all tensors into the graph, as far as they follow.
+
+    Raises:
+        ModelFileError: the nodes contradict each other.
+    """
+    known = annotated(model)
+    graph = model.graph
+    del graph.value_info[:], graph.output[:]
+    graph.value_info.extend(known.value_info)
+    graph.output.extend(known.output)
+
+
+def annotated(model: onnx.ModelProto) -> onnx.GraphProto:
+    """The nodes with the shapes of all tensors, as far as they follow; weights are not copied.
 
     Raises:
         ModelFileError: the nodes contradict each other.
@@ -139,9 +152,6 @@ def annotate(model: onnx.ModelProto) -> None:
             kind = onnx.helper.make_tensor_value_info(constant.name, constant.data_type, constant.dims)
             bare.graph.input.append(kind)
     try:
-        known = onnx.shape_inference.infer_shapes(bare).graph
+        return onnx.shape_inference.infer_shapes(bare).graph
     except (onnx.shape_inference.InferenceError, ValueError) as error:
         raise ModelFileError(f"the shapes of its tensors do not follow: {first_line(error)}") from error
-    del graph.value_info[:], graph.output[:]
-    graph.value_info.extend(known.value_info)
-    graph.output.extend(known.output)

@@ -27,10 +27,12 @@ class Reading:
     Attributes:
         inputs: input name -> its place.
         samples: the batch that the file fixes, None where it is open.
+        is_alone: whether the file leaves the batch open and is read one sample at a time.
     """
 
     inputs: Mapping[str, Placed]
     samples: int | None
+    is_alone: bool = False
 
     @property
     def is_whole(self) -> bool:
@@ -57,7 +59,7 @@ def readings(model: onnx.ModelProto, shapes: Mapping[str, Shape]) -> Iterator[Re
         places = {n: _placed(axes, opened[n][0]) for n, axes in inputs.items()}
         yield Reading(places, None)
         # Some exporters write a batch of one into a graph whose inputs they leave open.
-        yield Reading(places, 1)
+        yield Reading(places, 1, is_alone=True)
         whole = {n: _fixed(n, axes, shapes, len(inputs)) for n, axes in inputs.items()}
     else:
         sizes = {axes[0] for axes in inputs.values()}

@@ -60,6 +60,8 @@ def lower(
     shapes: Mapping[str, Shape],
     dtypes: Mapping[str, str],
     refused: Sequence[Refused] = (),
+    cut: Sequence[Refused] = (),
+    count: int = 0,
 ) -> Lowered:
     """The exact implicit model of a graph.
 
@@ -68,6 +70,8 @@ def lower(
         shapes: of tensors as far as known, for what comes behind a refused node.
         dtypes: input name -> numpy dtype that its values come in.
         refused: what is refused before, named together with what is refused here.
+        cut: what was left out with the end of the file, named only beside others.
+        count: nodes among which these are; 0 for those of the graph.
 
     Raises:
         UnsupportedError: lists every node that has no place in the state model.
@@ -80,8 +84,7 @@ def lower(
     if not refused:
         walk.check_outputs(graph)
     if refused or walk.refused:
-        nodes = len(graph.node) + len(refused)
-        raise RefusedNodesError(refusal_message([*refused, *walk.refused], nodes))
+        raise RefusedNodesError(refusal_message([*refused, *walk.refused, *cut], count or len(graph.node)))
     return walk.lowered(graph)
 
 

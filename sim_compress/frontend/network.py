@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import onnx
 from onnx import helper
 
+from sim_compress.errors import ModelFileError
 from sim_compress.frontend import cleaning
 from sim_compress.frontend.axes import Placed, Placement, placed
 from sim_compress.frontend.axes.writer import Writer
@@ -21,6 +22,7 @@ WHOLE_SAMPLES = (
     "the file's batch is fixed and its result depends on it, or it has none: every axis of the file is one "
     "of a sample's, and a batch axis stands before them"
 )
+ONE_AT_A_TIME = "the file leaves its batch open, and computes one sample at a time"
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +37,7 @@ class Network:
         tensors: name -> where the samples are in the file's tensor.
         refused: nodes that have no place.
         cut: what was left out of the file.
+        unread: the nodes that it was left out for.
     """
 
     reading: Reading
@@ -44,11 +47,17 @@ class Network:
     tensors: Mapping[str, Placed]
     refused: tuple[Refused, ...]
     cut: tuple[str, ...] = ()
+    unread: tuple[Refused, ...] = ()
 
     @property
     def shapes(self) -> dict[str, Shape]:
         """Tensor name -> shape of one sample."""
         return {name: x.sample_shape for name, x in self.tensors.items()}
+
+    @property
+    def count(self) -> int:
+        """Nodes of the cleaned file, of an end that was left out those that cannot be read."""
+        return len(self.file.graph.node) + len(self.unread)
 
     @property
     def keeps_samples_first(self) -> bool:
@@ -57,10 +66,17 @@ class Network:
         return all(x.batch == 0 and not x.is_merged for x in ends)
 
     @property
+    def places(self) -> dict[str, Placed]:
+        """Input or output name -> where its samples are in the file."""
+        ends = (o.name for o in self.one_sample.graph.output)
+        return dict(self.reading.inputs) | {name: self.tensors[name].valued(None) for name in ends}
+
+    @property
     def notes(self) -> tuple[str, ...]:
         """What was made of the file that its user should know."""
         if self.reading.is_whole:
             return (WHOLE_SAMPLES, *self.cut)
+        alone = (ONE_AT_A_TIME,) if self.reading.is_alone else ()
         inputs = [("input", n, x) for n, x in self.reading.inputs.items()]
         ends = (o.name for o in self.one_sample.graph.output)
         outputs = [("output", n, self.tensors[n]) for n in ends]
@@ -69,7 +85,7 @@ class Network:
             for kind, name, x in (*inputs, *outputs)
             if x.batch or x.is_merged
         )
-        return (*moved, *self.cut)
+        return (*alone, *moved, *self.cut)
 
 
 def networks(model: onnx.ModelProto, asked: Mapping[str, Shape]) -> Iterator[Network]:
@@ -86,10 +102,13 @@ def networks(model: onnx.ModelProto, asked: Mapping[str, Shape]) -> Iterator[Net
     cleaned, samples, later = None, None, []
     for reading in readings(model, asked):
         if cleaned is None or reading.samples != samples or reading.is_whole:
-            samples = reading.samples
-            cleaned = cleaning.optimised(_with_sizes(model, reading))
-            simplify(cleaned.graph, standard_opset(cleaned))
-            cleaning.annotate(cleaned)
+            try:
+                cleaned, samples = _cleaned(model, reading), reading.samples
+            except ModelFileError:
+                if cleaned is None:
+                    raise
+                # It does not run with the sizes of this reading.
+                continue
         network = _without_tail(_network(cleaned, reading))
         if reading.samples is not None and not reading.is_whole and not network.keeps_samples_first:
             # A run of a file of fixed batch that moves its samples is better one sample as it is.
@@ -99,6 +118,13 @@ def networks(model: onnx.ModelProto, asked: Mapping[str, Shape]) -> Iterator[Net
         if any(r.is_unknown for r in network.refused):
             return
     yield from later
+
+
+def _cleaned(model: onnx.ModelProto, reading: Reading) -> onnx.ModelProto:
+    cleaned = cleaning.optimised(_with_sizes(model, reading))
+    simplify(cleaned.graph, standard_opset(cleaned))
+    cleaning.annotate(cleaned)
+    return cleaned
 
 
 def _with_sizes(model: onnx.ModelProto, reading: Reading) -> onnx.ModelProto:
@@ -129,7 +155,17 @@ def _network(model: onnx.ModelProto, reading: Reading) -> Network:
         for n in found.refused
     )
     one, first = (_written(model, found, writer, types) for writer in (found.one_sample, found.samples_first))
+    _describe(first)
     return Network(reading, model, one, first, found.tensors, refused)
+
+
+def _describe(graph: onnx.ModelProto) -> None:
+    """Write the types of the tensors that the axis pass made into a graph with the samples first."""
+    known = {v.name for v in graph.graph.value_info}
+    made = [n for n in graph.graph.node if not known.issuperset(n.output)]
+    if made:
+        full = cleaning.annotated(graph)
+        graph.graph.value_info.extend(v for v in full.value_info if v.name not in known)
 
 
 def _without_tail(network: Network) -> Network:
@@ -139,7 +175,7 @@ def _without_tail(network: Network) -> Network:
     if shorter is None:
         return network
     part, note = shorter
-    return replace(_network(part, network.reading), cut=(note,))
+    return replace(_network(part, network.reading), cut=(note,), unread=network.refused)
 
 
 def _written(

@@ -14,6 +14,7 @@ from onnx.utils import Extractor
 
 from sim_compress.errors import InputError, SimCompressError, UnsupportedError
 from sim_compress.frontend import cleaning
+from sim_compress.frontend.axes import Placed
 from sim_compress.frontend.inputs import check_types, with_shapes
 from sim_compress.frontend.lowering import Lowered, StateTensors, lower
 from sim_compress.frontend.network import Network, networks
@@ -49,6 +50,8 @@ class Teacher:
         outputs: output name -> name of its tensor in the graph.
         nodes: block or output name -> names of the nodes whose parameters it holds.
         notes: what was made of the file that its user should know.
+        places: input or output name -> where its samples are in the file.
+        batch: samples of one run of the file, None where it takes any number.
         size: bytes of the file with its external data.
         sha256: hash of the same bytes.
         source: what the file says of itself, JSON values only.
@@ -61,6 +64,8 @@ class Teacher:
     outputs: Mapping[str, str]
     nodes: Mapping[str, tuple[str, ...]]
     notes: tuple[str, ...]
+    places: Mapping[str, Placed]
+    batch: int | None
     size: int
     sha256: str
     source: Mapping[str, Any]
@@ -145,6 +150,8 @@ def teacher_of(file: NetworkFile, input_shapes: Mapping[str, Shape] = MappingPro
         lowered.outputs,
         lowered.nodes,
         network.notes,
+        network.places,
+        network.reading.samples,
         file.size,
         file.sha256,
         origin(file.model),
@@ -162,7 +169,9 @@ def _lowered(
     first: UnsupportedError | None = None
     for network in networks(original, input_shapes):
         try:
-            lowered = lower(network.one_sample, network.shapes, dtypes, network.refused)
+            lowered = lower(
+                network.one_sample, network.shapes, dtypes, network.refused, network.unread, network.count
+            )
             check(original, network)
         except UnsupportedError as error:
             first = first or error

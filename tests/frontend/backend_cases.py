@@ -156,11 +156,11 @@ def _outcome(case: Case, activations: Sequence[int]) -> str:
 
 
 def _predicted(teacher: Teacher, states: Mapping[str, np.ndarray]) -> Mapping[str, np.ndarray]:
-    """Outputs as the file has them; a file that is one sample as a whole is given one."""
-    session = Session(teacher.model, kernel="scipy")
-    if not teacher.notes:
-        return session.predict(dict(states))
-    return {n: y[0] for n, y in session.predict({n: u[None] for n, u in states.items()}).items()}
+    """Outputs as the file has them."""
+    places = teacher.places
+    given = {n: places[n].samples_first(u) for n, u in states.items()}
+    found = Session(teacher.model, kernel="scipy").predict(given)
+    return {n: y[0] if places[n].batch is None else places[n].in_file(y) for n, y in found.items()}
 
 
 def _close(found: np.ndarray, expected: np.ndarray, tolerance: float) -> bool:

@@ -3,10 +3,12 @@
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
+from onnx import helper
 
-from sim_compress.frontend import StateTensors
-from tests.frontend.graphs import exact, node, random, refused
+from sim_compress.frontend import StateTensors, load_teacher
+from tests.frontend.graphs import assert_exact, exact, graph_of, node, random, refused, saved
 
 
 @pytest.mark.parametrize("transposed", [0, 1])
@@ -60,14 +62,63 @@ def test_a_second_product_reads_an_identity_block(tmp_path: Path) -> None:
     assert teacher.tensors["first"] == StateTensors("m", "m")
 
 
+STRETCHED = {
+    "right": (["x", "w"], (1, 3, 4), (2, 4, 5)),
+    "left": (["w", "x"], (1, 3, 4), (2, 5, 3)),
+    "outer": (["x", "w"], (2, 1, 3, 4), (5, 4, 3)),
+    "both": (["x", "w"], (2, 1, 3, 4), (1, 5, 4, 3)),
+}
+
+
+@pytest.mark.parametrize(("names", "shape", "weight"), STRETCHED.values(), ids=STRETCHED)
+def test_a_stack_of_constants_that_repeats_an_activation_is_exact(
+    tmp_path: Path, names: list[str], shape: tuple[int, ...], weight: tuple[int, ...]
+) -> None:
+    teacher = exact(tmp_path, [node("MatMul", names, ["y"])], {"x": shape}, {"w": random(*weight)})
+    assert teacher.model.nnz == np.prod(weight)
+
+
+TURNED = {
+    "from the left": ([4, "N"], ["w", "x"], (2, 4), {}),
+    "turned on the left": ([4, "N"], ["x", "w"], (4, 2), {"transA": 1}),
+    "both turned": ([4, "N"], ["x", "w"], (2, 4), {"transA": 1, "transB": 1, "alpha": 0.5}),
+    "on the right": (["N", 4], ["w", "x"], (2, 4), {"transB": 1}),
+    "a constant turned": (["N", 4], ["w", "x"], (4, 2), {"transA": 1, "transB": 1}),
+}
+
+
+@pytest.mark.parametrize(("axes", "names", "weight", "settings"), TURNED.values(), ids=TURNED)
+@pytest.mark.parametrize("opset", [11, 17])
+def test_a_gemm_is_exact_from_either_side(
+    tmp_path: Path, axes: list, names: list[str], weight: tuple[int, int], settings: dict, opset: int
+) -> None:
+    model = graph_of([node("Gemm", names, ["y"], "rows", **settings)], {}, {"w": random(*weight)}, opset=opset)
+    model.graph.input.append(helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, axes))
+    teacher = load_teacher(saved(tmp_path, model))
+    assert teacher.model.inputs[0].shape == (4,)
+    assert teacher.model.nnz == 8
+    assert_exact(teacher)
+
+
 REFUSED = {
-    "transA": ([node("Gemm", ["x", "w"], ["y"], transA=1)], {"x": (3,)}, {"w": random(2, 4)}),
-    "not one matrix": ([node("MatMul", ["x", "w"], ["y"])], {"x": (1, 3, 4)}, {"w": random(2, 4, 5)}),
-    "along the batch axis": ([node("MatMul", ["w", "x"], ["y"])], {"x": (4,)}, {"w": random(2, 3)}),
-    "A a constant": ([node("Gemm", ["w", "x"], ["y"])], {"x": (4,)}, {"w": random(2, 3)}),
+    "sums over axis 1 of [3, N], the batch axis": (
+        [node("Gemm", ["x", "w"], ["y"], transA=1)],
+        {"x": (3,)},
+        {"w": random(2, 4)},
+    ),
+    "sums over axis 0 of [N, 4], the batch axis": (
+        [node("MatMul", ["w", "x"], ["y"])],
+        {"x": (4,)},
+        {"w": random(2, 3)},
+    ),
+    "multiplies the batch axis of [N, 4] with that of [4, N]": (
+        [node("Transpose", ["x"], ["t"]), node("MatMul", ["x", "t"], ["y"])],
+        {"x": (4,)},
+        {},
+    ),
 }
 
 
 @pytest.mark.parametrize(("reason", "case"), REFUSED.items(), ids=REFUSED)
-def test_a_product_outside_the_state_model_is_refused(tmp_path: Path, reason: str, case: tuple) -> None:
+def test_a_product_that_mixes_samples_is_refused(tmp_path: Path, reason: str, case: tuple) -> None:
     assert reason in refused(tmp_path, *case)

@@ -269,8 +269,7 @@ def test_scale_and_shift_of_a_normalisation_stand_behind_its_state(tmp_path: Pat
 
 REFUSED = {
     "computed slopes": ([node("PRelu", ["x", "u"], ["y"])], "computed by the network"),
-    "only numbers": ([node("Mul", ["x", "r"], ["y"])], "different ranks"),
-    "a stretched batch": ([node("Mul", ["x", "c"], ["m"]), node("Max", ["x", "c"], ["y"])], "stretch"),
+    "a stretched batch": ([node("Max", ["x", "c"], ["y"])], "3 entries along axis 0, the batch axis"),
     "whole numbers divided": (
         [
             node("Cast", ["x"], ["a"], to=onnx.TensorProto.INT64),
@@ -281,11 +280,21 @@ REFUSED = {
         "divides whole numbers",
     ),
     "the last of equals": (
-        [node("ArgMax", ["x"], ["a"], select_last_index=1), node("Cast", ["a"], ["y"], to=1)],
+        [node("ArgMax", ["x"], ["a"], axis=1, select_last_index=1), node("Cast", ["a"], ["y"], to=1)],
         "the last of equals",
     ),
-    "the batch normalised": ([node("Softmax", ["x"], ["y"], axis=0)], "along the batch axis"),
-    "the batch reduced": ([node("ReduceMax", ["x"], ["y"], axes=[0, 1])], "along the batch axis"),
+    "the largest of the batch": (
+        [node("ArgMax", ["x"], ["a"]), node("Cast", ["a"], ["y"], to=1)],
+        "acts along axis 0 of [N, 5, 4], the batch axis",
+    ),
+    "the batch normalised": (
+        [node("Softmax", ["x"], ["y"], axis=0)],
+        "acts along axis 0 of [N, 5, 4], the batch axis",
+    ),
+    "the batch reduced": (
+        [node("ReduceMax", ["x"], ["y"], axes=[0, 1])],
+        "acts along axis 0 of [N, 5, 4], the batch axis",
+    ),
     "text": ([node("Cast", ["x"], ["a"], to=8), node("Cast", ["a"], ["y"], to=1)], "casts to STRING"),
 }
 
@@ -294,5 +303,5 @@ REFUSED = {
 def test_nonlinear_nodes_outside_the_state_model_are_refused(
     tmp_path: Path, nodes: list[onnx.NodeProto], reason: str
 ) -> None:
-    inputs = {"x": (5, 4), "u": (1, 4), "r": (4,)}
+    inputs = {"x": (5, 4), "u": (1, 4)}
     assert reason in refused(tmp_path, nodes, inputs, {"c": random(3, 5, 4)})

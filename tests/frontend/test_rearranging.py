@@ -3,9 +3,21 @@
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 
-from tests.frontend.graphs import exact, node, refused
+from sim_compress.frontend import load_teacher
+from sim_compress.runtime import Session
+from tests.frontend.graphs import (
+    assert_close,
+    exact,
+    graph_of,
+    node,
+    random_inputs,
+    refused,
+    run,
+    saved,
+)
 
 
 def _integers(*values: int) -> np.ndarray:
@@ -54,23 +66,55 @@ def test_space_to_depth_is_exact(tmp_path: Path) -> None:
     exact(tmp_path, [node("SpaceToDepth", ["x"], ["y"], blocksize=2)], {"x": (3, 4, 6)})
 
 
-REFUSED = {
-    "merges features": [node("Reshape", ["x", "merge"], ["y"])],
-    "fixed batch": [node("Reshape", ["x", "fixed"], ["y"])],
-    "flat batch": [node("Flatten", ["x"], ["y"], axis=0)],
-    "flat features": [node("Flatten", ["x"], ["y"], axis=2)],
-    "squeezed batch": [node("Squeeze", ["x"], ["y"])],
-    "new first axis": [node("Unsqueeze", ["x", "zero"], ["y"])],
-    "moved batch": [node("Transpose", ["x"], ["y"], perm=[1, 0, 2])],
-    "reversed axes": [node("Transpose", ["x"], ["y"])],
+MOVED = {
+    "[(N 4), 3]": node("Reshape", ["x", "merge"], ["y"]),
+    "[1, (N 12)]": node("Flatten", ["x"], ["y"], axis=0),
+    "[(N 4), 3] by Flatten": node("Flatten", ["x"], ["y"], axis=2),
+    "[1, N, 4, 3]": node("Unsqueeze", ["x", "zero"], ["y"]),
+    "[4, N, 3]": node("Transpose", ["x"], ["y"], perm=[1, 0, 2]),
+    "[3, 4, N]": node("Transpose", ["x"], ["y"]),
 }
 
 
-@pytest.mark.parametrize("nodes", REFUSED.values(), ids=REFUSED)
-def test_rearrangements_of_the_batch_axis_are_refused_by_name(tmp_path: Path, nodes: list) -> None:
-    nodes[0].name = "culprit"
-    constants = {"merge": _integers(-1, 3), "fixed": _integers(2, 12), "zero": _integers(0)}
-    used = {name for n in nodes for name in n.input}
-    message = refused(tmp_path, nodes, {"x": (4, 3)}, {k: v for k, v in constants.items() if k in used})
-    assert f"{nodes[0].op_type} 'culprit'" in message
-    assert "batch" in message
+@pytest.mark.parametrize(("place", "moving"), MOVED.items(), ids=MOVED)
+def test_a_result_whose_samples_were_moved_has_them_first(
+    tmp_path: Path, place: str, moving: onnx.NodeProto
+) -> None:
+    constants = {"merge": _integers(-1, 3), "zero": _integers(0)}
+    used = {k: v for k, v in constants.items() if k in moving.input}
+    teacher = exact(tmp_path, [moving], {"x": (4, 3)}, used)
+    place = place.partition(" by")[0]
+    assert teacher.notes == (f"the file has the samples of output 'y' as {place}; here they come first",)
+
+
+def test_an_axis_of_one_leaves_and_the_samples_stay(tmp_path: Path) -> None:
+    """A run of one sample drops its batch axis too; the model keeps it."""
+    teacher = load_teacher(saved(tmp_path, graph_of([node("Squeeze", ["x"], ["y"])], {"x": (4, 1, 3)})))
+    for samples in (1, 3):
+        feed = random_inputs(teacher, samples)
+        expected = run(teacher.path, feed)["y"].reshape(samples, 4, 3)
+        assert_close(Session(teacher.model).predict(feed)["y"], expected)
+
+
+def test_a_file_that_drops_an_open_batch_axis_takes_one_sample_at_a_time(tmp_path: Path) -> None:
+    nodes = [node("Squeeze", ["x", "zero"], ["s"]), node("Relu", ["s"], ["y"])]
+    teacher = exact(tmp_path, nodes, {"x": (4, 3)}, {"zero": _integers(0)})
+    assert "the file leaves its batch open, and computes one sample at a time" in teacher.notes
+
+
+REFUSED = {
+    "has no place for the batch axis of [N, 4, 3]": node("Reshape", ["x", "fixed"], ["y"]),
+    "mixes the batch axis of [N, 4, 3] with others": node("Reshape", ["x", "mixed"], ["y"]),
+}
+
+
+@pytest.mark.parametrize(("reason", "culprit"), REFUSED.items(), ids=REFUSED)
+def test_rearrangements_of_the_batch_axis_are_refused_by_name(
+    tmp_path: Path, reason: str, culprit: onnx.NodeProto
+) -> None:
+    culprit.name = "culprit"
+    constants = {"mixed": _integers(4, -1, 3), "fixed": _integers(2, 12)}
+    used = {k: v for k, v in constants.items() if k in culprit.input}
+    message = refused(tmp_path, [culprit], {"x": (4, 3)}, used)
+    assert f"{culprit.op_type} 'culprit': " in message
+    assert reason in message

@@ -16,17 +16,20 @@ def test_all_refused_nodes_are_listed_with_operator_name_and_reason(tmp_path: Pa
     nodes = [
         node("MatMul", ["x", "w"], ["h"], "product"),
         node("LpPool", ["h"], ["s"], "pooled", kernel_shape=[1, 1]),
-        node("Transpose", ["s"], ["t"], "moved", perm=[1, 0, 2, 3]),
-        node("Mul", ["s", "v"], ["m"], "gate"),
-        node("LpPool", ["m"], ["y"], kernel_shape=[1, 1]),
+        node("Softmax", ["h"], ["t"], "over samples", axis=0),
+        node("Mul", ["h", "v"], ["m"], "gate"),
+        node("PRelu", ["h", "h"], ["p"], "bent"),
+        node("LpPool", ["m"], ["q"], kernel_shape=[1, 1]),
+        node("MatMul", ["s", "w"], ["y"], "behind"),
     ]
-    inputs = {"x": (2, 4, 3), "v": (4, 4)}
-    message = refused(tmp_path, nodes, inputs, {"w": random(3, 4)}, outputs=["y", "t"])
-    assert "4 of 5 nodes" in message
+    inputs = {"x": (2, 4, 4), "v": (4, 4)}
+    message = refused(tmp_path, nodes, inputs, {"w": random(4, 4)}, outputs=["y", "t", "p", "q"])
+    assert "5 of 7 nodes" in message
     assert "LpPool 'pooled': this operator is not supported" in message
-    assert "Transpose 'moved': acts along the batch axis" in message
-    assert "Mul 'gate': combines activations of different ranks" in message
-    assert "LpPool '-> y'" in message
+    assert "Softmax 'over samples': acts along axis 0 of [N, 2, 4, 4], the batch axis" in message
+    assert "Mul 'gate': its inputs have the batch axis in two places, [1, N, 4, 4] and [N, 2, 4, 4]" in message
+    assert "PRelu 'bent': its input 1 is computed by the network" in message
+    assert "LpPool '-> q'" in message
     assert "docs/operators.md" in message
     assert str(tmp_path) in message
 

@@ -13,10 +13,10 @@ import onnxruntime
 from onnx import TensorProto
 
 from sim_compress.frontend import Teacher, load_teacher
+from sim_compress.frontend.axes import Placed
 from sim_compress.frontend.cleaning import normalise
 from sim_compress.frontend.network_file import read_network
 from sim_compress.frontend.quiet import RUNTIME_ERRORS, quiet_options
-from sim_compress.frontend.teacher import WHOLE_SAMPLES
 from sim_compress.model.maps import Array
 from sim_compress.runtime import Session
 from tools.fuzz import damage
@@ -93,39 +93,44 @@ def make(files: tuple[Path, ...]) -> Networks:
 
 def _reference(file: Path, teacher: Teacher, inputs: Mapping[str, Array]) -> dict[str, Array]:
     """onnxruntime's outputs, name -> (samples, ...), in as many calls as the file's batch needs."""
-    session = _session(file, teacher)
-    kinds = {i.name: i for i in session.get_inputs()}
-    samples = len(next(iter(inputs.values())))
-    size = next((k.shape[0] for k in kinds.values() if k.shape and isinstance(k.shape[0], int)), None)
+    session, places, batch = _reader(file, teacher)
+    kinds = {i.name: i.type for i in session.get_inputs()}
     names = [o.name for o in session.get_outputs()]
+    samples = len(next(iter(inputs.values())))
+    step = batch or samples
+    filled = {n: np.concatenate([x] * step)[: -(-samples // step) * step] for n, x in inputs.items()}
 
-    def run(chunk: dict[str, Array]) -> list[Array]:
-        outputs: Any = session.run(
-            names, {n: _typed(x, kinds[n].type) for n, x in chunk.items() if n in kinds}
-        )
-        return outputs
+    def run(start: int) -> list[Array]:
+        chunk = {n: x[start : start + step] for n, x in filled.items() if n in kinds}
+        given = {n: x[0] if places[n].batch is None else places[n].in_file(x) for n, x in chunk.items()}
+        outputs: Any = session.run(names, {n: _typed(x, kinds[n]) for n, x in given.items()})
+        return [places[n].samples_first(y) for n, y in zip(names, outputs, strict=True)]
 
-    if WHOLE_SAMPLES in teacher.notes:
-        runs = [[y[None] for y in run({n: x[i] for n, x in inputs.items()})] for i in range(samples)]
-    else:
-        step = size or samples
-        filled = {n: np.concatenate([x] * step)[: -(-samples // step) * step] for n, x in inputs.items()}
-        rounds = range(0, len(next(iter(filled.values()))), step)
-        runs = [run({n: x[i : i + step] for n, x in filled.items()}) for i in rounds]
+    runs = [run(start) for start in range(0, -(-samples // step) * step, step)]
     joined = [np.concatenate(parts)[:samples].astype(np.float32) for parts in zip(*runs, strict=True)]
     return dict(zip(names, joined, strict=True))
 
 
-def _session(file: Path, teacher: Teacher) -> onnxruntime.InferenceSession:
-    """The network as it stands; else in float32, else cleaned, where onnxruntime does not run it so."""
+def _reader(
+    file: Path, teacher: Teacher
+) -> tuple[onnxruntime.InferenceSession, Mapping[str, Placed], int | None]:
+    """The network as it stands; else in float32, else cleaned, where onnxruntime does not run it so.
+
+    Beside it the places of its samples, and the batch that it takes.
+    """
     plain = normalise(read_network(file).model)
     for data in (file.read_bytes(), plain.SerializeToString()):
         with suppress(*RUNTIME_ERRORS):
             session = onnxruntime.InferenceSession(data, quiet_options(), PROVIDERS)
-            # A batch of none is read as an open one.
-            if all(0 not in i.shape for i in session.get_inputs()):
-                return session
-    return onnxruntime.InferenceSession(teacher.graph.SerializeToString(), quiet_options(), PROVIDERS)
+            # A batch of none is read as an open one; an end that is cut off leaves other outputs.
+            known = {o.name for o in session.get_outputs()} <= teacher.places.keys()
+            if known and all(0 not in i.shape for i in session.get_inputs()):
+                return session, teacher.places, teacher.batch
+    model = teacher.model
+    first = {x.name: Placed((1, *x.shape), 0) for x in model.inputs}
+    first |= {x.name: Placed((1, *x.affine.shape), 0) for x in model.outputs}
+    graph = teacher.graph.SerializeToString()
+    return onnxruntime.InferenceSession(graph, quiet_options(), PROVIDERS), first, None
 
 
 def _typed(values: Array, kind: str) -> Array:

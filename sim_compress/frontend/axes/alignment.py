@@ -59,7 +59,7 @@ def _beside(x: Placed, main: Placed, samples: int | None) -> Placed:
     moved = Placed(x.shape, axis, main.before, x.value)
     if samples is not None and x.batch != axis and _is_same_place(x, main, samples):
         return moved
-    raise RefusalError(f"its inputs have the samples in two places, {x} and {main}")
+    raise RefusalError(f"its inputs have the batch axis in two places, {x} and {main}")
 
 
 def _is_same_place(x: Placed, main: Placed, samples: int) -> bool:
@@ -84,7 +84,7 @@ def divided_constant(x: Placed, axis: int, before: int, after: int, samples: int
     """
     value = x.value
     if samples is None or x.shape[axis] != before * after * samples or value is None:
-        raise RefusalError(f"a constant {x} reaches over the samples, which stand at axis {axis}")
+        raise RefusalError(f"has a constant {x} with {x.shape[axis]} entries along axis {axis}, the batch axis")
     if samples == 1:
         return Placed(x.shape, axis, before, value)
     rest = (*x.shape[:axis], *x.shape[axis + 1 :])
@@ -100,10 +100,10 @@ def _steps(parts: Array, samples: int) -> Array:
     if parts.dtype.kind not in "iu":
         if all(np.array_equal(parts[:, i], parts[:, 0]) for i in range(samples)):
             return np.zeros(parts[:, 0].shape, np.int64)
-        raise RefusalError("a constant of it differs from sample to sample")
+        raise RefusalError("has a constant that differs from sample to sample of the batch axis")
     step = parts[:, 1] - parts[:, 0]
     if any((parts[:, i] != parts[:, 0] + i * step).any() for i in range(samples)):
-        raise RefusalError("a constant of it differs from sample to sample")
+        raise RefusalError("has a constant that differs from sample to sample of the batch axis")
     return step
 
 

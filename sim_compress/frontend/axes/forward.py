@@ -125,7 +125,7 @@ class _Pass:
     def _visit(self, node: onnx.NodeProto) -> None:
         rule = self.rules.get(_qualified(node))
         if any(name and name not in self.tensors for name in node.input):
-            if rule is None and node.op_type != "If":
+            if rule is None:
                 self.refused.append(NotPlaced(node, None))
             return
         if node.op_type == "If":
@@ -161,7 +161,9 @@ class _Pass:
                 self.tensors[name] = self._typed(name, x)
 
     def _typed(self, name: str, x: Placed) -> Placed:
-        """Numbers that are known in the type that the graph has for them."""
+        """Numbers that are known in the type that the graph has for them; a tensor without entries is known."""
+        if 0 in x.shape and x.value is None:
+            x = x.valued(np.zeros(x.shape, np.float32))
         if x.numbers is None or not is_constant(x.numbers) or not self.types.get(name):
             return x
         dtype = helper.tensor_dtype_to_np_dtype(self.types[name])

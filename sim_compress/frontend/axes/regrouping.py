@@ -79,7 +79,7 @@ def places(x: Placed, sizes: Sequence[Number], samples: int | None) -> list[Plac
     after = prod(x.shape) // before
     named = [i for i, s in enumerate(sizes) if isinstance(s, Polynomial)]
     if len(named) > 1 or (samples is None and not named):
-        raise RefusalError(f"its target {shown(sizes)} has no place for the samples of {x}")
+        raise RefusalError(f"its target {shown(sizes)} has no place for the batch axis of {x}")
     one = [int(s.at(1)) if isinstance(s, Polynomial) else int(s) for s in sizes]  # pyright: ignore
     found = []
     for axis in named or range(len(sizes)):
@@ -93,7 +93,7 @@ def places(x: Placed, sizes: Sequence[Number], samples: int | None) -> list[Plac
             found.append(place)
     if not found:
         raise RefusalError(
-            f"its target {shown(sizes)} mixes the samples of {x}: no axis of it holds all of them"
+            f"its target {shown(sizes)} mixes the batch axis of {x} with others"
         )
     return sorted(found, key=lambda p: p.is_merged) if not _goes_right(x, one, found) else found[::-1]
 
@@ -123,7 +123,7 @@ def regrouped(x: Placed, sizes: Sequence[Number], place: Place) -> Placed:
 def reshaped_constant(x: Placed, sizes: Sequence[Number]) -> Placed:
     """A tensor without samples in a new shape."""
     if any(isinstance(s, Polynomial) for s in sizes):
-        raise RefusalError(f"its target {shown(sizes)} holds samples, and {x} has none")
+        raise RefusalError(f"its target {shown(sizes)} has a batch axis, and {x} has none")
     shape = tuple(int(s) for s in sizes)  # pyright: ignore
     if prod(shape) != prod(x.shape):
         raise RefusalError(f"its target {shown(sizes)} does not hold the entries of {x}")

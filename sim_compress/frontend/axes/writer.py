@@ -74,6 +74,13 @@ class Writer:
         copy.attribute.extend(helper.make_attribute(k, v) for k, v in replaced.items() if v is not None)
         self.nodes.append(copy)
 
+    def split(
+        self, inputs: Sequence[str], parts: Sequence[tuple[str, int]], name: str, **attributes: Any
+    ) -> None:
+        """A Split into named parts."""
+        outputs = [output for output, _ in parts]
+        self.nodes.append(helper.make_node("Split", list(inputs), outputs, name, **attributes))
+
     def reshaped(self, tensor: str, shape: Sequence[int], output: str, name: str = "") -> str:
         return self.add("Reshape", [tensor, self.integers(self.sizes(shape), output)], output, name)
 

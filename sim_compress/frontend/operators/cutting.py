@@ -11,7 +11,7 @@ from sim_compress.frontend.rows import finite
 from sim_compress.model import Affine, Pad, Slice
 from sim_compress.model.maps import Array
 
-@operator("Slice", joining.slices, becomes="a slice", limits="constant bounds; not of the samples")
+@operator("Slice", joining.slices, becomes="a slice", limits="constant bounds; not of the batch axis")
 def slice_(call: Call) -> Affine:
     x = call.unweighted(0)
     starts, ends = call.numbers("starts", 1), call.numbers("ends", 2)
@@ -38,7 +38,7 @@ def _cut(x: Affine, windows: list[range]) -> Affine:
     )
 
 
-@operator("Split", joining.split, becomes="slices", limits="constant sizes; not of the samples")
+@operator("Split", joining.split, becomes="slices", limits="constant sizes; not of the batch axis")
 def split(call: Call) -> tuple[Affine, ...]:
     x = call.unweighted(0)
     axis = call.attribute("axis")
@@ -52,7 +52,7 @@ def split(call: Call) -> tuple[Affine, ...]:
     )
 
 
-@operator("Pad", joining.pad, becomes="zeros, an offset, or entries picked again", limits="not of the samples")
+@operator("Pad", joining.pad, becomes="zeros, an offset, or entries picked again", limits="not of the batch axis")
 def pad(call: Call) -> Affine:
     x, pads = call.unweighted(0), call.numbers("pads", 1) or ()
     around = list(zip(pads[: len(x.shape)], pads[len(x.shape) :], strict=True))
@@ -84,7 +84,7 @@ def _padded(size: int, before: int, after: int, mode: str) -> Array:
     return np.pad(kept, (max(before, 0), max(after, 0)), mode=mode)
 
 
-@operator("Concat", joining.concat, becomes="sum of zero-padded terms", limits="not along the samples")
+@operator("Concat", joining.concat, becomes="sum of zero-padded terms", limits="not along the batch axis")
 def concat(call: Call) -> Affine:
     parts = [call.unweighted_or_constant(i) for i in call.positions]
     return concatenated(parts, call.attribute("axis"))

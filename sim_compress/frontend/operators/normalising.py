@@ -9,11 +9,11 @@ from sim_compress.frontend.axes.rules import along
 from sim_compress.frontend.axes.rules.leading import channels
 from sim_compress.frontend.expressions import finite, mapped
 from sim_compress.frontend.operators.activation import becomes
-from sim_compress.frontend.registry import Activated, Call, RefusalError, operator
+from sim_compress.frontend.registry import Activated, Call, RefusalError, operator, rewritten
 from sim_compress.model import LinearMap, Offset, Reshape, Scale, Shape
 from sim_compress.model.maps import Array
 
-NOT_SAMPLES = "not along the samples"
+NOT_SAMPLES = "not along the batch axis"
 BEHIND = "learned scale and shift behind it as fixed maps"
 # Softmax and its kin took all axes from one on as one, up to this operator set.
 FLAT_SOFTMAX = 12
@@ -114,6 +114,15 @@ def lp_normalization(call: Call) -> Activated:
     x = call.affine(0)
     axes = (call.attribute("axis"),)
     return Activated(x, Activation("lp_norm", {"axes": axes, "p": call.attribute("p", 2), "epsilon": 0.0}))
+
+
+rewritten(
+    "TopK",
+    along.largest,
+    "reducing",
+    becomes="comparisons of all pairs, and products with the rows that they choose",
+    limits=f"constant k, an axis of at most {along.LONGEST_SORTED}; " + NOT_SAMPLES,
+)
 
 
 @operator("LRN", channels, becomes=becomes("lrn"))

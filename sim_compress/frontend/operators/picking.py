@@ -20,7 +20,7 @@ LONGEST_RUNNING_SUM = 4096
     "Gather",
     gathering.gather,
     becomes="a slice, or entries picked; rows of a learned table: a state block with a lookup",
-    limits="constant indices, not along the samples; or a constant table, along its first axis",
+    limits="constant indices, not along the batch axis; or a constant table, along its first axis",
 )
 def gather(call: Call) -> Affine | Activated:
     if call.is_constant(0):
@@ -86,7 +86,7 @@ def expand(call: Call) -> Affine:
     return stretched(x, broadcast([x.shape, target]))
 
 
-@operator("Tile", filling.tile, becomes="entries repeated", limits="constant repeats; not of the samples")
+@operator("Tile", filling.tile, becomes="entries repeated", limits="constant repeats; not of the batch axis")
 def tile(call: Call) -> Affine:
     x = call.unweighted(0)
     for axis, count in enumerate(call.constant(1).tolist()):
@@ -98,7 +98,7 @@ def tile(call: Call) -> Affine:
     "CumSum",
     along.running_sum,
     becomes="a matrix of ones and zeros along an axis",
-    limits=f"constant axis of at most {LONGEST_RUNNING_SUM}, not the samples",
+    limits=f"constant axis of at most {LONGEST_RUNNING_SUM}, not the batch axis",
 )
 def cumulative_sum(call: Call) -> Affine:
     x = call.unweighted(0)

@@ -48,14 +48,14 @@ def global_average_pool(call: Call) -> Affine:
     return _reduced(x, tuple(range(1, len(x.shape))), 1 / prod(x.shape[1:]), True)
 
 
-@operator("ReduceMean", reduces, becomes="sum, scale", limits="not along the samples")
+@operator("ReduceMean", reduces, becomes="sum, scale", limits="not along the batch axis")
 def reduce_mean(call: Call) -> Affine:
     x = call.unweighted(0)
     axes = reduced_axes(call)
     return _reduced(x, axes, 1 / prod(x.shape[a] for a in axes), call.keeps_axes)
 
 
-@operator("ReduceSum", reduces, becomes="sum", limits="not along the samples")
+@operator("ReduceSum", reduces, becomes="sum", limits="not along the batch axis")
 def reduce_sum(call: Call) -> Affine:
     x = call.unweighted(0)
     return _reduced(x, reduced_axes(call), 1.0, call.keeps_axes)

@@ -8,7 +8,7 @@ from sim_compress.frontend.operators.activation import becomes
 from sim_compress.frontend.registry import Activated, Call, RefusalError, operator
 from sim_compress.model import LinearMap, Reshape, Shape
 
-NOT_SAMPLES = "not along the samples"
+NOT_SAMPLES = "not along the batch axis"
 REDUCTIONS = {
     "ReduceMax": "reduce_max",
     "ReduceMin": "reduce_min",

@@ -40,7 +40,7 @@ class Asked:
         return self.amount == (size if self.kind == "sizes" else 1)
 
 
-@operator("Upsample", leading.resize, becomes="a matrix along each resized axis", limits="not the samples")
+@operator("Upsample", leading.resize, becomes="a matrix along each resized axis", limits="not the batch axis")
 def upsample(call: Call) -> Affine:
     return _resized(call, _from_scales(call.setting("scales", 1)), "Upsample", 9)
 
@@ -49,7 +49,7 @@ def upsample(call: Call) -> Affine:
     "Resize",
     leading.resize,
     becomes="a matrix along each resized axis",
-    limits="constant scales or sizes, not the samples; not tf_crop_and_resize",
+    limits="constant scales or sizes, not the batch axis; not tf_crop_and_resize",
 )
 def resize(call: Call) -> Affine:
     mode = call.attribute("coordinate_transformation_mode")

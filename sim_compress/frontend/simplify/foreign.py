@@ -3,7 +3,7 @@
 onnxruntime's optimiser joins nodes (com.microsoft), scikit-learn's exporter has steps of its own (ai.onnx.ml).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -26,8 +26,11 @@ ACTIVATIONS: dict[str, tuple[str, ...]] = {
 class _Nodes:
     """The nodes that take the place of one."""
 
-    def __init__(self, graph: onnx.GraphProto, node: onnx.NodeProto) -> None:
+    def __init__(
+        self, graph: onnx.GraphProto, node: onnx.NodeProto, shapes: Mapping[str, Sequence[int]]
+    ) -> None:
         self.graph, self.node, self.made = graph, node, list[onnx.NodeProto]()
+        self.shapes = shapes
         self.attributes: dict[str, Any] = {a.name: helper.get_attribute_value(a) for a in node.attribute}
 
     def add(self, kind: str, inputs: Sequence[str], output: str = "", name: str = "", **attributes: Any) -> str:
@@ -106,12 +109,48 @@ def _extractor(nodes: _Nodes) -> bool:
     return True
 
 
+def _grouped_attention(nodes: _Nodes) -> bool:
+    """Causal attention of a whole text, several heads of queries for each one of keys and values.
+
+        q (N, T, G R d)    (N, G, R, T, d)      k (N, T, G d)    (N, G, 1, d, T)      product (N, G, R, T, T)
+    """
+    a = nodes.attributes
+    heads, groups = a.get("num_heads", 1), a.get("kv_num_heads", 1)
+    given = [bool(n) for n in nodes.node.input]
+    shape = nodes.shapes.get(nodes.node.input[0])
+    special = a.get("do_rotary", 0) or a.get("softcap", 0) or a.get("local_window_size", -1) > 0
+    if special or not all(given[:3]) or any(given[3:5]) or any(given[7:]) or shape is None or heads % groups:
+        return False
+    tokens, width = shape[1:]
+    if tokens < 1 or width < 1:
+        return False
+    depth, shared = width // heads, heads // groups
+
+    def split(name: str, sizes: Sequence[int], perm: Sequence[int]) -> str:
+        cut = nodes.add("Reshape", [name, nodes.constant(np.array([0, 0, *sizes], np.int64))])
+        return nodes.add("Transpose", [cut], perm=list(perm))
+
+    q, k, v = nodes.node.input[:3]
+    queries = split(q, (groups, shared, depth), (0, 2, 3, 1, 4))
+    keys = split(k, (groups, 1, depth), (0, 2, 3, 4, 1))
+    values = split(v, (groups, 1, depth), (0, 2, 3, 1, 4))
+    scale = nodes.constant(np.array(a.get("scale", 0) or depth**-0.5, np.float32))
+    scores = nodes.add("Mul", [nodes.add("MatMul", [queries, keys]), scale])
+    mask = nodes.constant(np.triu(np.full((tokens, tokens), -np.inf, np.float32), 1))
+    shares = nodes.add("Softmax", [nodes.add("Add", [scores, mask])], axis=-1)
+    mixed = nodes.add("Transpose", [nodes.add("MatMul", [shares, values])], perm=[0, 3, 1, 2, 4])
+    whole = nodes.constant(np.array([0, 0, width], np.int64))
+    nodes.add("Reshape", [mixed, whole], nodes.result, nodes.node.name)
+    return True
+
+
 RULES: dict[str, Callable[[_Nodes], bool]] = {
     "com.microsoft.FusedConv": _fused("Conv"),
     "com.microsoft.FusedGemm": _fused("Gemm"),
     "com.microsoft.Gelu": _gelu,
     "com.microsoft.BiasGelu": _gelu,
     "com.microsoft.QuickGelu": _quick_gelu,
+    "com.microsoft.GroupQueryAttention": _grouped_attention,
     "ai.onnx.ml.Scaler": _scaler,
     "ai.onnx.ml.ArrayFeatureExtractor": _extractor,
 }
@@ -123,9 +162,9 @@ def standard(model: onnx.ModelProto) -> onnx.ModelProto:
         return model
     copy = onnx.ModelProto()
     copy.CopyFrom(model)
-    graph, made = copy.graph, list[onnx.NodeProto]()
+    graph, made, shapes = copy.graph, list[onnx.NodeProto](), _shapes(model)
     for node in model.graph.node:
-        rule, nodes = RULES.get(f"{node.domain}.{node.op_type}"), _Nodes(graph, node)
+        rule, nodes = RULES.get(f"{node.domain}.{node.op_type}"), _Nodes(graph, node, shapes)
         made += nodes.made if rule is not None and rule(nodes) else [node]
     del graph.node[:]
     graph.node.extend(made)
@@ -134,3 +173,10 @@ def standard(model: onnx.ModelProto) -> onnx.ModelProto:
     del copy.opset_import[:]
     copy.opset_import.extend(kept)
     return copy
+
+
+def _shapes(model: onnx.ModelProto) -> dict[str, list[int]]:
+    """Sizes of tensors as far as they follow, 0 for an open one."""
+    graph = onnx.shape_inference.infer_shapes(model).graph
+    kinds = {v.name: v.type.tensor_type for v in (*graph.input, *graph.value_info)}
+    return {n: [d.dim_value for d in k.shape.dim] for n, k in kinds.items() if k.HasField("shape")}

@@ -12,6 +12,9 @@ from onnx.utils import Extractor
 # Operators whose constants are parameters; of others a constant of more entries than a setting has.
 PARAMETRIC = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})
 LARGEST_SETTING = 16
+_TYPES = onnx.TensorProto
+# Sizes, places and conditions are no parameters; quantised weights are.
+SETTINGS = frozenset({_TYPES.INT64, _TYPES.INT32, _TYPES.BOOL, _TYPES.STRING})
 
 
 def without_tail(model: onnx.ModelProto, unread: Collection[str]) -> tuple[onnx.ModelProto, str] | None:
@@ -46,7 +49,12 @@ def without_tail(model: onnx.ModelProto, unread: Collection[str]) -> tuple[onnx.
 
 
 def _is_parametric(node: onnx.NodeProto, constants: Mapping[str, onnx.TensorProto]) -> bool:
-    own = [constants[n] for n in node.input if n in constants and constants[n].data_type == onnx.TensorProto.FLOAT]
+    """Whether a node, or one in a graph of its own, reads parameters."""
+    for inner in (g for a in node.attribute for g in (a.g, *a.graphs)):
+        known = {**constants, **{i.name: i for i in inner.initializer}}
+        if any(_is_parametric(n, known) for n in inner.node):
+            return True
+    own = [constants[n] for n in node.input if n in constants and constants[n].data_type not in SETTINGS]
     if node.op_type in PARAMETRIC:
         return bool(own)
     return any(prod(t.dims) > LARGEST_SETTING for t in own)

@@ -107,6 +107,13 @@ def question(
     return Question(nodes, inputs, constants or {}, ends, **settings)  # pyright: ignore[reportArgumentType]
 
 
+def every_place(*shape: int) -> list[Placed]:
+    """A tensor of one sample with the samples in an axis of their own at each place, and merged with each axis."""
+    own = [Placed((*shape[:i], 1, *shape[i:]), i) for i in range(len(shape) + 1)]
+    merged = [Placed(shape, i, before) for i, s in enumerate(shape) for before in sorted({1, 2, s}) if s % before == 0]
+    return own + [x for x in merged if x.is_merged]
+
+
 def assert_placed(asked: Question) -> Placement:
     """Every tensor is where the pass says, and both graphs that it writes give it."""
     found = asked.answer()

@@ -12,6 +12,8 @@ from sim_compress.frontend.refusal import RefusalError
 
 # Softmax and its kin took all axes from one on as one, up to this operator set.
 FLAT_SOFTMAX = 12
+# Every pair of entries is compared.
+LONGEST_SORTED = 1024
 
 
 def along(default: int = -1) -> Rule:
@@ -85,7 +87,7 @@ def several_axes(default: tuple[int, ...]) -> Rule:
         axes = [positive(a, len(x.shape)) for a in step.attribute("axes", default)]
         step.none_of([a for a in axes if a != x.batch or x.is_merged or default != tuple(axes)])
         if x.batch in axes:
-            raise RefusalError(f"normalises over the samples of {x}")
+            raise RefusalError(f"normalises along axis {x.batch} of {x}, the batch axis")
 
         def write(writer: Writer) -> None:
             name = writer.operand(step.node.input[0], x, step.output)
@@ -103,9 +105,50 @@ def largest(step: Step) -> Outcome:
     count: list[Number] = list(step.integers("k", 1) or [])
     if len(count) != 1:
         raise RefusalError("does not say how many entries it keeps")
-    shape = (*x.shape[:axis], int(count[0]), *x.shape[axis + 1 :])  # pyright: ignore
-    result = Placed(shape, x.batch, x.before)
-    return Outcome((result,) * len(step.node.output), _writing(step, axis), (0,))
+    kept = int(count[0])  # pyright: ignore
+    result = Placed((*x.shape[:axis], kept, *x.shape[axis + 1 :]), x.batch, x.before)
+    return Outcome((result, result), lambda writer: _write_largest(writer, step, x, axis, kept), (0,))
+
+
+def _write_largest(writer: Writer, step: Step, x: Placed, axis: int, kept: int) -> None:
+    """The entries that as many others stand before as their place in the result says.
+
+    j stands before i where x_j > x_i, or where they are equal and j < i. One product with the rows of
+    [place of i = r] gives the r-th largest entry, another one its number.
+    """
+    output, shape = step.output, x.sample_shape
+    place, size = x.sample_axis(axis), x.shape[axis]
+    if size > LONGEST_SORTED:
+        raise RefusalError(f"sorts an axis of {size}; at most {LONGEST_SORTED} entries are supported")
+    order = [*(a for a in range(len(shape)) if a != place), place]
+    lead = tuple(shape[a] for a in order[:-1])
+    last = step.node.input[0]
+    if order != sorted(order):
+        turned = [0] * writer.shift + writer.axes(order)
+        last = writer.add("Transpose", [last], f"{output}:turned", perm=turned)
+    column = writer.reshaped(last, (*lead, size, 1), f"{output}:column")
+    row = writer.reshaped(last, (*lead, 1, size), f"{output}:row")
+    kind = "Greater" if step.attribute("largest", 1) else "Less"
+    beyond = writer.add("Cast", [writer.add(kind, [row, column], f"{output}:beyond")], f"{output}:more", to=1)
+    same = writer.add("Cast", [writer.add("Equal", [row, column], f"{output}:equal")], f"{output}:same", to=1)
+    earlier = writer.constant(np.tri(size, k=-1, dtype=np.float32), output)
+    ties = writer.add("Mul", [same, earlier], f"{output}:ties")
+    before = writer.add("Add", [beyond, ties], f"{output}:before")
+    ones = writer.constant(np.ones((size, 1), np.float32), output)
+    ranks = writer.add("MatMul", [before, ones], f"{output}:ranks")
+    across = writer.reshaped(ranks, (*lead, 1, size), f"{output}:places")
+    wanted = writer.constant(np.arange(kept, dtype=np.float32)[:, None], output)
+    chosen = writer.add("Cast", [writer.add("Equal", [across, wanted], f"{output}:at")], f"{output}:chosen", to=1)
+    every = writer.constant(np.arange(size, dtype=np.float32)[:, None], output)
+    back = [order.index(a) for a in range(len(order))]
+    for name, values in zip(step.node.output, (column, every), strict=False):
+        if name:
+            found = writer.add("MatMul", [chosen, values], f"{name}:found")
+            sorted_ = writer.reshaped(found, (*lead, kept), f"{name}:sorted")
+            result = f"{name}:result"
+            writer.add("Transpose", [sorted_], result, perm=[0] * writer.shift + writer.axes(back))
+            whole = name != step.output
+            writer.add("Cast" if whole else "Identity", [result], name, **({"to": 7} if whole else {}))
 
 
 def triangle(step: Step) -> Outcome:

@@ -50,9 +50,11 @@ def _over(step: Step, positions: Sequence[int]) -> Outcome:
 
 def _values(operator: str, lined: Aligned) -> Array | None:
     """The numbers of the result as far as they follow from known ones."""
-    size = prod(lined.result.shape)
-    numbers = [x.value for x in lined.inputs]
-    if operator not in ARITHMETIC or size > MOST_NUMBERS or all(v is None for v in numbers):
+    known = [x.value for x in lined.inputs if x.numbers is not None or x.stored is not None]
+    if operator not in ARITHMETIC or not known or prod(lined.result.shape) > MOST_NUMBERS:
+        return None
+    # Whole numbers and truth values go on to shapes; floats that data have a part in go nowhere.
+    if len(known) < len(lined.inputs) and any(v.dtype.kind == "f" for v in known if v is not None):
         return None
     function, values = ARITHMETIC[operator], _filled(lined.inputs)
     if function.nin == len(values):

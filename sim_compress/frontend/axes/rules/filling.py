@@ -64,7 +64,7 @@ def _place(sizes: Sequence[Number]) -> tuple[Shape, int | None]:
     named = [i for i, s in enumerate(sizes) if isinstance(s, Polynomial)]
     one = tuple(int(s.at(1)) if isinstance(s, Polynomial) else int(s) for s in sizes)  # pyright: ignore
     if len(named) > 1 or any(sizes[i] != sample_count(one[i]) for i in named):
-        raise RefusalError(f"makes a tensor of shape ({', '.join(map(str, sizes))}), which mixes samples")
+        raise RefusalError(f"makes a tensor of shape ({', '.join(map(str, sizes))}), which is more than one batch axis")
     return one, named[0] if named else None
 
 
@@ -101,6 +101,8 @@ def expand(step: Step) -> Outcome:
     sizes = [*[1] * (rank - len(target)), *target]
     shape, batch = _place(sizes)
     own = x.behind(rank - len(x.shape))
+    if own.batch is not None and batch is None and step.samples is None and shape[own.batch] != 1:
+        raise RefusalError(f"stretches axis {own.batch} of {own}, the batch axis, to {shape[own.batch]}")
     if step.samples is not None and own.batch is not None and shape[own.batch] in (1, own.shape[own.batch] * step.samples):
         # The file's own batch, or none.
         shape = tuple(1 if i == own.batch else s for i, s in enumerate(shape))
@@ -129,7 +131,7 @@ def tile(step: Step) -> Outcome:
             raise RefusalError("repeats a tensor as often as the values of the inputs say")
         if isinstance(count, Polynomial):
             if batch is not None or count != sample_count(int(count.at(1))):
-                raise RefusalError(f"repeats {x} by {count}, which mixes samples")
+                raise RefusalError(f"repeats axis {axis} of {x} by {count}, the number of samples")
             batch = axis
         elif axis == x.batch and count != 1:
             raise RefusalError(f"repeats axis {axis} of {x}, the batch axis")

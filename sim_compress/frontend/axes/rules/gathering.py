@@ -183,7 +183,7 @@ def gather_elements(step: Step) -> Outcome:
     if ids.batch is not None and data.batch is None:
         data = divided_constant(data, ids.batch, ids.before, ids.after, step.samples)
     if ids.batch is not None and (data.batch, data.before) != (ids.batch, ids.before):
-        raise RefusalError(f"its inputs have the samples in two places, {data} and {ids}")
+        raise RefusalError(f"its inputs have the batch axis in two places, {data} and {ids}")
     if ids.batch == axis:
         raise RefusalError(f"looks up along axis {axis}, the batch axis")
     numbers = None
@@ -211,7 +211,7 @@ def gather_nd(step: Step) -> Outcome:
     first, width = step.attribute("batch_dims", 0), ids.shape[-1]
     looked_up = range(first, first + width)
     if ids.batch == len(ids.shape) - 1:
-        raise RefusalError(f"its numbers {ids} hold the samples in their last axis")
+        raise RefusalError(f"its numbers {ids} have the batch axis as their last")
     if data.batch in looked_up:
         return _own_rows(step, data, ids, first, looked_up)
     if ids.depends:
@@ -322,7 +322,7 @@ def compress(step: Step) -> Outcome:
     """Entries along an axis where a constant condition holds."""
     x, axis = step.input(0), step.attribute("axis")
     if axis is None:
-        raise RefusalError(f"flattens {x}, the samples with it")
+        raise RefusalError(f"flattens {x}, the batch axis with it")
     place = positive(axis, len(x.shape))
     step.none_of([place])
     condition = step.input(1)

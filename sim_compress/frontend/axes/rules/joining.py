@@ -15,6 +15,8 @@ from sim_compress.model.maps import Array
 
 # Ends from here on mean the end of the axis; exporters write 10^9, or the largest number of some type.
 NO_END = 10**9
+# The operator set from which the sizes of a Split are an input.
+SPLIT_INPUT = 13
 
 
 def concat(step: Step) -> Outcome:
@@ -92,10 +94,15 @@ def split(step: Step) -> Outcome:
     def write(writer: Writer) -> None:
         moved = writer.axis(x.sample_axis(axis))
         name = writer.operand(step.node.input[0], x, step.output)
-        names = [name]
-        if named and step.opset >= 13:
-            names.append(writer.integers(sizes, step.output))
-        writer.copy(step.node, names, axis=moved)
+        # Parts without entries are constants.
+        kept = [(n, size) for n, size in zip(step.node.output, sizes, strict=True) if size]
+        widths = [size for _, size in kept]
+        if len(kept) == 1:
+            writer.add("Identity", [name], kept[0][0], step.node.name)
+        elif step.opset >= SPLIT_INPUT:
+            writer.split([name, writer.integers(widths, step.output)], kept, step.node.name, axis=moved)
+        else:
+            writer.split([name], kept, step.node.name, axis=moved, split=widths)
 
     return Outcome(outputs, write, (0,))
 

@@ -120,7 +120,7 @@ def _steps(step: Step) -> int:
     if len(x.shape) < 2:
         raise RefusalError(f"expects samples and channels, got {x}")
     if x.batch not in (0, None):
-        raise RefusalError(f"takes the first axis of {x} for the samples, which are in axis {x.batch}")
+        raise RefusalError(f"takes axis 0 of {x} for the batch axis, which is axis {x.batch}")
     if any(step.has(i) and step.input(i).batch is not None for i in range(1, len(step.inputs))):
         raise RefusalError("has weights that are different for each sample")
     return x.shape[0]
@@ -199,7 +199,7 @@ def resize(step: Step) -> Outcome:
     """Axes of new sizes, by factors or by the sizes themselves; the samples' keeps its own."""
     x = step.input(0)
     if x.batch not in (0, None) or x.is_merged:
-        raise RefusalError(f"takes the first axis of {x} for the samples")
+        raise RefusalError(f"takes axis 0 of {x} for the batch axis")
     by_scales = step.node.op_type == "Upsample" or len(step.inputs) == 2
     position = 1 if by_scales else 2
     scales = step.numbers("scales", position)

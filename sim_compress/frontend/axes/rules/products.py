@@ -14,7 +14,6 @@ from sim_compress.frontend.axes.writer import Writer
 from sim_compress.frontend.refusal import RefusalError
 from sim_compress.model import Shape
 from sim_compress.model.maps import Array
-from sim_compress.model.maps import Array
 
 
 def matmul(step: Step) -> Outcome:
@@ -35,10 +34,10 @@ def _product(a: Placed, b: Placed, samples: int | None) -> tuple[Placed, Placed,
     """
     if not a.shape or not b.shape:
         raise RefusalError("multiplies a number, which is no matrix")
-    if a.shape[-1] != b.shape[max(len(b.shape) - 2, 0)]:
-        raise RefusalError(f"multiplies {a} by {b}, which do not fit")
     _not_summed(a, len(a.shape) - 1)
     _not_summed(b, max(len(b.shape) - 2, 0))
+    if a.shape[-1] != b.shape[max(len(b.shape) - 2, 0)]:
+        raise RefusalError(f"multiplies {a} by {b}, which do not fit")
     stack = aligned([_stack(a), _stack(b)], samples)
     rank = len(stack.result.shape)
     a, b = (_with_samples(x, s, rank, samples) for x, s in zip((a, b), stack.inputs, strict=True))
@@ -49,7 +48,7 @@ def _product(a: Placed, b: Placed, samples: int | None) -> tuple[Placed, Placed,
             continue
         if x.batch == len(x.shape) + axis:
             if batch is not None:
-                raise RefusalError(f"multiplies the samples of {a} with those of {b}")
+                raise RefusalError(f"multiplies the batch axis of {a} with that of {b}")
             batch, before = len(shape), x.before
         shape.append(x.shape[axis])
     return a, b, Placed(tuple(shape), batch, before)
@@ -157,24 +156,33 @@ def _write_contraction(
     batch = None if result.batch is None or result.is_merged else after[result.batch]
     sizes = dict(zip(after, result.shape, strict=True))
     operands = [
-        _operand(step.node.input[i], x, own, batch, sizes)
+        _operand(writer, step, i, x, own, batch, sizes)
         for i, (x, own) in enumerate(zip(sides, inside, strict=True))
     ]
     contract(writer, step, operands, tuple(a for a in after if a != batch))
 
 
-def _operand(name: str, x: Placed, labels: Labels, batch: str | None, sizes: dict[str, int]) -> Operand:
+def _operand(
+    writer: Writer,
+    step: Step,
+    position: int,
+    x: Placed,
+    labels: Labels,
+    batch: str | None,
+    sizes: dict[str, int],
+) -> Operand:
     """An operand without the axis of the samples; axes of size 1 that are stretched leave too."""
+    name = step.node.input[position]
     if x.depends:
         raise RefusalError(f"the value of its input {name!r} depends on the number of samples")
     stays = [
-        a != batch and not (x.is_known and s == 1 and sizes.get(a, 1) > 1)
-        for a, s in zip(labels, x.shape, strict=True)
+        a != batch and not (s == 1 and sizes.get(a, 1) > 1) for a, s in zip(labels, x.shape, strict=True)
     ]
     kept = tuple(a for a, stay in zip(labels, stays, strict=True) if stay)
     shape = tuple(s for s, stay in zip(x.shape, stays, strict=True) if stay)
     if not x.is_known:
-        return Operand(kept, shape, name)
+        tensor = name if shape == x.sample_shape else writer.reshaped(name, shape, f"{step.output}:narrow{position}")
+        return Operand(kept, shape, tensor)
     value = x.value
     assert value is not None
     return Operand(kept, shape, values=value.reshape(shape))
@@ -259,10 +267,10 @@ def einsum(step: Step) -> Outcome:
     *inside, after = labels
     letters = {own[x.batch] for x, own in zip(sides, inside, strict=True) if x.batch is not None}
     if len(letters) > 1:
-        raise RefusalError(f"its equation {step.attribute('equation')!r} has the samples under two letters")
+        raise RefusalError(f"its equation {step.attribute('equation')!r} has the batch axis under two letters")
     batch = letters.pop() if letters else None
     if batch is not None and batch not in after:
-        raise RefusalError(f"its equation {step.attribute('equation')!r} sums over the samples")
+        raise RefusalError(f"its equation {step.attribute('equation')!r} sums over the batch axis")
     main = next((x for x in sides if x.batch is not None), None)
     if batch is not None and main is not None:
         sides = [

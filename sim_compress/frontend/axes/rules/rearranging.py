@@ -59,8 +59,7 @@ def squeeze(step: Step) -> Outcome:
     x = step.input(0)
     rank, axes = len(x.shape), step.integers("axes", 1)
     if axes is None:
-        if x.batch is not None and not x.is_merged and step.samples is None:
-            raise RefusalError("has no axes, so that it would drop the samples where there is one")
+        # A run of one sample alone drops the batch axis too, and nothing of the sample.
         gone = [i for i, s in enumerate(x.sizes) if not isinstance(s, Polynomial) and s == 1]
         if step.samples == 1:
             gone = [i for i, s in enumerate(x.shape) if s == 1]

@@ -51,7 +51,7 @@ def _reduced(step: Step, axes: list[int]) -> Outcome:
     x = step.input(0)
     if x.batch in axes:
         if len(axes) == len(x.shape):
-            raise RefusalError(f"reduces all axes of {x}, that of the samples too")
+            raise RefusalError(f"reduces all axes of {x}, the batch axis too")
         step.none_of(axes)
     # onnxruntime takes any number but 1 for no.
     keeps = step.attribute("keepdims", 1) == 1

@@ -1,4 +1,4 @@
-"""Graphs that move the batch axis, or merge it with steps, are exact; what does not come back is refused."""
+"""Graphs that move the batch axis, or merge it with steps, are exact; those that mix samples are refused."""
 
 from pathlib import Path
 
@@ -137,24 +137,38 @@ def test_a_layer_shared_by_all_steps_is_exact_and_its_states_are_read(
     assert_close(output, run(teacher.path, inputs)["y"])
 
 
-CROOKED = {
-    "a result with the batch behind": [node("Transpose", ["x"], ["y"], perm=[1, 0, 2])],
-    "a result with merged steps": [node("Reshape", ["x", "merged"], ["y"])],
-    "a convolution over samples": [
+MIXED = {
+    "Conv 'mixing': takes axis 0 of [1, N, 4] for the batch axis, which is axis 1": [
         node("Transpose", ["x"], ["t"], perm=[1, 0, 2]),
-        node("Conv", ["t", "kernel"], ["c"]),
+        node("Conv", ["t", "kernel"], ["c"], "mixing"),
         node("Transpose", ["c"], ["y"], perm=[1, 0, 2]),
     ],
-    "steps against samples": [
+    "Add 'mixing': its inputs have the batch axis in two places, [N, 1, 4] and [1, N, 4]": [
         node("Transpose", ["x"], ["t"], perm=[1, 0, 2]),
-        node("Add", ["t", "u"], ["a"]),
+        node("Add", ["t", "u"], ["a"], "mixing"),
         node("Transpose", ["a"], ["y"], perm=[1, 0, 2]),
     ],
 }
 
 
-@pytest.mark.parametrize("nodes", CROOKED.values(), ids=CROOKED)
-def test_a_batch_axis_that_does_not_come_back_is_refused(tmp_path: Path, nodes: list[onnx.NodeProto]) -> None:
-    constants = {"merged": np.array([-1, 2]), "kernel": random(1, 1, 1)}
-    message = refused(tmp_path, nodes, {"x": (1, 4), "u": (1, 4)}, constants)
-    assert "batch axis" in message or "depends on its batch size" in message
+@pytest.mark.parametrize(("reason", "nodes"), MIXED.items(), ids=MIXED)
+def test_moved_samples_that_meet_others_are_refused(
+    tmp_path: Path, reason: str, nodes: list[onnx.NodeProto]
+) -> None:
+    constants = {"kernel": random(1, 1, 1)}
+    assert reason in refused(tmp_path, nodes, {"x": (1, 4), "u": (1, 4)}, constants)
+
+
+NOT_BROUGHT_BACK = {
+    "[1, N, 4]": node("Transpose", ["x"], ["y"], perm=[1, 0, 2]),
+    "[(N 2), 2]": node("Reshape", ["x", "merged"], ["y"]),
+}
+
+
+@pytest.mark.parametrize(("place", "moving"), NOT_BROUGHT_BACK.items(), ids=NOT_BROUGHT_BACK)
+def test_samples_that_the_file_does_not_bring_back_come_first(
+    tmp_path: Path, place: str, moving: onnx.NodeProto
+) -> None:
+    constants = {"merged": np.array([-1, 2])} if moving.op_type == "Reshape" else {}
+    teacher = exact(tmp_path, [moving], {"x": (1, 4)}, constants)
+    assert teacher.notes == (f"the file has the samples of output 'y' as {place}; here they come first",)
