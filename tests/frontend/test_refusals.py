@@ -27,7 +27,9 @@ def test_all_refused_nodes_are_listed_with_operator_name_and_reason(tmp_path: Pa
     assert "5 of 7 nodes" in message
     assert "LpPool 'pooled': this operator is not supported" in message
     assert "Softmax 'over samples': acts along axis 0 of [N, 2, 4, 4], the batch axis" in message
-    assert "Mul 'gate': its inputs have the batch axis in two places, [1, N, 4, 4] and [N, 2, 4, 4]" in message
+    assert (
+        "Mul 'gate': its inputs have the batch axis in two places, [1, N, 4, 4] and [N, 2, 4, 4]" in message
+    )
     assert "PRelu 'bent': its input 1 is computed by the network" in message
     assert "LpPool '-> q'" in message
     assert "docs/operators.md" in message
