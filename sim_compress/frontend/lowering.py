@@ -15,7 +15,14 @@ from sim_compress.frontend.names import block_names
 from sim_compress.frontend.operators import OPERATORS
 from sim_compress.frontend.recognition import Recognised, recognised
 from sim_compress.frontend.refusals import Refused, RefusedNodesError, reason, refusal_message
-from sim_compress.frontend.registry import Activated, Call, RefusalError, Result, qualified_name, standard_opset
+from sim_compress.frontend.registry import (
+    Activated,
+    Call,
+    RefusalError,
+    Result,
+    qualified_name,
+    standard_opset,
+)
 from sim_compress.model import Affine, ImplicitModel, Input, LinearMap, Output, Shape, StateBlock
 from sim_compress.model.maps import Array
 

@@ -46,10 +46,7 @@ def parts_of(call: Call, positions: Sequence[int]) -> list[Affine]:
     if not known:
         raise RefusalError("works on constants only")
     carrier = min(known.values(), key=lambda x: len(x.terms[0].maps))
-    return [
-        known[i] if i in known else constant_part(carrier, call.constant(i))
-        for i in positions
-    ]
+    return [known[i] if i in known else constant_part(carrier, call.constant(i)) for i in positions]
 
 
 def constant_part(carrier: Affine, values: Array) -> Affine:

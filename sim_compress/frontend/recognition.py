@@ -132,7 +132,9 @@ def _fitting(
     for phi in candidates:
         x = phi(z)
         for scale, shift in product((None, *fitting), (None, *fitting)):
-            found = (x if scale is None else x * scale[..., None]) + (0 if shift is None else shift[..., None])
+            found = (x if scale is None else x * scale[..., None]) + (
+                0 if shift is None else shift[..., None]
+            )
             error = np.abs(found - wanted) / np.maximum(np.abs(wanted), 1)
             if error.max() <= tolerance:
                 return Recognised(region, phi, _maps(scale, shift))

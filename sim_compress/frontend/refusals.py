@@ -87,7 +87,11 @@ def check_known_operators(model: onnx.ModelProto) -> None:
         else Refused.of(n, FUSED if n.domain == MICROSOFT else "this operator is in no standard operator set")
         for n in nodes
         if not _is_standard(n)
-        or (n.input and qualified_name(n) not in OPERATORS and (n.op_type in REASONS or not _is_integer(n, types)))
+        or (
+            n.input
+            and qualified_name(n) not in OPERATORS
+            and (n.op_type in REASONS or not _is_integer(n, types))
+        )
     ]
     raise RefusedNodesError(refusal_message(refused, len(nodes)))
 

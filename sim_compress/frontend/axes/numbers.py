@@ -1,7 +1,8 @@
 """Whole numbers that shape arithmetic computes: polynomials in N and n, and what is unknown of them.
 
-N is the number of samples, n the number of one sample, 0 <= n < N. A shape (N, 7) is the array [N, 7]; the ids of
-four windows a sample are the array [4 n, 4 n + 1, 4 n + 2, 4 n + 3]. Arrays of such numbers have dtype object.
+N is the number of samples, n the number of one sample, 0 <= n < N. A shape (N, 7) is the array [N, 7]; the
+ids of four windows a sample are the array [4 n, 4 n + 1, 4 n + 2, 4 n + 3]. Arrays of such numbers have dtype
+object.
 """
 
 from collections.abc import Callable, Mapping
@@ -64,7 +65,9 @@ class Polynomial:
             names = ["N"] * powers[0] + ["n"] * powers[1]
             return " ".join([str(coefficient), *names] if coefficient != 1 or not names else names)
 
-        return " + ".join(term(powers, coefficient) for powers, coefficient in sorted(self.terms, reverse=True))
+        return " + ".join(
+            term(powers, coefficient) for powers, coefficient in sorted(self.terms, reverse=True)
+        )
 
     def at(self, samples: int, sample: int = 0) -> int | float:
         """The value for `samples` samples in the place of one of them."""

@@ -22,9 +22,9 @@ class Outcome:
     """What a rule finds.
 
     Attributes:
-        outputs: of the node, in order.
-        write: writes the node for one sample, or with the samples first; called where an output is no constant.
-        data: positions of the inputs whose numbers go into the outputs, all of them where None.
+        outputs: of the node, in order. write: writes the node for one sample, or with the samples first;
+        called where an output is no constant. data: positions of the inputs whose numbers go into the
+        outputs, all of them where None.
     """
 
     outputs: tuple[Placed, ...]
@@ -149,6 +149,8 @@ def checked(outcome: Outcome, inputs: Sequence[Placed | None]) -> Outcome:
         for o in outcome.outputs
     )
     data = inputs if outcome.data is None else [inputs[i] for i in outcome.data if i < len(inputs)]
-    if any(o.numbers is None for o in outputs) and any(x is not None and any_depends(x.numbers) for x in data):
+    if any(o.numbers is None for o in outputs) and any(
+        x is not None and any_depends(x.numbers) for x in data
+    ):
         raise RefusalError(f"one of its inputs {DECIDED_BY_BATCH}")
     return Outcome(outputs, outcome.write, outcome.data)

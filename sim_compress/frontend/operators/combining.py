@@ -124,7 +124,12 @@ def mod(call: Call) -> Activated:
     return several(call, "truncated_remainder" if call.attribute("fmod", 0) else "remainder", (0, 1))
 
 
-@operator("Cast", elementwise, becomes="nothing, or a state block with phi = truncate or nonzero", limits="to numbers")
+@operator(
+    "Cast",
+    elementwise,
+    becomes="nothing, or a state block with phi = truncate or nonzero",
+    limits="to numbers",
+)
 def cast(call: Call) -> Result:
     wanted = call.attribute("to")
     if wanted in FLOATS or wanted == call.types.get(call.node.input[0]):

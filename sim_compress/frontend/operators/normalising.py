@@ -101,7 +101,12 @@ def group_normalization(call: Call) -> Activated:
     return Activated(grouped, phi, (Reshape(x.shape), *_per_channel(call, x.shape)))
 
 
-@operator("MeanVarianceNormalization", along.several_axes((0, 2, 3)), becomes=becomes("layer_norm"), limits=NOT_SAMPLES)
+@operator(
+    "MeanVarianceNormalization",
+    along.several_axes((0, 2, 3)),
+    becomes=becomes("layer_norm"),
+    limits=NOT_SAMPLES,
+)
 def mean_variance_normalization(call: Call) -> Activated:
     x = call.affine(0)
     axes = sorted(call.attribute("axes"))

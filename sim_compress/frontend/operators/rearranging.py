@@ -27,7 +27,11 @@ def reshape(call: Call) -> Affine:
     return mapped(call.unweighted(0), Reshape(call.numbers("shape", 1) or ()))
 
 
-for _name, _rule in {"Flatten": rules.flatten, "Squeeze": rules.squeeze, "Unsqueeze": rules.unsqueeze}.items():
+for _name, _rule in {
+    "Flatten": rules.flatten,
+    "Squeeze": rules.squeeze,
+    "Unsqueeze": rules.unsqueeze,
+}.items():
     rewritten(_name, _rule, "rearranging", becomes="a reshape", limits=APART)
 
 

@@ -10,7 +10,13 @@ from sim_compress.frontend.registry import STANDARD, standard_opset
 
 # Functions that stand in a model under their own names until they are inlined.
 DOMAIN = "sim_compress.expanded"
-SCHEMA_ERRORS = (onnx.defs.SchemaError, onnx.shape_inference.InferenceError, RuntimeError, ValueError, TypeError)
+SCHEMA_ERRORS = (
+    onnx.defs.SchemaError,
+    onnx.shape_inference.InferenceError,
+    RuntimeError,
+    ValueError,
+    TypeError,
+)
 
 
 def expanded(model: onnx.ModelProto, kept: Container[str]) -> onnx.ModelProto:

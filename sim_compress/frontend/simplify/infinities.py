@@ -16,7 +16,9 @@ from sim_compress.model.maps import Array
 # 2^124: below the largest float32 by enough for several masks to be added, beyond any score.
 INFINITE = 2.0**124
 # Operators whose constants may be masks.
-MASKED_BY = frozenset({"Add", "Concat", "Expand", "Identity", "Max", "Min", "Sub", "Sum", "Tile", "Trilu", "Where"})
+MASKED_BY = frozenset(
+    {"Add", "Concat", "Expand", "Identity", "Max", "Min", "Sub", "Sum", "Tile", "Trilu", "Where"}
+)
 
 
 def infinities(graph: onnx.GraphProto, _: int) -> None:

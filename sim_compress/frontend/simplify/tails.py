@@ -18,7 +18,9 @@ SETTINGS = frozenset({_TYPES.INT64, _TYPES.INT32, _TYPES.BOOL, _TYPES.STRING})
 
 
 def without_tail(model: onnx.ModelProto, unread: Collection[str]) -> tuple[onnx.ModelProto, str] | None:
-    """The graph without the nodes behind some that cannot be read, and what was cut; None where they hold parameters.
+    """The graph without nodes that cannot be read and those behind them, and what was cut.
+
+    None where they hold parameters.
 
     Args:
         model: nodes in topological order, with the types of its tensors.
@@ -42,8 +44,8 @@ def without_tail(model: onnx.ModelProto, unread: Collection[str]) -> tuple[onnx.
     part = Extractor(model).extract_model([i.name for i in graph.input], outputs)
     first = cut[0]
     note = (
-        f"the network is cut before {first.op_type} {first.name or first.output[0]!r}: {len(cut)} nodes without "
-        f"parameters cannot be read; its outputs are now {', '.join(outputs)}"
+        f"the network is cut before {first.op_type} {first.name or first.output[0]!r}: {len(cut)} nodes "
+        f"without parameters cannot be read; its outputs are now {', '.join(outputs)}"
     )
     return part, note
 

@@ -1,8 +1,8 @@
 """One graph through the axis pass, and what it says of every tensor against onnxruntime, for several batches.
 
-A graph runs on N random samples in the axes of the file. What it gives for each of them must be what it gives for
-that sample alone, at the place where the pass says that the samples are; the two graphs that the pass writes must
-give the same.
+A graph runs on N random samples in the axes of the file. What it gives for each of them must be what it gives
+for that sample alone, at the place where the pass says that the samples are; the two graphs that the pass
+writes must give the same.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,10 +21,13 @@ from tests.frontend.graphs import IR_VERSION, Arrays, assert_close, run
 FLOAT = onnx.TensorProto.FLOAT
 BATCHES = (1, 2, 3)
 # Operators whose nodes have a batch axis in the file and none in the graph of one sample.
-LEADING = frozenset({"Conv", "ConvTranspose", "MaxPool", "AveragePool", "GlobalAveragePool", "GlobalMaxPool"}) | {
-    "BatchNormalization", "Resize", "Upsample", "DepthToSpace", "SpaceToDepth", "LRN", "InstanceNormalization",
-    "GroupNormalization", "LpPool", "GlobalLpPool",
-}  # fmt: skip
+LEADING = frozenset(
+    (
+        "AveragePool", "BatchNormalization", "Conv", "ConvTranspose", "DepthToSpace", "Gemm", "GlobalAveragePool",
+        "GlobalLpPool", "GlobalMaxPool", "GroupNormalization", "InstanceNormalization", "LRN", "LpPool", "MaxPool",
+        "Resize", "SpaceToDepth", "Upsample",
+    )
+)  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,9 +111,14 @@ def question(
 
 
 def every_place(*shape: int) -> list[Placed]:
-    """A tensor of one sample with the samples in an axis of their own at each place, and merged with each axis."""
+    """A tensor with the samples in an axis of their own at each place, and merged with each axis."""
     own = [Placed((*shape[:i], 1, *shape[i:]), i) for i in range(len(shape) + 1)]
-    merged = [Placed(shape, i, before) for i, s in enumerate(shape) for before in sorted({1, 2, s}) if s % before == 0]
+    merged = [
+        Placed(shape, i, before)
+        for i, s in enumerate(shape)
+        for before in sorted({1, 2, s})
+        if s % before == 0
+    ]
     return own + [x for x in merged if x.is_merged]
 
 

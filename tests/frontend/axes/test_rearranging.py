@@ -118,5 +118,7 @@ REFUSED = {
 def test_rearrangements_that_mix_samples_are_refused(reason: str, case: tuple) -> None:
     one, numbers, samples = case
     names = [n for n in one.input if n != "x"]
-    asked = question([one], {"x": Placed((1, 4, 3), 0)}, {n: np.array(numbers) for n in names}, samples=samples)
+    asked = question(
+        [one], {"x": Placed((1, 4, 3), 0)}, {n: np.array(numbers) for n in names}, samples=samples
+    )
     assert reason in refusal(asked)

@@ -138,7 +138,9 @@ def _write_largest(writer: Writer, step: Step, x: Placed, axis: int, kept: int) 
     ranks = writer.add("MatMul", [before, ones], f"{output}:ranks")
     across = writer.reshaped(ranks, (*lead, 1, size), f"{output}:places")
     wanted = writer.constant(np.arange(kept, dtype=np.float32)[:, None], output)
-    chosen = writer.add("Cast", [writer.add("Equal", [across, wanted], f"{output}:at")], f"{output}:chosen", to=1)
+    chosen = writer.add(
+        "Cast", [writer.add("Equal", [across, wanted], f"{output}:at")], f"{output}:chosen", to=1
+    )
     every = writer.constant(np.arange(size, dtype=np.float32)[:, None], output)
     back = [order.index(a) for a in range(len(order))]
     for name, values in zip(step.node.output, (column, every), strict=False):
