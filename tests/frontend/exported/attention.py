@@ -100,7 +100,8 @@ def _scaled(heads: int, mask: str | None, options: dict[str, Any]) -> Any:
         def forward(self, x):
             queries, keys, values = map(self.split, (self.queries(x), self.keys(x), self.values(x)))
             # Masks of truth values say here what is looked at.
-            mask = ~self.mask if self.mask is not None and self.mask.dtype is torch.bool else self.mask
+            mask: Any = self.mask
+            mask = ~mask if mask is not None and mask.dtype is torch.bool else mask
             found = torch.nn.functional.scaled_dot_product_attention(
                 queries, keys, values, attn_mask=mask, enable_gqa=heads < HEADS, **options
             )

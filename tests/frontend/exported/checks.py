@@ -66,7 +66,7 @@ def expected(path: Path, subject: Subject, feed: Arrays, batch: int | None = Non
         chosen = np.minimum(np.arange(start, start + size), samples - 1)
         part = {i.name: np.take(feed[i.name], chosen, axis=i.batch_axis) for i in subject.inputs}
         for (name, axis), value in zip(subject.outputs.items(), session.run(None, part), strict=True):
-            pieces[name].append(np.moveaxis(value, axis, 0))
+            pieces[name].append(np.moveaxis(np.asarray(value), axis, 0))
     return {name: np.concatenate(parts)[:samples] for name, parts in pieces.items()}
 
 
