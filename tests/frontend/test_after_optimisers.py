@@ -1,8 +1,4 @@
-<<<<<<< HEAD
-"""What onnxruntime's tools write: fused nodes are read, others all named, with what to give instead."""
-=======
 """Files that onnxruntime's tools have written are read, or every node is named with what to give instead."""
->>>>>>> exports
 
 from collections.abc import Sequence
 from pathlib import Path
