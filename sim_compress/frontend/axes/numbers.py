@@ -13,7 +13,7 @@ import numpy as np
 
 from sim_compress.model.maps import Array
 
-Scalar = Union[bool, int, float, np.generic]  # noqa: UP007
+Scalar = bool | int | float
 Number = Union[Scalar, "Polynomial", "Unknown"]
 # Exponents of N and n.
 Powers = tuple[int, int]
@@ -92,7 +92,7 @@ class Unknown:
         if self.base is None or isinstance(other, Unknown | float):
             return _mixed(self, other)
         base = self.base + other
-        assert isinstance(base, int | np.integer | Polynomial)
+        assert isinstance(base, int | Polynomial)
         return Unknown(isinstance(base, Polynomial), base, self.low, self.high)
 
     __radd__ = __add__
@@ -142,7 +142,7 @@ def _coefficients(number: Number) -> Mapping[Powers, int | float]:
     if isinstance(number, Polynomial):
         return number.coefficients
     assert not isinstance(number, Unknown)
-    return {ONE: number.item() if isinstance(number, np.generic) else number}
+    return {ONE: number}
 
 
 def _simplified(coefficients: Mapping[Powers, int | float]) -> Number:
@@ -153,7 +153,7 @@ def _simplified(coefficients: Mapping[Powers, int | float]) -> Number:
 
 
 def _negative(number: Number) -> Number:
-    return -number if not isinstance(number, bool | np.bool_) else -int(number)
+    return -number if not isinstance(number, bool) else -int(number)
 
 
 def divided(a: Number, b: Number) -> Number:

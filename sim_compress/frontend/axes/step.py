@@ -101,12 +101,14 @@ class Step:
         found = self.numbers(name, position)
         if found is None:
             return None
+        plain = []
         for number in found:
             if isinstance(number, Polynomial | Unknown):
                 by_batch = isinstance(number, Polynomial) or number.by_sample
                 reason = DECIDED_BY_BATCH if by_batch else DECIDED_BY_DATA
                 raise RefusalError(f"its input {position} ({name}) {reason}")
-        return [int(number) for number in found]
+            plain.append(int(number))
+        return plain
 
     def axis(self, name: str = "axis", default: int = -1, rank: int | None = None) -> int:
         """An attribute that is one axis of the first input, from the front."""

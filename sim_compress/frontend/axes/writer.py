@@ -53,7 +53,7 @@ class Writer:
         )
         return name
 
-    def integers(self, values: Sequence[int], output: str) -> str:
+    def integers(self, values: Sequence[int] | Array, output: str) -> str:
         return self.constant(np.asarray(values, np.int64), output)
 
     def keep(self, stored: onnx.TensorProto, name: str) -> str:

@@ -7,12 +7,12 @@ import onnx
 
 from sim_compress.activations import Activation
 from sim_compress.frontend.axes.rules.elementwise import elementwise
-from sim_compress.frontend.broadcasting import broadcast, stretched
-from sim_compress.frontend.expressions import scaled, summed
 from sim_compress.frontend.operators.activation import becomes, between
-from sim_compress.frontend.parts import joined, parts_of, several
 from sim_compress.frontend.registry import FLOATS, Activated, Call, RefusalError, Result, operator
-from sim_compress.frontend.rows import finite
+from sim_compress.frontend.terms.broadcasting import broadcast, stretched
+from sim_compress.frontend.terms.expressions import scaled, summed
+from sim_compress.frontend.terms.parts import joined, parts_of, several
+from sim_compress.frontend.terms.rows import finite
 from sim_compress.model import Affine, Scale
 from sim_compress.model.maps import Array
 

@@ -5,9 +5,9 @@ from itertools import accumulate
 import numpy as np
 
 from sim_compress.frontend.axes.rules import joining
-from sim_compress.frontend.expressions import concatenated, mapped, picked, shifted
 from sim_compress.frontend.registry import Call, RefusalError, operator
-from sim_compress.frontend.rows import finite
+from sim_compress.frontend.terms.expressions import concatenated, mapped, picked, shifted
+from sim_compress.frontend.terms.rows import finite
 from sim_compress.model import Affine, Pad, Slice
 from sim_compress.model.maps import Array
 

@@ -7,9 +7,9 @@ import numpy as np
 from sim_compress.activations import Activation
 from sim_compress.frontend.axes.rules import along
 from sim_compress.frontend.axes.rules.leading import channels
-from sim_compress.frontend.expressions import finite, mapped
 from sim_compress.frontend.operators.activation import becomes
 from sim_compress.frontend.registry import Activated, Call, RefusalError, operator, rewritten
+from sim_compress.frontend.terms.expressions import finite, mapped
 from sim_compress.model import LinearMap, Offset, Reshape, Scale, Shape
 from sim_compress.model.maps import Array
 

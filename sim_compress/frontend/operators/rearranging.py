@@ -4,8 +4,8 @@ from sim_compress.frontend.axes.rules import filling
 from sim_compress.frontend.axes.rules import rearranging as rules
 from sim_compress.frontend.axes.rules.elementwise import first_input
 from sim_compress.frontend.axes.rules.leading import channels
-from sim_compress.frontend.expressions import mapped
 from sim_compress.frontend.registry import Call, RefusalError, operator, rewritten
+from sim_compress.frontend.terms.expressions import mapped
 from sim_compress.model import Affine, Reshape, Transpose
 
 APART = "the samples stay apart"

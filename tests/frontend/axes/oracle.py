@@ -23,9 +23,9 @@ BATCHES = (1, 2, 3)
 # Operators whose nodes have a batch axis in the file and none in the graph of one sample.
 LEADING = frozenset(
     (
-        "AveragePool", "BatchNormalization", "Conv", "ConvTranspose", "DepthToSpace", "Gemm", "GlobalAveragePool",
-        "GlobalLpPool", "GlobalMaxPool", "GroupNormalization", "InstanceNormalization", "LRN", "LpPool", "MaxPool",
-        "Resize", "SpaceToDepth", "Upsample",
+        "AveragePool", "BatchNormalization", "Conv", "ConvTranspose", "DepthToSpace", "Gemm", "LRN",
+        "GlobalAveragePool", "GlobalLpPool", "GlobalMaxPool", "GroupNormalization", "InstanceNormalization",
+        "LpPool", "MaxPool", "Resize", "SpaceToDepth", "Upsample",
     )
 )  # fmt: skip
 

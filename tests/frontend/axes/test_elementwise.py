@@ -44,7 +44,7 @@ def test_a_constant_that_holds_a_fixed_batch_is_that_of_one_sample(x: Placed, sa
 
 @pytest.mark.parametrize("x", PLACES, ids=str)
 def test_a_clip_has_settings_beside_its_input(x: Placed) -> None:
-    bounds = {"low": np.float32(-0.5), "high": np.float32(0.5)}
+    bounds = {"low": np.asarray(-0.5, np.float32), "high": np.asarray(0.5, np.float32)}
     assert_placed(question([node("Clip", ["x", *bounds], ["y"])], {"x": x}, bounds))
 
 

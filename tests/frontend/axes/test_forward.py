@@ -91,7 +91,7 @@ def test_what_is_equal_for_all_samples_is_a_constant_of_one_of_them() -> None:
     found = assert_placed(question(nodes, X))
     assert [n.op_type for n in found.samples_first.nodes] == ["Sub"]
     assert str(found.tensors["even"]) == "[N, 4]"
-    np.testing.assert_allclose(found.tensors["even"].value, np.full((1, 4), 0.25))
+    np.testing.assert_allclose(found.tensors["even"].first_sample, np.full((1, 4), 0.25))
 
 
 def test_an_output_that_depends_on_the_number_of_samples_is_refused() -> None:

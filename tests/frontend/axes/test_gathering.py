@@ -131,6 +131,17 @@ def test_entries_that_a_constant_condition_keeps(x: Placed) -> None:
             assert assert_placed(asked).tensors["y"].shape[axis] == keep.sum()
 
 
+@pytest.mark.parametrize("x", [*every_place(3, 2, 4)[2:4], Placed((3, 2, 4), 2), Placed((3, 2, 4))], ids=str)
+def test_several_constant_numbers_pick_entries_in_front_of_the_samples(x: Placed) -> None:
+    numbers = np.array([[[0, 1], [-1, 0]], [[2, -2], [1, 1]]])
+    asked = question(
+        [node("GatherND", ["x", "i"], ["y"])], {"x": x}, {"i": numbers}, samples=None if x.batch else 1
+    )
+    assert assert_placed(asked).tensors["y"].shape == (2, 2, *x.shape[2:])
+    asked = question([node("GatherND", ["x", "i"], ["y"])], {"x": x}, {"i": np.array([[3, 0]])})
+    assert "looks up an entry outside" in refusal(asked)
+
+
 X = {"x": Placed((1, 5), 0)}
 REFUSED = {
     "looks up entries along the axis of [N, 5] that is the batch axis": (

@@ -147,8 +147,9 @@ MIXED = {
 
 @pytest.mark.parametrize(("reason", "case"), MIXED.items(), ids=MIXED)
 def test_targets_that_do_not_follow_are_refused(reason: str, case: tuple) -> None:
+    x, target, samples = case
     with pytest.raises(RefusalError, match=reason):
-        full_sizes(*case, False)
+        full_sizes(x, target, samples, False)
 
 
 def test_targets_without_a_place_for_the_samples_are_refused() -> None:

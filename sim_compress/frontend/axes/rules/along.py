@@ -149,8 +149,10 @@ def _write_largest(writer: Writer, step: Step, x: Placed, axis: int, kept: int) 
             sorted_ = writer.reshaped(found, (*lead, kept), f"{name}:sorted")
             result = f"{name}:result"
             writer.add("Transpose", [sorted_], result, perm=[0] * writer.shift + writer.axes(back))
-            whole = name != step.output
-            writer.add("Cast" if whole else "Identity", [result], name, **({"to": 7} if whole else {}))
+            if name == step.output:
+                writer.add("Identity", [result], name)
+            else:
+                writer.add("Cast", [result], name, to=7)
 
 
 def triangle(step: Step) -> Outcome:

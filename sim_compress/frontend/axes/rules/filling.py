@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from math import prod
+from typing import Any
 
 import numpy as np
 from onnx import numpy_helper
@@ -92,10 +93,9 @@ def counts(step: Step) -> Outcome:
         return Outcome((Placed((entries,), 0, 1, numbers),), _never)
     if any(isinstance(x, Polynomial | Unknown) for x in (a, b, c)):
         raise RefusalError(f"counts from {a} to {b}, which the inputs decide")
-    kind = np.asarray(a)
-    return Outcome(
-        (Placed((len(np.arange(a, b, c)),), numbers=np.arange(a, b, c, dtype=kind.dtype)),), _never
-    )
+    bounds: list[Any] = [a, b, c]
+    numbers = np.arange(*bounds, dtype=np.asarray(a).dtype)
+    return Outcome((Placed(numbers.shape, numbers=numbers),), _never)
 
 
 def expand(step: Step) -> Outcome:

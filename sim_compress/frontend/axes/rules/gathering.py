@@ -230,8 +230,12 @@ def gather_nd(step: Step) -> Outcome:
         batch, before = len(ids.shape) - 1 + data.batch - first - width, data.before
     else:
         batch, before = ids.batch, ids.before
+    result = Placed(shape, batch, before)
 
     def write(writer: Writer) -> None:
+        if not first and ids.is_constant and ids.batch is None:
+            _write_rows(writer, step, data, ids.valued(ids.value), range(width), result)
+            return
         leading = data.batch is not None and data.batch < first and not data.is_merged
         if first - leading or (data.batch is not None and not leading and writer.shift):
             raise RefusalError("looks up entries by several numbers in a way that is not supported")
@@ -241,7 +245,7 @@ def gather_nd(step: Step) -> Outcome:
         ]
         writer.copy(step.node, names, batch_dims=writer.shift if leading else first)
 
-    return Outcome((Placed(shape, batch, before),), write)
+    return Outcome((result,), write)
 
 
 def _own_rows(step: Step, data: Placed, ids: Placed, first: int, looked_up: Sequence[int]) -> Outcome:
@@ -292,9 +296,10 @@ def _write_rows(
         _write_chosen(writer, step, name, data.sample_shape, number, one, axes[0])
         return
     size = tuple(data.sample_shape[a] for a in axes)
-    flat = np.ravel_multi_index(
-        tuple(picked[..., i].ravel().astype(np.int64) for i in range(len(rest))), size
-    )
+    numbers = [picked[..., i].ravel().astype(np.int64) for i in range(len(rest))]
+    if any(n.size and not (-s <= n.min() and n.max() < s) for n, s in zip(numbers, size, strict=True)):
+        raise RefusalError(f"looks up an entry outside of {data}")
+    flat = np.ravel_multi_index([n % s for n, s in zip(numbers, size, strict=True)], size)
     if axes != list(range(len(axes))):
         raise RefusalError("looks up entries by several numbers in a way that is not supported")
     tail = data.sample_shape[len(axes) :]

@@ -4,7 +4,6 @@ The samples are that batch, or stand in it beside steps that share the node, (N 
 become one more spatial axis, of which a window takes one step at a time: (T, C, H, W) -> (C, T, H, W).
 """
 
-from collections.abc import Callable, Sequence
 from math import floor
 
 import numpy as np
@@ -133,37 +132,24 @@ def _steps(step: Step) -> int:
 
 def _as_it_is(step: Step) -> Outcome:
     """A node that works on each sample as it stands; a file without samples has one in its first axis."""
-    x = step.input(0)
+    x, names = step.input(0), step.node.input
     outputs = tuple(Placed(s, x.batch, x.before) for s in _result_shapes(step))
-    return Outcome(outputs, lambda writer: _write(writer, step, outputs))
 
+    def write(writer: Writer) -> None:
+        settings = [
+            writer.operand(n, step.input(i), step.output) if n else n for i, n in enumerate(names) if i
+        ]
+        if x.batch is not None:
+            writer.copy(step.node, [names[0], *settings])
+            return
+        # The node's own batch of one goes, and comes back behind it.
+        inner = writer.reshaped(names[0], x.shape[1:], f"{step.output}:one")
+        kept = {a.name: helper.get_attribute_value(a) for a in step.node.attribute}
+        kind, found = step.node.op_type, f"{step.output}:many"
+        writer.add(kind, [inner, *settings], found, step.node.name, **kept)
+        writer.reshaped(found, outputs[0].shape, step.output)
 
-def _write(writer: Writer, step: Step, outputs: Sequence[Placed], **replaced: object) -> None:
-    x = step.input(0)
-    settings = [
-        writer.operand(n, step.input(i), step.output) if step.has(i) else n
-        for i, n in enumerate(step.node.input)
-        if i
-    ]
-    _around(
-        writer, step, outputs[0], lambda name: [name, *settings], replaced
-    ) if x.batch is None else writer.copy(step.node, [step.node.input[0], *settings], **replaced)
-
-
-def _around(
-    writer: Writer,
-    step: Step,
-    result: Placed,
-    inputs: Callable[[str], list[str]],
-    replaced: dict[str, object],
-) -> None:
-    """The node between two reshapes that take away its own batch of one, and bring it back."""
-    x = step.input(0)
-    inner = writer.reshaped(step.node.input[0], x.shape[1:], f"{step.output}:one")
-    attributes = {a.name: helper.get_attribute_value(a) for a in step.node.attribute} | replaced
-    kept = {k: v for k, v in attributes.items() if v is not None}
-    found = writer.add(step.node.op_type, inputs(inner), f"{step.output}:many", step.node.name, **kept)
-    writer.reshaped(found, result.shape, step.output)
+    return Outcome(outputs, write)
 
 
 def _result_shapes(step: Step) -> list[Shape]:

@@ -6,8 +6,8 @@ from math import prod
 import numpy as np
 
 from sim_compress.activations import Activation
-from sim_compress.frontend.expressions import mapped, summed
 from sim_compress.frontend.registry import Activated, Call, RefusalError
+from sim_compress.frontend.terms.expressions import mapped, summed
 from sim_compress.model import Affine, LinearMap, Offset, Pad, Reshape, Shape, Slice, Term
 from sim_compress.model.maps import Array
 

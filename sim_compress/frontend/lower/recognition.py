@@ -15,8 +15,8 @@ from onnx import helper, numpy_helper
 
 from sim_compress.activations import Activation
 from sim_compress.errors import ModelFileError
+from sim_compress.frontend.lower.regions import COMPONENTWISE, Region, Regions
 from sim_compress.frontend.quiet import RUNTIME_ERRORS, open_session
-from sim_compress.frontend.regions import COMPONENTWISE, Region, Regions
 from sim_compress.model import LinearMap, Offset, Scale, Shape
 from sim_compress.model.maps import Array
 
