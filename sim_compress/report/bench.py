@@ -51,7 +51,7 @@ class Speed:
 
 
 def _in_file(values: Array, axes: Sequence[int | str | None]) -> Array:
-    """Samples (samples, ...) as a file has them: on its open axis, on its first one, or one without an axis."""
+    """Samples (samples, ...) as a file has them: on its open axis or its first one, one alone without."""
     if len(values) == 1 and values.ndim == len(axes) + 1:
         return values[0]
     opened = next((i for i, size in enumerate(axes) if not isinstance(size, int)), 0)

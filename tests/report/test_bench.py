@@ -49,7 +49,9 @@ def test_a_file_is_given_the_samples_on_the_axis_that_it_has_them_on(tmp_path):
     onnx.save(helper.make_model(graph, ir_version=8, opset_imports=[opset]), path)
     dense = DenseRuntime(path, 1)
     x = np.random.default_rng(0).standard_normal((2, 5, 3)).astype(np.float32)
-    (y,) = dense({"x": x})
+    found = dense({"x": x})
+    assert isinstance(found, list)
+    (y,) = found
     np.testing.assert_array_equal(y, np.maximum(x, 0).transpose(1, 0, 2))
     assert dense.fixed_batch(load_teacher(path).model) is None
 
