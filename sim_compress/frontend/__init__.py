@@ -2,7 +2,7 @@
 
 from sim_compress.frontend.lowering import StateTensors
 from sim_compress.frontend.operators import OPERATORS
-from sim_compress.frontend.quiet import quiet_options
+from sim_compress.frontend.quiet import quiet_options, with_weights
 from sim_compress.frontend.teacher import Teacher, load_teacher
 from sim_compress.frontend.torch_module import is_module, load_module, module_inputs
 
@@ -15,4 +15,5 @@ __all__ = [
     "load_teacher",
     "module_inputs",
     "quiet_options",
+    "with_weights",
 ]

@@ -9,9 +9,12 @@ import onnx
 from onnx.utils import Extractor
 
 from sim_compress.errors import ModelFileError
+from sim_compress.frontend.external_data import read_external
 from sim_compress.frontend.floats import in_float32
 from sim_compress.frontend.quiet import first_line, open_session
 from sim_compress.frontend.registry import STANDARD
+from sim_compress.frontend.weights import Weights, used
+from sim_compress.model.maps import Array
 
 # Initialisers need not be inputs from version 4 on; onnxruntime may lag behind the newest version.
 OLDEST_IR, NEWEST_IR = 4, 10
@@ -44,15 +47,31 @@ def normalise(model: onnx.ModelProto) -> onnx.ModelProto:
     return copy
 
 
-def _written(model: onnx.ModelProto) -> onnx.ModelProto:
+def _written(model: onnx.ModelProto, weights: Weights) -> tuple[onnx.ModelProto, dict[str, Array]]:
+    """The optimised network with its weights, arrays of the original where they are the same."""
     with tempfile.TemporaryDirectory() as folder:
         target = Path(folder) / "optimised.onnx"
+        held = used(model.graph, weights)
         try:
-            open_session(model, target)
+            open_session(model, weights, target)
         except ModelFileError:
-            _check_room(target, model.ByteSize())
+            _check_room(target, model.ByteSize() + sum(v.nbytes for v in held.values()))
             raise
-        return onnx.load(target)
+        written = onnx.load(target, load_external_data=False)
+        _keep_order(written.graph, model.graph)
+        return written, read_external(written, target.parent, held)
+
+
+def _keep_order(written: onnx.GraphProto, given: onnx.GraphProto) -> None:
+    """Nodes that onnxruntime left as they were in the order that they had; it writes them in its own."""
+    place = {(n.op_type, *n.output): i for i, n in enumerate(given.node)}
+    places = {place.get((n.op_type, *n.output), -1): n for n in written.node}
+    if places.keys() == set(range(len(given.node))):
+        nodes = [places[i] for i in range(len(given.node))]
+        ordered = onnx.GraphProto()
+        ordered.node.extend(nodes)
+        del written.node[:]
+        written.node.extend(ordered.node)
 
 
 def _check_room(target: Path, size: int) -> None:
@@ -99,16 +118,16 @@ def _date_back(model: onnx.ModelProto) -> None:
                 entry.version = NEWEST_OPSET
 
 
-def optimised(model: onnx.ModelProto) -> onnx.ModelProto:
-    """The graph after onnxruntime's basic optimisation, without nodes that no output needs.
+def optimised(model: onnx.ModelProto, weights: Weights) -> tuple[onnx.ModelProto, dict[str, Array]]:
+    """The graph after onnxruntime's basic optimisation, without nodes that no output needs, and its weights.
 
     Raises:
         ModelFileError: onnxruntime refuses the network, or there is no room for a temporary copy.
     """
-    written = _written(model)
+    written, kept = _written(model, weights)
     if _has_constant_nodes(written.graph):
         # Operators without a kernel are replaced by their bodies after constants are folded.
-        written = _written(written)
+        written, kept = _written(written, kept)
     graph = written.graph
     needed = Extractor(written).extract_model([i.name for i in graph.input], [o.name for o in graph.output])
     # onnxruntime lists every operator set it knows.
@@ -116,7 +135,8 @@ def optimised(model: onnx.ModelProto) -> onnx.ModelProto:
     opsets = [o for o in needed.opset_import if o.domain in used]
     del needed.opset_import[:]
     needed.opset_import.extend(opsets)
-    return needed
+    names = {i.name for i in needed.graph.initializer}
+    return needed, {name: values for name, values in kept.items() if name in names}
 
 
 def annotate(model: onnx.ModelProto) -> None:

@@ -18,6 +18,7 @@ from sim_compress.frontend.module_names import name_nodes, named_after_modules
 from sim_compress.frontend.network_file import NetworkFile
 from sim_compress.frontend.quiet import first_line
 from sim_compress.frontend.teacher import Teacher, teacher_of
+from sim_compress.frontend.weights import taken_out
 from sim_compress.model.maps import Array
 
 # One more than the batch of 1 that torch takes for a constant.
@@ -67,8 +68,9 @@ def load_module(module: Any, examples: Mapping[str, Array]) -> Teacher:
     state = module.state_dict if is_program(module) else module.state_dict()
     name_nodes(model.graph, set(state))
     data = model.SerializeToString(deterministic=True)
-    name = type(module).__name__
-    file = NetworkFile(Path(name), model, len(data), hashlib.sha256(data).hexdigest())
+    name, size, digest = type(module).__name__, len(data), hashlib.sha256(data).hexdigest()
+    del data
+    file = NetworkFile(Path(name), *taken_out(model), size, digest)
     return named_after_modules(teacher_of(file))
 
 

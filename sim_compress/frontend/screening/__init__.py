@@ -2,6 +2,6 @@
 
 from sim_compress.frontend.screening.functions import check_functions
 from sim_compress.frontend.screening.screen import screen
-from sim_compress.frontend.screening.stored import check_stored, tensors
+from sim_compress.frontend.screening.stored import check_stored
 
-__all__ = ["check_functions", "check_stored", "screen", "tensors"]
+__all__ = ["check_functions", "check_stored", "screen"]

@@ -10,6 +10,7 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
+from sim_compress.frontend.weights import Weights, to_array
 from sim_compress.model.maps import Array
 
 # Activations of fused nodes, with the names of the attributes that hold their parameters in order.
@@ -27,13 +28,19 @@ class _Nodes:
     """The nodes that take the place of one."""
 
     def __init__(
-        self, graph: onnx.GraphProto, node: onnx.NodeProto, shapes: Mapping[str, Sequence[int]]
+        self,
+        graph: onnx.GraphProto,
+        node: onnx.NodeProto,
+        shapes: Mapping[str, Sequence[int]],
+        weights: Weights,
     ) -> None:
         self.graph, self.node, self.made = graph, node, list[onnx.NodeProto]()
-        self.shapes = shapes
+        self.shapes, self.weights = shapes, weights
         self.attributes: dict[str, Any] = {a.name: helper.get_attribute_value(a) for a in node.attribute}
 
-    def add(self, kind: str, inputs: Sequence[str], output: str = "", name: str = "", **attributes: Any) -> str:
+    def add(
+        self, kind: str, inputs: Sequence[str], output: str = "", name: str = "", **attributes: Any
+    ) -> str:
         output = output or f"{self.node.output[0]}:part{len(self.made)}"
         self.made.append(helper.make_node(kind, list(inputs), [output], name, **attributes))
         return output
@@ -92,7 +99,9 @@ def _quick_gelu(nodes: _Nodes) -> bool:
 
 
 def _scaler(nodes: _Nodes) -> bool:
-    offset, scale = (np.array(nodes.attributes.get(k, d), np.float32) for k, d in (("offset", 0), ("scale", 1)))
+    offset, scale = (
+        np.array(nodes.attributes.get(k, d), np.float32) for k, d in (("offset", 0), ("scale", 1))
+    )
     centred = nodes.add("Sub", [nodes.node.input[0], nodes.constant(offset)])
     nodes.add("Mul", [centred, nodes.constant(scale)], nodes.result, nodes.node.name)
     return True
@@ -103,7 +112,7 @@ def _extractor(nodes: _Nodes) -> bool:
     table, places = nodes.node.input
     known = {i.name: i for i in nodes.graph.initializer}
     if table in known and len(known[table].dims) == 1:
-        table = nodes.constant(numpy_helper.to_array(known[table])[None])
+        table = nodes.constant(to_array(known[table], nodes.weights)[None])
     flat = nodes.add("Reshape", [places, nodes.constant(np.array([-1], np.int64))])
     nodes.add("Gather", [table, flat], nodes.result, nodes.node.name, axis=-1)
     return True
@@ -112,7 +121,7 @@ def _extractor(nodes: _Nodes) -> bool:
 def _grouped_attention(nodes: _Nodes) -> bool:
     """Causal attention of a whole text, several heads of queries for each one of keys and values.
 
-        q (N, T, G R d)    (N, G, R, T, d)      k (N, T, G d)    (N, G, 1, d, T)      product (N, G, R, T, T)
+    q (N, T, G R d)    (N, G, R, T, d)      k (N, T, G d)    (N, G, 1, d, T)      product (N, G, R, T, T)
     """
     a = nodes.attributes
     heads, groups = a.get("num_heads", 1), a.get("kv_num_heads", 1)
@@ -156,7 +165,7 @@ RULES: dict[str, Callable[[_Nodes], bool]] = {
 }
 
 
-def standard(model: onnx.ModelProto) -> onnx.ModelProto:
+def standard(model: onnx.ModelProto, weights: Weights) -> onnx.ModelProto:
     """A copy in which nodes of other domains that are known stand as standard ones; the file itself without any."""
     if not any(f"{n.domain}.{n.op_type}" in RULES for n in model.graph.node):
         return model
@@ -164,7 +173,7 @@ def standard(model: onnx.ModelProto) -> onnx.ModelProto:
     copy.CopyFrom(model)
     graph, made, shapes = copy.graph, list[onnx.NodeProto](), _shapes(model)
     for node in model.graph.node:
-        rule, nodes = RULES.get(f"{node.domain}.{node.op_type}"), _Nodes(graph, node, shapes)
+        rule, nodes = RULES.get(f"{node.domain}.{node.op_type}"), _Nodes(graph, node, shapes, weights)
         made += nodes.made if rule is not None and rule(nodes) else [node]
     del graph.node[:]
     graph.node.extend(made)

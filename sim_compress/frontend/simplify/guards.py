@@ -11,6 +11,7 @@ import onnx
 from onnx import helper, numpy_helper
 
 from sim_compress.frontend.simplify.infinities import INFINITE, infinite_constants
+from sim_compress.frontend.weights import Weights
 
 # Softmax takes one axis from this operator set on.
 SOFTMAX_OPSET = 13
@@ -18,13 +19,13 @@ SOFTMAX_OPSET = 13
 AXES_OPSET = 18
 
 
-def guards(graph: onnx.GraphProto, opset: int) -> None:
+def guards(graph: onnx.GraphProto, opset: int, weights: Weights) -> None:
     """Write the guards of a graph as comparisons, or leave them out."""
     softmaxes = {n.output[0]: n for n in graph.node if n.op_type == "Softmax" and opset >= SOFTMAX_OPSET}
     guarded = [n for n in graph.node if n.op_type == "IsNaN" and n.input[0] in softmaxes]
     if not guarded:
         return
-    needed = any(True for _ in infinite_constants(graph)) or _fills_with_infinity(graph)
+    needed = any(True for _ in infinite_constants(graph, weights)) or _fills_with_infinity(graph)
     replaced: dict[str, list[onnx.NodeProto]] = {}
     for node in guarded:
         name = node.output[0]
@@ -43,7 +44,9 @@ def guards(graph: onnx.GraphProto, opset: int) -> None:
 
 def _fills_with_infinity(graph: onnx.GraphProto) -> bool:
     fillers = (a.t for n in graph.node if n.op_type == "ConstantOfShape" for a in n.attribute)
-    return any(np.isinf(numpy_helper.to_array(t)).any() for t in fillers if t.data_type == onnx.TensorProto.FLOAT)
+    return any(
+        np.isinf(numpy_helper.to_array(t)).any() for t in fillers if t.data_type == onnx.TensorProto.FLOAT
+    )
 
 
 def _compared(
@@ -60,7 +63,9 @@ def _compared(
         graph.initializer.append(axes)
         reduced = helper.make_node("ReduceMax", [softmax.input[0], axes.name], [largest], largest, keepdims=1)
     else:
-        reduced = helper.make_node("ReduceMax", [softmax.input[0]], [largest], largest, axes=[axis], keepdims=1)
+        reduced = helper.make_node(
+            "ReduceMax", [softmax.input[0]], [largest], largest, axes=[axis], keepdims=1
+        )
     return [reduced, helper.make_node("LessOrEqual", [largest, bound.name], [name], node.name)]
 
 

@@ -11,23 +11,26 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
+from sim_compress.frontend.weights import Weights, to_array
 from sim_compress.model.maps import Array
 
 # 2^124: below the largest float32 by enough for several masks to be added, beyond any score.
 INFINITE = 2.0**124
 # Operators whose constants may be masks.
-MASKED_BY = frozenset({"Add", "Concat", "Expand", "Identity", "Max", "Min", "Sub", "Sum", "Tile", "Trilu", "Where"})
+MASKED_BY = frozenset(
+    {"Add", "Concat", "Expand", "Identity", "Max", "Min", "Sub", "Sum", "Tile", "Trilu", "Where"}
+)
 
 
-def infinities(graph: onnx.GraphProto, _: int) -> None:
+def infinities(graph: onnx.GraphProto, _: int, weights: Weights) -> None:
     """Make the infinite constants of masks finite."""
     readers: dict[str, set[str]] = {}
     for node in graph.node:
         for name in node.input:
             readers.setdefault(name, set()).add(node.op_type)
-    for tensor in infinite_constants(graph):
+    for tensor in infinite_constants(graph, weights):
         if readers.get(tensor.name, set()) <= MASKED_BY:
-            tensor.CopyFrom(numpy_helper.from_array(finite(numpy_helper.to_array(tensor)), tensor.name))
+            tensor.CopyFrom(numpy_helper.from_array(finite(to_array(tensor, weights)), tensor.name))
     for node in graph.node:
         for attribute in node.attribute:
             if node.op_type == "ConstantOfShape" and attribute.name == "value":
@@ -35,10 +38,10 @@ def infinities(graph: onnx.GraphProto, _: int) -> None:
                 attribute.t.CopyFrom(numpy_helper.from_array(finite(value)))
 
 
-def infinite_constants(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:
+def infinite_constants(graph: onnx.GraphProto, weights: Weights) -> Iterator[onnx.TensorProto]:
     """The constants of a graph that hold an infinite number."""
     for tensor in graph.initializer:
-        if tensor.data_type == onnx.TensorProto.FLOAT and np.isinf(numpy_helper.to_array(tensor)).any():
+        if tensor.data_type == onnx.TensorProto.FLOAT and np.isinf(to_array(tensor, weights)).any():
             yield tensor
 
 
