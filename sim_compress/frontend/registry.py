@@ -9,9 +9,9 @@ import onnx
 from onnx import helper
 
 from sim_compress.activations import Activation
-from sim_compress.frontend.refusal import RefusalError
 from sim_compress.frontend.axes.step import Rule
-from sim_compress.frontend.rows import side_by_side
+from sim_compress.frontend.refusal import RefusalError
+from sim_compress.frontend.terms.rows import side_by_side
 from sim_compress.model import Affine, LinearMap
 from sim_compress.model.maps import Array
 
@@ -175,8 +175,8 @@ def rewritten(name: str, axes: Rule, family: str, *, becomes: str, limits: str =
 
 
 def standard_opset(model: onnx.ModelProto) -> int:
-    """Version of the standard operator set."""
-    return next(o.version for o in model.opset_import if o.domain in STANDARD)
+    """Version of the standard operator set; the first one where the network names none, and uses none."""
+    return next((o.version for o in model.opset_import if o.domain in STANDARD), 1)
 
 
 def qualified_name(node: onnx.NodeProto) -> str:

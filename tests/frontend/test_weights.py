@@ -11,7 +11,7 @@ from onnx import TensorProto, helper
 
 from sim_compress.errors import ModelFileError
 from sim_compress.frontend import Teacher, load_teacher
-from sim_compress.frontend.network_file import read_network
+from sim_compress.frontend.read.network_file import read_network
 from sim_compress.frontend.weights import is_stub, whole
 from sim_compress.states import open_teacher
 from tests.frontend.graphs import (
@@ -63,7 +63,8 @@ def test_large_weights_are_stubs_in_the_graph_and_in_its_parts(teacher: Teacher)
     part = teacher.submodel(["r"], ["b"])
     for graph in (teacher.graph.graph, part.graph):
         large = [i for i in graph.initializer if np.prod(i.dims) > WIDTH]
-        assert large and all(is_stub(i) for i in large)
+        assert large
+        assert all(is_stub(i) for i in large)
         assert graph.ByteSize() < WIDTH * WIDTH
     assert len(teacher.weights) == 3
 

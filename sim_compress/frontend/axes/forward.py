@@ -157,7 +157,7 @@ class _Pass:
         if all(x.is_constant for x in present) and not all(o.is_known for o in outputs):
             outputs = self._sample_values(node, outcome)
         self._keep(node, outputs)
-        if not all(self.tensors[n].is_known for n in node.output if n) or self.ends & set(node.output):
+        if not all(self.tensors[n].is_known for n in node.output if n):
             for writer in self.writers:
                 outcome.write(writer)
 
@@ -167,7 +167,7 @@ class _Pass:
                 self.tensors[name] = self._typed(name, x)
 
     def _typed(self, name: str, x: Placed) -> Placed:
-        """Numbers that are known in the type that the graph has for them; a tensor without entries is known."""
+        """Known numbers in the type that the graph has for them; a tensor without entries is known."""
         if 0 in x.shape and x.value is None:
             x = x.valued(np.zeros(x.shape, np.float32))
         if x.numbers is None or not is_constant(x.numbers) or not self.types.get(name):
@@ -221,9 +221,10 @@ class _Pass:
         body = next(a.g for a in node.attribute if a.name == way)
         inner = {name for n in body.node for name in n.output} | {i.name for i in body.initializer}
         for stored in body.initializer:
-            self.tensors[_inside(node, stored.name)] = Placed(
-                tuple(stored.dims), stored=Stored(stored, self.weights)
-            )
+            own = onnx.TensorProto()
+            own.CopyFrom(stored)
+            own.name = _inside(node, stored.name)
+            self.tensors[own.name] = Placed(tuple(own.dims), stored=Stored(own, self.weights))
         for one in _renamed(body.node, node, inner):
             self._visit(one)
         for result, name in zip(body.output, node.output, strict=True):

@@ -1,6 +1,7 @@
 """Operators of other domains that are several standard ones in one: as those.
 
-onnxruntime's optimiser joins nodes (com.microsoft), scikit-learn's exporter has steps of its own (ai.onnx.ml).
+onnxruntime's optimiser joins nodes (com.microsoft), scikit-learn's exporter has steps of its own
+(ai.onnx.ml).
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -166,7 +167,7 @@ RULES: dict[str, Callable[[_Nodes], bool]] = {
 
 
 def standard(model: onnx.ModelProto, weights: Weights) -> onnx.ModelProto:
-    """A copy in which nodes of other domains that are known stand as standard ones; the file itself without any."""
+    """A copy in which known nodes of other domains stand as standard ones; the file itself without any."""
     if not any(f"{n.domain}.{n.op_type}" in RULES for n in model.graph.node):
         return model
     copy = onnx.ModelProto()

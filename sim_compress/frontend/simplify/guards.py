@@ -1,7 +1,7 @@
 """Guards against rows of scores that are masked whole: Where(IsNaN(softmax), 0, softmax).
 
-The softmax of a row of -inf is not a number. Where no constant of the graph is infinite there is no such row, and the
-guard goes. Elsewhere it asks for what it means, with the infinities made finite:
+The softmax of a row of -inf is not a number. Where no constant of the graph is infinite there is no such row,
+and the guard goes. Elsewhere it asks for what it means, with the infinities made finite:
 
     IsNaN(Softmax(z, axis))     ->     max(z, axis) <= -2^123
 """

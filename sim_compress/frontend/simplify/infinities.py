@@ -20,6 +20,7 @@ INFINITE = 2.0**124
 MASKED_BY = frozenset(
     {"Add", "Concat", "Expand", "Identity", "Max", "Min", "Sub", "Sum", "Tile", "Trilu", "Where"}
 )
+REARRANGED_BY = frozenset({"Cast", "Gather", "Reshape", "Slice", "Squeeze", "Transpose", "Unsqueeze"})
 
 
 def infinities(graph: onnx.GraphProto, _: int, weights: Weights) -> None:
@@ -28,14 +29,28 @@ def infinities(graph: onnx.GraphProto, _: int, weights: Weights) -> None:
     for node in graph.node:
         for name in node.input:
             readers.setdefault(name, set()).add(node.op_type)
+    shown = _shown(graph)
     for tensor in infinite_constants(graph, weights):
-        if readers.get(tensor.name, set()) <= MASKED_BY:
+        if readers.get(tensor.name, set()) <= MASKED_BY and tensor.name not in shown:
             tensor.CopyFrom(numpy_helper.from_array(finite(to_array(tensor, weights)), tensor.name))
     for node in graph.node:
         for attribute in node.attribute:
-            if node.op_type == "ConstantOfShape" and attribute.name == "value":
+            if (
+                node.op_type == "ConstantOfShape"
+                and attribute.name == "value"
+                and node.output[0] not in shown
+            ):
                 value = numpy_helper.to_array(attribute.t)
                 attribute.t.CopyFrom(numpy_helper.from_array(finite(value)))
+
+
+def _shown(graph: onnx.GraphProto) -> set[str]:
+    """Tensors whose infinite numbers are those of an output."""
+    names = {o.name for o in graph.output}
+    for node in reversed(graph.node):
+        if node.op_type in MASKED_BY | REARRANGED_BY and names.intersection(node.output):
+            names.update(node.input)
+    return names
 
 
 def infinite_constants(graph: onnx.GraphProto, weights: Weights) -> Iterator[onnx.TensorProto]:
