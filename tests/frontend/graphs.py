@@ -129,7 +129,10 @@ def assert_exact(teacher: Teacher, inputs: Arrays | None = None) -> None:
     for samples in (each, 3 * each):
         feed = inputs or random_inputs(teacher, samples)
         expected = of_file(teacher, feed)
-        found, cleaned = Session(teacher.model).predict(feed), run(whole(teacher.graph, teacher.weights), feed)
+        found, cleaned = (
+            Session(teacher.model).predict(feed),
+            run(whole(teacher.graph, teacher.weights), feed),
+        )
         for name, value in expected.items():
             assert_close(found[name], value)
             assert_close(cleaned[name], value)
