@@ -15,6 +15,7 @@ from sim_compress.frontend.axes.placed import DECIDED_BY_BATCH, Placed, Stored
 from sim_compress.frontend.axes.regrouping import Place
 from sim_compress.frontend.axes.step import Outcome, Rule, Step, checked
 from sim_compress.frontend.axes.writer import Writer
+from sim_compress.frontend.needed import reads
 from sim_compress.frontend.quiet import RUNTIME_ERRORS, evaluated, first_line
 from sim_compress.frontend.refusal import RefusalError
 from sim_compress.frontend.weights import NO_WEIGHTS, Weights, inside
@@ -114,6 +115,7 @@ class _Pass:
         self.writers = (Writer(False, taken), Writer(True, taken))
         self.opset = next(o.version for o in self.model.opset_import if o.domain in ("", "ai.onnx"))
         self.ends = {o.name for o in self.model.graph.output}
+        self.read = self.ends | {name for node in self.model.graph.node for name in reads(node)}
         stored = self.model.graph.initializer
         self.tensors |= {
             i.name: Placed(tuple(i.dims), stored=Stored(i, self.weights)) for i in stored
@@ -151,7 +153,7 @@ class _Pass:
         if rule is None:
             self.refused.append(NotPlaced(node, None))
             return
-        step = Step(node, inputs, self.opset, self.samples, self._choose)
+        step = Step(node, inputs, self.opset, self.samples, self._choose, self.read)
         outcome = checked(rule(step), inputs)
         outputs = outcome.outputs
         if all(x.is_constant for x in present) and not all(o.is_known for o in outputs):
