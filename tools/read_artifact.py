@@ -13,6 +13,13 @@ from scipy.sparse import csr_array
 
 FORMATS = {"float32": (8, 23), "float16": (5, 10), "bfloat16": (8, 7)}
 PARTS = ("values", "exponents", "support")
+WINDOW = (
+    b'"bound":0.0,"kind":"acyclic"},"inputs":[{"data_free":false,"mirrored":false,"settings":{"allocation":"'
+    b'output","augment":"mirror","ignore":[],"kappa":0.99,"matching":"relaxed","nearest_rounds":null,"object'
+    b'ive":"perspective","only":[],"pattern":"unstructured","solver":"native","states":"regenerated","suppor'
+    b't":"network","target_sparsity":0.,"targets":{},"tune":null,"values":{"blocks":[{"bias":true,"name":"re'
+    b'lu","phi":{"name":"relu"},"shape":[16],"terms":[{"source":"x","weight":{"exponent":126,"nonzeros":'
+)
 DTYPES = {"F32": "float32", "F16": "float16", "BF16": "bfloat16"}
 
 
@@ -33,13 +40,12 @@ def open_file(path: Path) -> tuple[dict, dict]:
         raise ValueError(f"expected format version 4, found {version}")
     if needs := head.pop("needs", []):
         raise ValueError(f"the file needs {needs}, which this reader does not know")
-    mark = b'\\"sha256\\":\\"'
-    digits = data.index(mark) + len(mark)
-    if sha256(data[:digits] + b"0" * 64 + data[digits + 64 :]).hexdigest() != head.pop("sha256"):
+    digits = data.index(mark := b'\\"digest\\":\\"') + len(mark)
+    if sha256(data[:digits] + b"0" * 64 + data[digits + 64 :]).hexdigest() != head.pop("digest"):
         raise ValueError("the digest does not fit: the file is damaged")
     tensors = dict(deserialize(data))
     if packed := tensors.pop("metadata", None):
-        head = json.loads(zlib.decompress(packed["data"], -15))
+        head = json.loads(zlib.decompressobj(-15, WINDOW).decompress(packed["data"]))
     return head, tensors
 
 
@@ -111,8 +117,7 @@ def matrix(tensors: dict, name: str, weight: dict) -> csr_array:
     width_of_value = 1 + m - weight.get("lead", 3) if "exponent" in weight else 1 + e + m
     data, heads, support = parts(tensors, name, weight, -(-count * width_of_value // 8))
     entries = places(support, weight, count)
-    row, column = entries // width, entries % width
-    placed = (row, column + row * groups // rows * width)
+    placed = (row := entries // width, entries % width + row * groups // rows * width)
     return csr_array((values(data, heads, weight, count), placed), shape=(rows, columns))
 
 

@@ -1,5 +1,6 @@
 """The artifact: one .safetensors file that holds an implicit model (docs/format.md)."""
 
+from sim_compress.artifact.container import digest
 from sim_compress.artifact.decoder import Artifact
 from sim_compress.artifact.fields import JSON
 from sim_compress.artifact.layouts import encode
@@ -18,6 +19,7 @@ __all__ = [
     "Sizes",
     "Source",
     "csr_file",
+    "digest",
     "encode",
     "listing",
     "read",

@@ -15,7 +15,7 @@ from sim_compress.artifact.fields import JSON, Field, shown
 from sim_compress.artifact.limits import MAX_ELEMENTS, MAX_RANK, refusing
 from sim_compress.artifact.store import Sink, Store
 from sim_compress.errors import ArtifactError, InputError
-from sim_compress.model import MAPS, LinearMap
+from sim_compress.model import MAPS, LinearMap, Pad, Patches, Reshape, Slice, Sum, Transpose
 
 Floats = NDArray[Any]
 # The fields of every map, by its name.
@@ -25,6 +25,8 @@ DEFAULTS: Mapping[str, tuple[str, Mapping[str, int]]] = {
     "patches": ("kernel", {"strides": 1, "dilations": 1, "before": 0, "after": 0}),
     "slice": ("counts", {"starts": 0, "steps": 1}),
 }
+# Maps without arrays or names of tensors.
+WHOLE = (Reshape, Transpose, Slice, Pad, Patches, Sum)
 # What numbers that JSON does not hold are written as; only bounds may be infinite.
 NOT_FINITE = ("nan", "inf", "-inf")
 INFINITIES = {"inf": math.inf, "-inf": -math.inf}
@@ -154,25 +156,36 @@ def _defaults(kind: str, values: Mapping[str, Any]) -> dict[str, list[int]]:
     return {key: [number] * len(values[by]) for key, number in fill.items()}
 
 
-def decode_maps(field: Field, store: Store) -> tuple[LinearMap, ...]:
+def decode_maps(field: Field, store: Store, known: dict[str, LinearMap]) -> tuple[LinearMap, ...]:
     """The chain behind a JSON array.
+
+    Args:
+        known: maps of whole numbers alone, by their JSON; new ones join them. Most of a network's are alike.
 
     Raises:
         ArtifactError: a map is unknown or a field of it is missing, unknown or of the wrong type.
     """
-    return tuple(_decode_map(item, store) for item in field.items())
+    return tuple(_known_map(item, store, known) for item in field.items())
+
+
+def _known_map(field: Field, store: Store, known: dict[str, LinearMap]) -> LinearMap:
+    text = repr(field.value)
+    if text in known:
+        return known[text]
+    step = _decode_map(field, store)
+    if isinstance(step, WHOLE):
+        known[text] = step
+    return step
 
 
 def _decode_map(field: Field, store: Store) -> LinearMap:
     name = _name(field, "map").choice(MAPS)
     names, (by, fill) = FIELDS[name], DEFAULTS.get(name, ("", {}))
     entries = field.entries(("map", *(n for n in names if n not in fill)), fill)
-    if missing := [n for n in fill if n not in entries]:
-        axes = len(DECODERS[by](entries[by], store))
-        entries |= {n: Field([fill[n]] * axes, field.place) for n in missing}
-    values = {n: DECODERS[n](entries[n], store) for n in names}
+    values = {n: DECODERS[n](entries[n], store) for n in names if n in entries}
+    absent = {n: (number,) * len(values[by]) for n, number in fill.items() if n not in entries}
     with refusing(field.place):
-        return MAPS[name](**values)
+        return MAPS[name](**values, **absent)
 
 
 def encode_phi(phi: Activation, name: str, sink: Sink) -> dict[str, JSON]:

@@ -13,7 +13,17 @@ from sim_compress.artifact.coding.deflate import deflated, inflated
 from sim_compress.artifact.coding.packing import Bytes
 from sim_compress.artifact.fields import JSON, Field, parse, shown
 from sim_compress.artifact.limits import MAX_TEXT
-from sim_compress.artifact.spec import BYTES, DIGEST, ITEM_BYTES, KEY, METADATA, NO_DIGEST, PLAIN_KEY, VERSION
+from sim_compress.artifact.spec import (
+    BYTES,
+    DIGEST,
+    ITEM_BYTES,
+    KEY,
+    METADATA,
+    NO_DIGEST,
+    PLAIN_KEY,
+    VERSION,
+    WINDOW,
+)
 from sim_compress.artifact.tensors import Tensor, Tensors
 from sim_compress.errors import ArtifactError, InputError
 
@@ -112,7 +122,11 @@ def _check_needs(needs: Field) -> None:
 
 
 def digest(data: bytes) -> str:
-    """SHA-256 of a file in which the digits of this digest are zeros."""
+    """That of a file of this version: SHA-256 of its bytes with zeros for the digits of this digest.
+
+    Raises:
+        ArtifactError: the digits do not stand in the header as a writer puts them.
+    """
     place = _digest_place(data)
     whole, hashed = memoryview(data), hashlib.sha256()
     for part in (whole[:place], NO_DIGEST.encode(), whole[place + len(NO_DIGEST) :]):
@@ -142,7 +156,7 @@ def _check_places(file: File) -> None:
 def _text(stream: Bytes, size: int) -> str:
     """The text of the metadata; no more of it is made than a file of this size may hold."""
     try:
-        return inflated(stream.data, MAX_TEXT + size).decode("utf-8")
+        return inflated(stream.data, MAX_TEXT + size, WINDOW).decode("utf-8")
     except UnicodeDecodeError as error:
         raise ArtifactError(f"{METADATA}: expected UTF-8, found an error: {error}") from error
     except ArtifactError as error:
@@ -158,7 +172,7 @@ def packed(metadata: Mapping[str, JSON], tensors: Mapping[str, Tensor], plain: b
     text = as_json(metadata)
     if plain:
         return sealed(text, tensors)
-    stream = np.frombuffer(deflated(text.encode()), np.uint8)
+    stream = np.frombuffer(deflated(text.encode(), window=WINDOW), np.uint8)
     return sealed("{}", {METADATA: Tensor(BYTES, stream.shape, stream), **tensors})
 
 

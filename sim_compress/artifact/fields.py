@@ -85,7 +85,7 @@ class Field(NamedTuple):
 
     def text(self) -> str:
         """A string that UTF-8 can hold."""
-        if not isinstance(self.value, str) or any("\ud800" <= c <= "\udfff" for c in self.value):
+        if not isinstance(self.value, str) or not (self.value.isascii() or _unicode(self.value)):
             raise self.wrong("a string of Unicode text")
         return self.value
 
@@ -94,6 +94,11 @@ class Field(NamedTuple):
         if not isinstance(self.value, str) or self.value not in known:
             raise self.wrong(f"one of {', '.join(sorted(known))}")
         return self.value
+
+
+def _unicode(text: str) -> bool:
+    """Whether it has no half of a surrogate pair."""
+    return not any("\ud800" <= c <= "\udfff" for c in text)
 
 
 def _within(numbers: list[Any], low: int, high: int) -> bool:
@@ -133,11 +138,12 @@ def parse(text: str, place: str) -> Field:
     return Field(value, place)
 
 
-def _check_depth(value: object, place: str) -> None:
-    level, depth = [value], 0
-    while level:
-        containers = [v for v in level if isinstance(v, CONTAINERS)]
-        level = [child for v in containers for child in (v.values() if isinstance(v, dict) else v)]
+def _check_depth(value: Any, place: str) -> None:
+    level: list[Any] = [value] if type(value) in CONTAINERS else []
+    depth = 1
+    while level and depth < MAX_DEPTH:
+        inside = (v.values() if type(v) is dict else v for v in level)
+        level = [child for children in inside for child in children if type(child) in CONTAINERS]
         depth += 1
-    if depth > MAX_DEPTH:
+    if any(level):
         raise ArtifactError(f"{place}: nested deeper than {MAX_DEPTH} levels")

@@ -1,7 +1,7 @@
 """The rows of M that one block or output owns, from its metadata and arrays."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sim_compress.artifact.chains import decode_maps
 from sim_compress.artifact.fields import Field
@@ -9,7 +9,7 @@ from sim_compress.artifact.limits import MAX_ELEMENTS, chain_shapes, refusing, s
 from sim_compress.artifact.spec import Part
 from sim_compress.artifact.store import Source, Store
 from sim_compress.errors import ArtifactError
-from sim_compress.model import Affine, Shape, Term
+from sim_compress.model import Affine, LinearMap, Shape, Term
 
 AFFINE_KEYS = ("name", "shape", "terms")
 AFFINE_OPTIONS = ("row_axis", "bias")
@@ -17,10 +17,14 @@ AFFINE_OPTIONS = ("row_axis", "bias")
 
 @dataclass(frozen=True)
 class Opened:
-    """What every part of the decoding shares; sources stand in the order of their numbers."""
+    """What every part of the decoding shares; sources stand in the order of their numbers.
+
+    `maps` are those of whole numbers so far, by their JSON.
+    """
 
     store: Store
     sources: dict[str, Source]
+    maps: dict[str, LinearMap] = field(default_factory=dict)
 
 
 def decode_shape(field: Field) -> Shape:
@@ -49,7 +53,7 @@ def decode_affine(entries: Mapping[str, Field], part: Part, opened: Opened) -> A
 def _term(item: Field, index: int, rows: int, part: Part, opened: Opened) -> Term:
     entries = item.entries(("source",), ("maps", "weight"))
     source = opened.store.source(entries["source"], opened.sources)
-    maps = decode_maps(entries["maps"], opened.store) if "maps" in entries else ()
+    maps = decode_maps(entries["maps"], opened.store, opened.maps) if "maps" in entries else ()
     with refusing(item.place):
         shapes = chain_shapes(maps, source.shape)
     # The first is the source's own, which is counted there.

@@ -6,10 +6,19 @@ KEY = "sim_compress"
 # The key of a file of plain matrices, which is no artifact.
 PLAIN_KEY = "sim_compress_csr"
 VERSION = 4
-DIGEST = "sha256"
+DIGEST = "digest"
 NO_DIGEST = "0" * 64
 # The deflated metadata, and the biases of all rows, where they share a tensor.
 METADATA, BIAS = "metadata", "bias"
+# The window that the stream of the metadata begins with: what that of most models has. It takes 260 bytes off
+# a file, 1 % of the shipped MLP at 90 % sparsity.
+WINDOW = (
+    b'"bound":0.0,"kind":"acyclic"},"inputs":[{"data_free":false,"mirrored":false,"settings":{"allocation":"'
+    b'output","augment":"mirror","ignore":[],"kappa":0.99,"matching":"relaxed","nearest_rounds":null,"object'
+    b'ive":"perspective","only":[],"pattern":"unstructured","solver":"native","states":"regenerated","suppor'
+    b't":"network","target_sparsity":0.,"targets":{},"tune":null,"values":{"blocks":[{"bias":true,"name":"re'
+    b'lu","phi":{"name":"relu"},"shape":[16],"terms":[{"source":"x","weight":{"exponent":126,"nonzeros":'
+)
 # safetensors' names of the tensors that hold bytes, and the formats of constants, as numpy names them.
 BYTES = "U8"
 CONSTANTS = {"F32": "<f4", "F64": "<f8"}

@@ -1,8 +1,7 @@
 """The tensors of an open file by name: each is taken once, checked and decoded."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,8 +27,7 @@ BY_DTYPE = {kind.dtype: kind for kind in KINDS.values()}
 NOTHING = np.zeros(0, np.uint8)
 
 
-@dataclass(frozen=True)
-class Tensor:
+class Tensor(NamedTuple):
     """One tensor of the file: safetensors' dtype and shape, and its bytes."""
 
     dtype: str

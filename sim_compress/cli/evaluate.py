@@ -36,7 +36,7 @@ def _evaluation(arguments: argparse.Namespace) -> Evaluation:
         stages.begin("load")
         scaling = scaling_asked(arguments.mean, arguments.std)
         artifact = read(arguments.file)
-        if remark := foreign_report(arguments.file):
+        if remark := foreign_report(arguments.file, artifact.digest):
             warning(remark)
         data = read_data(arguments.data, artifact.model.inputs, scaling)
         check_scaling(scaling, data)

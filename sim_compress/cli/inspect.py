@@ -9,13 +9,13 @@ from pathlib import Path
 from sim_compress.artifact import JSON, Artifact, listing, read, sizes
 from sim_compress.cli import tables, words
 from sim_compress.cli.console import OUT, plain, warning
-from sim_compress.report import BlockFigures, foreign_report, sha256, stored_blocks
+from sim_compress.report import BlockFigures, foreign_report, stored_blocks
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Read, check and show the artifact."""
     artifact = read(arguments.file)
-    if remark := foreign_report(arguments.file):
+    if remark := foreign_report(arguments.file, artifact.digest):
         warning(remark)
     if arguments.json:
         plain(json.dumps(_document(arguments.file, artifact), indent=2, allow_nan=False) + "\n")
@@ -64,7 +64,6 @@ def _document(path: Path, artifact: Artifact) -> dict[str, object]:
     model, certificate = artifact.model, artifact.certificate
     return {
         "file": str(path),
-        "sha256": sha256(path),
         "bytes": artifact.size,
         "inputs": [asdict(i) for i in model.inputs],
         "outputs": [{"name": o.name, "shape": o.shape} for o in model.outputs],

@@ -1,7 +1,6 @@
 """A compressed model measured, and everything there is to say about it in one report."""
 
 import argparse
-import hashlib
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -9,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from sim_compress.artifact import readable, replace_files, sizes
+from sim_compress.artifact import digest, readable, replace_files, sizes
 from sim_compress.cli.console import OUT, last_lines, plain, warning
 from sim_compress.cli.job import Job
 from sim_compress.cli.stages import Stages
@@ -183,5 +182,4 @@ def show(arguments: argparse.Namespace, report: Report, output: Path) -> None:
 
 def _artifact(path: Path, data: bytes, compressed: Compressed) -> ArtifactFigures:
     parts = asdict(sizes(compressed.model))
-    digest = hashlib.sha256(data).hexdigest()
-    return ArtifactFigures(path.name, digest, len(data), compressed.model.parameters, **parts)
+    return ArtifactFigures(path.name, digest(data), len(data), compressed.model.parameters, **parts)

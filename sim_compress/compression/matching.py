@@ -29,7 +29,7 @@ STATES = 10.0
 SAME = 1e-9
 
 Numbers = NDArray[np.int64]
-Gradients = list[Floats]
+Gradients = dict[str, list[Floats]]
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,8 @@ class Matching:
     """How far a model's states and outputs are from the teacher's on some inputs.
 
     Attributes:
-        parameters: those that may change, in place.
+        parameters: name -> those that may change, in place: values of every weight, then the bias where
+            there is one.
         samples: how many inputs there are.
         before: the error over all of them, with the parameters as they were given.
     """
@@ -68,7 +69,7 @@ class Matching:
         prepare(tied.ENTRIES)
         self._teacher, self._student = Network(teacher), Network(model)
         self._names = list(names)
-        self.parameters = [p for n in self._names for p in self._student.rows[n].parameters]
+        self.parameters = {n: self._student.rows[n].parameters for n in self._names}
         self._inputs = inputs
         self.samples = len(next(iter(inputs.values())))
         self._outputs = {o.name for o in model.outputs}
@@ -115,14 +116,15 @@ class Matching:
         return Error(float(np.mean(outputs or [0.0])), float(np.mean(states or [0.0])))
 
     def gradient(self, batch: Numbers) -> Gradients:
-        """Of the total error of some inputs, for every parameter."""
+        """Of the total error of some inputs, for every parameter by name."""
         shards = _shards(batch)
 
         def gradient(number: int) -> Gradients:
             with self._work() as work:
                 return self._shard_gradient(work, shards[number], len(batch))
 
-        return [np.sum(own, axis=0) for own in zip(*in_order(gradient, len(shards)), strict=True)]
+        found = list(in_order(gradient, len(shards)))
+        return {n: [np.sum(g, axis=0) for g in zip(*(f[n] for f in found), strict=True)] for n in self._names}
 
     def _shard_gradient(self, work: _Work, numbers: Numbers, batch: int) -> Gradients:
         """What some inputs add to the gradient of a batch of so many."""
@@ -133,8 +135,7 @@ class Matching:
             tied.weighted_difference(found, wanted, np.float32(weight), error)
             # Lanes that repeat the last sample.
             error[:, len(numbers) :] = 0
-        gradients = work.student.backward(errors, self._names)
-        return [g for n in self._names for g in gradients[n]]
+        return work.student.backward(errors, self._names)
 
     def _both(self, work: _Work, numbers: Numbers) -> Iterator[tuple[str, Floats, Floats]]:
         """Every state and output of some samples: its name, the model's and the teacher's."""

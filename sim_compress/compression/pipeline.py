@@ -27,7 +27,7 @@ from sim_compress.compression.tuning import EPOCHS_PER_ERROR, Tuning, tuned
 from sim_compress.compression.unspent import AGAIN, Unspent, spent, unused
 from sim_compress.core import Convex
 from sim_compress.core.engines import Engine, one_blas_thread
-from sim_compress.errors import SolverError
+from sim_compress.errors import ConvergenceError, SolverError
 from sim_compress.model import (
     Affine,
     ImplicitModel,
@@ -40,7 +40,7 @@ from sim_compress.model import (
 from sim_compress.model.maps import Array, Shape
 from sim_compress.runtime import digest
 from sim_compress.runtime.compiled.hardware import processor
-from sim_compress.states import Store, Teacher, Visit, regenerate
+from sim_compress.states import Store, Teacher, Visit, by_column, own_means, regenerate
 
 # Said to those who do not look at `Compressed.findings`.
 LOGGER = logging.getLogger("sim_compress.compression")
@@ -153,9 +153,9 @@ def completed(
                 ready, model, decided, epochs, lambda part: progress("rows", solved + (TUNED - solved) * part)
             )
     model, scaling = _without(model, decided)
-    # Rows that were left alone or tuned are stored in the same format.
-    model = rounded(model, settings.values)
     _check_finite(model)
+    # Rows that were left alone or tuned are stored in the same format.
+    model = _in_format(model, settings.values, ready.designs)
     sparsity = sparsity_of(teacher.model, model, tuple(decided.groups))
     appraisal = _appraised(ready, model, decided)
     findings = (*missed(teacher.model, model, decided), *appraisal.findings)
@@ -190,6 +190,18 @@ def completed(
         sparsity,
         total,
     )
+
+
+def _in_format(model: ImplicitModel, values: str, inputs: Mapping[str, Array]) -> ImplicitModel:
+    """The model in the format that is stored; biases keep the means of what its rows give."""
+    if values == "float32":
+        return model
+    try:
+        means = own_means(model, inputs)
+    # That there is no equilibrium is said with the rest of the appraisal.
+    except ConvergenceError:
+        means = {}
+    return rounded(model, values, means)
 
 
 def _check_finite(model: ImplicitModel) -> None:
@@ -237,9 +249,10 @@ def _in_order(
 
     def solved(visit: Visit, groups: Sequence[Planned]) -> Affine:
         found = _nearest(visit, groups, [regressed(g) for g in groups], plan, rounds)
+        means = by_column(visit.affine, [gram.feature_mean for gram in visit.grams])
         if values == plan.settings.values:
-            return rounded_rows(visit.name, found, values)
-        return without_vanishing(found, plan.settings.values)
+            return rounded_rows(visit.name, found, values, means)
+        return without_vanishing(found, plan.settings.values, means)
 
     def rows(visit: Visit) -> Affine:
         fresh = row_blocks(visit, plan.settings, plan.survey.limits)
@@ -315,7 +328,8 @@ def _tuned(
 ) -> tuple[ImplicitModel, Tuning]:
     """The model with all values tuned together, and how much that brought."""
     per_error = EPOCHS_PER_ERROR if plan.settings.tune is None else math.inf
-    return tuned(ready.teacher.model, model, ready.designs, list(plan.groups), epochs, progress, per_error)
+    problems = {n: [b.problems for b in plan.survey.blocks[n]] for n in plan.groups}
+    return tuned(ready.teacher.model, model, ready.designs, problems, epochs, progress, per_error)
 
 
 def _assembled(affine: Affine, groups: Sequence[Planned], solved: Sequence[Regressed]) -> Affine:

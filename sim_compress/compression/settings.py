@@ -68,7 +68,8 @@ class Settings:
             together; `channels`, whole rows and columns, so that states
             shrink, and `channels:N`, which keeps multiples of N of them. Neighbours are consecutive
             inputs, of a convolution consecutive input channels.
-        values: format that every weight and bias is rounded to: `float32`, `float16` or `bfloat16`.
+        values: format that every weight is rounded to: `float32`, `float16` or `bfloat16`. Biases stay
+            float32.
 
     Raises:
         InputError: a value lies outside its range, or would be ignored beside the others.

@@ -123,7 +123,7 @@ def _moments(
     limits = row_limits(teacher.model, settings.kappa)
     grams = baseline_grams(teacher, affines, inputs, progress)
     blocks = {n: row_blocks(Visit(n, a, grams[n]), settings, limits) for n, a in affines.items()}
-    notes = unvaried(affines, grams, damped=settings.matching == "relaxed")
+    notes = unvaried(affines, grams, inputs, damped=settings.matching == "relaxed")
     if channel_multiple(settings.pattern):
         return Survey(affines, limits, blocks, {}, {}, {}, {}, notes=notes)
     pattern = pattern_of(settings.pattern)

@@ -7,19 +7,23 @@ comes after. Supports stay, and no label is used.
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
 from sim_compress.compression.adam import Adam
+from sim_compress.compression.coordinates import Coordinates
 from sim_compress.compression.matching import Matching, Numbers
+from sim_compress.core import RowProblems
 from sim_compress.model import ImplicitModel
 from sim_compress.model.maps import Array
 
 # Samples of one step: fewer where there are few, for steps to be many.
 SMALLEST_BATCH, BATCH = 8, 64
 STEPS = 16
-# First step of a value relative to the mean size of its weight or bias, for an error of 1 of the outputs and
-# BATCH samples: the nearer the outputs are, the less is to be moved, and few samples know less well where to.
+# First step of a value relative to the mean size of its weight or bias, in the coordinates of the row
+# problems, for an error of 1 of the outputs and BATCH samples: the nearer the outputs are, the less is to be
+# moved, and few samples know less well where to.
 STEP, LARGEST_STEP = 0.3, 0.05
 # Parts of that step that are tried in turn until the values match better.
 TRIES = (1.0, 0.2, 0.04)
@@ -46,7 +50,7 @@ def tuned(
     teacher: ImplicitModel,
     model: ImplicitModel,
     inputs: Mapping[str, Array],
-    names: Sequence[str],
+    problems: Mapping[str, Sequence[RowProblems]],
     epochs: int,
     progress: Callable[[float], None],
     per_error: float = math.inf,
@@ -57,7 +61,8 @@ def tuned(
         teacher: the network.
         model: blocks and outputs of the same names and shapes.
         inputs: input name -> (samples, ...).
-        names: blocks and outputs whose values may change.
+        problems: blocks and outputs whose values may change, with the problems of their row groups, in
+            whose coordinates they move.
         epochs: passes over the inputs at most.
         progress: called with the finished part in [0, 1].
         per_error: the most passes for an error of 1 of the outputs: nearer ones have less to gain.
@@ -65,36 +70,53 @@ def tuned(
     Raises:
         InputError: the network has loops.
     """
-    matching = Matching(teacher, model, inputs, names)
+    matching = Matching(teacher, model, inputs, list(problems))
     before = matching.before
     # Nothing to gain, or no number.
     if not 0 < before.outputs < math.inf:
         progress(1.0)
         return model, Tuning()
     epochs = round(min(epochs, per_error * before.outputs))
-    start = [p.copy() for p in matching.parameters]
+    affines = dict(model.affines())
+    start = {n: [p.copy() for p in own] for n, own in matching.parameters.items()}
     step = min(STEP * before.outputs, LARGEST_STEP) * samples_of_step(matching.samples) / BATCH
     for number, part in enumerate(TRIES if epochs else ()):
-        _descend(matching, epochs, part * step, lambda done, n=number: progress((n + done) / len(TRIES)))
+        blocks = {n: Coordinates(affines[n], p, matching.parameters[n]) for n, p in problems.items()}
+        told = partial(_of_tries, progress, number)
+        _descend(matching, blocks, epochs, part * step, told)
         after = matching.error()
         # A NaN is no better.
         if after.total < before.total:
             progress(1.0)
             return matching.model(), Tuning(epochs, before.total, after.total)
-        for parameter, value in zip(matching.parameters, start, strict=True):
-            parameter[:] = value
+        for name, values in start.items():
+            for parameter, value in zip(matching.parameters[name], values, strict=True):
+                parameter[:] = value
     progress(1.0)
     return model, Tuning(epochs, before.total, before.total)
 
 
-def _descend(matching: Matching, epochs: int, step: float, progress: Callable[[float], None]) -> None:
+def _of_tries(progress: Callable[[float], None], number: int, part: float) -> None:
+    progress((number + part) / len(TRIES))
+
+
+def _descend(
+    matching: Matching,
+    blocks: Mapping[str, Coordinates],
+    epochs: int,
+    step: float,
+    progress: Callable[[float], None],
+) -> None:
     """Adam over batches in random order."""
     batches = _batches(matching.samples, epochs)
-    adam = Adam(matching.parameters, step, len(batches))
+    adam = Adam([v for own in blocks.values() for v in own.values], step, len(batches))
     for number, batch in enumerate(batches):
         # Steps that are too long overflow; the error tells.
         with np.errstate(all="ignore"):
-            adam.step(matching.gradient(batch))
+            found = matching.gradient(batch)
+            adam.step([g for name, own in blocks.items() for g in own.gradients(found[name])])
+            for own in blocks.values():
+                own.write()
         progress((number + 1) / len(batches))
 
 

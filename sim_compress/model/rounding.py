@@ -1,15 +1,25 @@
-"""Values in fewer bits: a model whose weights and biases half precision holds."""
+"""Values in fewer bits: a model whose weights half precision holds.
 
+Biases stay float32: they are few, and take up what rounding does to the weights. Where a feature's mean is a
+thousand times its deviation, a weight's last bit in half precision moves a row by half a deviation, and the
+bias itself is as large as that mean.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 
 from sim_compress.errors import InputError
-from sim_compress.model.implicit import Affine, ImplicitModel, Term
+from sim_compress.model.implicit import Affine, ImplicitModel
 
 VALUES = ("float32", "float16", "bfloat16")
+# Means of the features that each weighted term reads, (columns,) each.
+Means = Sequence[NDArray[np.float64]]
 
 
 def round_values(values: NDArray[Any], kind: str) -> NDArray[np.float32]:
@@ -24,51 +34,67 @@ def round_values(values: NDArray[Any], kind: str) -> NDArray[np.float32]:
     return nearest.astype(np.uint32).view(np.float32)
 
 
-def rounded(model: ImplicitModel, kind: str) -> ImplicitModel:
-    """The model with weights and biases rounded to one of VALUES; those that become 0 leave the support.
+def rounded(
+    model: ImplicitModel, kind: str, means: Mapping[str, Means] = MappingProxyType({})
+) -> ImplicitModel:
+    """The model with weights rounded to one of VALUES; those that become 0 leave the support.
+
+    Args:
+        model: in float32.
+        kind: one of VALUES.
+        means: block or output name -> of its features; biases of blocks that are not there stay.
 
     Raises:
-        InputError: a value is too large for the format, with the block it is in.
+        InputError: a weight is too large for the format, with the block it is in.
     """
     return replace(
         model,
-        blocks=tuple(replace(b, affine=rounded_rows(b.name, b.affine, kind)) for b in model.blocks),
-        outputs=tuple(replace(o, affine=rounded_rows(o.name, o.affine, kind)) for o in model.outputs),
+        blocks=tuple(
+            replace(b, affine=rounded_rows(b.name, b.affine, kind, means.get(b.name, ())))
+            for b in model.blocks
+        ),
+        outputs=tuple(
+            replace(o, affine=rounded_rows(o.name, o.affine, kind, means.get(o.name, ())))
+            for o in model.outputs
+        ),
     )
 
 
-def rounded_rows(name: str, affine: Affine, kind: str) -> Affine:
+def rounded_rows(name: str, affine: Affine, kind: str, means: Means = ()) -> Affine:
     """The rows of one block or output, rounded; see `rounded`."""
     if kind == "float32":
         return affine
-    bias = None if affine.bias is None else _checked(affine.bias, name, kind)
-    return replace(affine, bias=bias, terms=tuple(_rounded_term(t, name, kind) for t in affine.terms))
+    return _with_data(affine, means, lambda data: _checked(data, name, kind))
 
 
-def without_vanishing(affine: Affine, kind: str) -> Affine:
-    """The rows as they are without the weights and biases that would round to 0."""
-    bias = affine.bias
-    if bias is not None:
-        bias = np.where(round_values(bias, kind) == 0, np.float32(0), bias)
-    return replace(affine, bias=bias, terms=tuple(_without_vanishing(t, kind) for t in affine.terms))
+def without_vanishing(affine: Affine, kind: str, means: Means = ()) -> Affine:
+    """The rows as they are without the weights that would round to 0."""
+    return _with_data(
+        affine, means, lambda data: np.where(round_values(data, kind) == 0, np.float32(0), data)
+    )
 
 
-def _without_vanishing(term: Term, kind: str) -> Term:
-    if term.weight is None:
-        return term
-    weight = term.weight.copy()
-    weight.data[round_values(weight.data, kind) == 0] = 0
-    weight.eliminate_zeros()
-    return replace(term, weight=weight)
+def _with_data(affine: Affine, means: Means, change: Callable[[NDArray[Any]], NDArray[np.float32]]) -> Affine:
+    """The rows with other weights, and biases that keep the mean of what they give."""
+    terms = tuple(
+        t if t.weight is None else replace(t, weight=_changed(t.weight, change)) for t in affine.terms
+    )
+    found = replace(affine, terms=terms)
+    if affine.bias is None or not means:
+        return found
+    lost = [old.astype(np.float64) - new for old, new in zip(affine.weights, found.weights, strict=True)]
+    shift = sum((own @ mean for own, mean in zip(lost, means, strict=True)), np.zeros(affine.rows))
+    moved = np.isfinite(shift) & (affine.bias != 0)
+    return replace(found, bias=np.where(moved, affine.bias + shift, affine.bias).astype(np.float32))
 
 
-def _rounded_term(term: Term, name: str, kind: str) -> Term:
-    if term.weight is None:
-        return term
-    weight = term.weight.copy()
-    weight.data = _checked(weight.data, name, kind)
-    weight.eliminate_zeros()
-    return replace(term, weight=weight)
+def _changed(
+    weight: sparse.csr_array, change: Callable[[NDArray[Any]], NDArray[np.float32]]
+) -> sparse.csr_array:
+    found = weight.copy()
+    found.data = change(weight.data)
+    found.eliminate_zeros()
+    return found
 
 
 def _checked(values: NDArray[Any], name: str, kind: str) -> NDArray[np.float32]:

@@ -18,7 +18,7 @@ from sim_compress.report.figures import (
     Score,
     TuningFigures,
 )
-from sim_compress.report.files import foreign_report, growth, gzip_size, read_report, report_path, sha256
+from sim_compress.report.files import foreign_report, growth, gzip_size, read_report, report_path
 from sim_compress.report.fit import label_remarks, shift_remark
 from sim_compress.report.levels import LevelTable, drop_words, level_table
 from sim_compress.report.measure import Predict, classes_of, measure
@@ -67,7 +67,6 @@ __all__ = [
     "peak_memory",
     "read_report",
     "report_path",
-    "sha256",
     "shift_remark",
     "stored_blocks",
     "sweep_facts",

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sim_compress.artifact import JSON, Artifact, read
+from sim_compress.errors import ArtifactError
 from sim_compress.report.figures import Report
 from sim_compress.report.files import REPORT_SUFFIX, foreign_report, read_report, report_path
 
@@ -52,13 +53,23 @@ def column(path: Path) -> Column:
     """
     if path.suffix == REPORT_SUFFIX:
         report = read_report(path)
-        beside = path.with_name(report.artifact.file)
-        mine = not beside.is_file() or foreign_report(beside) is None or report_path(beside) != path
-        return report_column(str(path), report, None if mine else foreign_report(beside))
-    artifact, remark = read(path), foreign_report(path)
+        return report_column(str(path), report, _beside(path, report))
+    artifact = read(path)
+    remark = foreign_report(path, artifact.digest)
     if remark is None and report_path(path).exists():
         return report_column(str(path), read_report(report_path(path)))
     return artifact_column(str(path), artifact, remark)
+
+
+def _beside(path: Path, report: Report) -> str | None:
+    """What is wrong with the artifact beside a report, None where it is the report's own or there is none."""
+    artifact = path.with_name(report.artifact.file)
+    if not artifact.is_file() or report_path(artifact) != path:
+        return None
+    try:
+        return foreign_report(artifact, read(artifact).digest)
+    except ArtifactError as error:
+        return str(error)
 
 
 def report_column(title: str, report: Report, remark: str | None = None) -> Column:

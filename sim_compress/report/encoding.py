@@ -13,13 +13,15 @@ from sim_compress.report.sweep import SweepReport
 
 FORMAT = "sim-compress report"
 SWEEP_FORMAT = "sim-compress sweep"
-VERSION = 1
+# In version 1 an artifact had the SHA-256 of its bytes and not the digest that stands in it.
+VERSION = 2
+SWEEP_VERSION = 1
 
 
 def to_json(report: Report | SweepReport) -> str:
     """The report as indented JSON text with a final newline."""
-    name = FORMAT if isinstance(report, Report) else SWEEP_FORMAT
-    document = {"format": name, "version": VERSION, **asdict(report)}
+    name, version = (FORMAT, VERSION) if isinstance(report, Report) else (SWEEP_FORMAT, SWEEP_VERSION)
+    document = {"format": name, "version": version, **asdict(report)}
     return json.dumps(document, indent=2, allow_nan=False) + "\n"
 
 
@@ -39,7 +41,8 @@ def from_json(text: str) -> Report:
     version = document.pop("version", None)
     if version != VERSION or isinstance(version, bool):
         raise InputError(
-            f"expected report version {VERSION}, found {version!r}: read it with the program that wrote it"
+            f"expected report version {VERSION}, found {version!r}: compress again, or read it with the "
+            "program that wrote it"
         )
     return _decode(Report, document, "report")
 

@@ -38,7 +38,7 @@ class ArtifactFigures:
 
     Attributes:
         file: its name without folders.
-        sha256: of its bytes; tells whether a report beside it still belongs to it.
+        digest: that stands in it; tells whether a report beside it still belongs to it.
         bytes: all of them.
         nonzeros: nnz(M).
         supports: bytes that say where the nonzeros are.
@@ -48,7 +48,7 @@ class ArtifactFigures:
     """
 
     file: str
-    sha256: str
+    digest: str
     bytes: int
     nonzeros: int
     supports: int

@@ -1,6 +1,5 @@
-"""Reports on disk, beside their artifact; and what is asked of files: sha256 and gzipped size."""
+"""Reports on disk, beside their artifact; and the gzipped size of files."""
 
-import hashlib
 import zlib
 from pathlib import Path
 
@@ -22,21 +21,21 @@ def report_path(artifact: Path) -> Path:
     return artifact.with_name(artifact.name.removesuffix(ARTIFACT_SUFFIX) + REPORT_SUFFIX)
 
 
-def foreign_report(artifact: Path) -> str | None:
-    """What is wrong with the report beside an artifact, None where it is the artifact's or there is none."""
+def foreign_report(artifact: Path, digest: str) -> str | None:
+    """What is wrong with the report beside an artifact of this digest; None where it is its own, or none."""
     beside = report_path(artifact)
     if not beside.exists():
         return None
     try:
         report = read_report(beside)
     except InputError as error:
-        return f"{error}: its figures are not those of {artifact}"
-    if report.artifact.sha256 == sha256(artifact):
+        return f"{error}; its figures are left out"
+    if report.artifact.digest == digest:
         return None
     return (
-        f"{beside} is the report of another artifact (SHA-256 {report.artifact.sha256[:SHOWN]}..., this one "
-        f"has {sha256(artifact)[:SHOWN]}...), as where a run was killed while it wrote: its figures are not "
-        f"those of {artifact}; compress again, or move it away"
+        f"{beside} is the report of another artifact (digest {report.artifact.digest[:SHOWN]}..., "
+        f"that of this one {digest[:SHOWN]}...), as where a run was killed while it wrote: "
+        f"its figures are not those of {artifact}; compress again, or move it away"
     )
 
 
@@ -54,12 +53,6 @@ def read_report(path: Path) -> Report:
         ) from error
     except (UnicodeDecodeError, InputError) as error:
         raise InputError(f"{path}: {error}") from error
-
-
-def sha256(path: Path) -> str:
-    """Of the file's bytes."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def growth(network: int, artifact: int) -> tuple[str, ...]:

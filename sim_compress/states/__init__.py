@@ -1,8 +1,8 @@
 """Teacher and regenerated states on calibration data, as a stream of (design, target) into Grams."""
 
-from sim_compress.states.designs import RowGroup, row_groups, teacher_rows
+from sim_compress.states.designs import RowGroup, by_column, row_groups, teacher_rows
 from sim_compress.states.store import Store
-from sim_compress.states.streams import Visit, baseline_grams, regenerate
+from sim_compress.states.streams import Visit, baseline_grams, own_means, regenerate
 from sim_compress.states.teachers import (
     ImplicitTeacher,
     NetworkTeacher,
@@ -21,9 +21,11 @@ __all__ = [
     "Teacher",
     "Visit",
     "baseline_grams",
+    "by_column",
     "dense_product",
     "open_module",
     "open_teacher",
+    "own_means",
     "regenerate",
     "row_groups",
     "settle",

@@ -1,7 +1,7 @@
 """Designs and targets of row problems: what the rows of a block may use, and what they must match."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -99,6 +99,27 @@ def nearest_targets(
     target = block.phi.nearest(preactivation, np.moveaxis(found.reshape(by_row), 0, rows.row_axis))
     Z = _by_row(rows, target) - fixed
     return tuple(Gram.of(S, Z[group.rows], design=False) for S, group in designs)
+
+
+def by_column(affine: Affine, parts: Sequence[Matrix]) -> tuple[Matrix, ...]:
+    """What row groups say of their features, (features,) each, as (columns,) for each weighted term."""
+    found = [np.zeros(weight_shape(w)[1]) for w in affine.weights]
+    for group, own in zip(row_groups(affine), parts, strict=True):
+        first = 0
+        for columns, part in zip(found, group.features, strict=True):
+            columns[part] = own[first : first + part.stop - part.start]
+            first += part.stop - part.start
+    return tuple(found)
+
+
+def feature_means(affine: Affine, values: Mapping[str, Array]) -> tuple[Matrix, ...]:
+    """Mean of the features that each weighted term reads, (columns,) each.
+
+    Args:
+        affine: the block.
+        values: source name -> what it reads, (*shape, samples).
+    """
+    return tuple(_features(t, values).mean(axis=1, dtype=np.float64) for t in affine.weighted)
 
 
 def _by_row(affine: Affine, z: Array) -> Array:

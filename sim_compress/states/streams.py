@@ -3,12 +3,15 @@
 from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from sim_compress.core import Gram
+from sim_compress.core.gram import Matrix
 from sim_compress.model import Affine, ImplicitModel, Output, StateBlock
 from sim_compress.model.maps import Array
 from sim_compress.runtime import Stage, schedule
 from sim_compress.states.batches import Values, batches, converted, in_order
-from sim_compress.states.designs import empty_grams, moments, nearest_targets
+from sim_compress.states.designs import empty_grams, feature_means, moments, nearest_targets
 from sim_compress.states.store import Store
 from sim_compress.states.teachers import Reading, Teacher, settle
 
@@ -38,6 +41,30 @@ def baseline_grams(
     for number, grams in enumerate(in_order(of_batch, len(parts))):
         _merge(total, grams)
         progress((number + 1) / len(parts))
+    return total
+
+
+def own_means(model: ImplicitModel, inputs: Mapping[str, Array]) -> dict[str, tuple[Matrix, ...]]:
+    """Means of what a model's rows read in its own states.
+
+    Returns:
+        Block or output name -> (columns,) for each weighted term.
+
+    Raises:
+        ConvergenceError: a sample did not reach its equilibrium.
+    """
+    parts, stages, samples = batches(model, inputs), schedule(model), len(next(iter(inputs.values())))
+
+    def of_batch(number: int) -> dict[str, tuple[Matrix, ...]]:
+        values = converted(model, parts[number])
+        for stage in stages:
+            values |= settle(stage, values)
+        size = next(iter(values.values())).shape[-1] / samples
+        return {n: tuple(size * m for m in feature_means(a, values)) for n, a in model.affines()}
+
+    total: dict[str, tuple[Matrix, ...]] = {}
+    for found in in_order(of_batch, len(parts)):
+        total = {n: tuple(map(np.add, total[n], own)) if n in total else own for n, own in found.items()}
     return total
 
 

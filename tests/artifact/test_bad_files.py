@@ -17,7 +17,7 @@ from .breaking import refusal
 from .crafting import Crafted, body_of, encoded, header_of, packed_text, tensor, with_header, with_stream
 from .models import feedforward_model
 
-DIGITS = b'\\"sha256\\":\\"'
+DIGITS = b'\\"digest\\":\\"'
 
 
 @pytest.mark.parametrize("header", ["{}", '{"__metadata__": {}}', '{"__metadata__": {"format": "pt"}}'])
@@ -76,7 +76,7 @@ def test_another_version_is_refused(version: JSON, message: str, tmp_path: Path)
 
 def test_files_of_older_formats_are_refused_with_what_to_do(tmp_path: Path) -> None:
     for version in (1, 2):
-        head = {"version": version, "sha256": "0" * 64}
+        head = {"version": version, "digest": "0" * 64}
         tensors = {"A.0.0": np.ones(2, np.uint8), "metadata": np.ones(9, np.uint8)}
         said = refusal(save(tensors, {"sim_compress": json.dumps(head)}), tmp_path)
         assert f"format version {version} is older than 3, the oldest this program reads: compress" in said
@@ -114,10 +114,10 @@ def test_a_changed_word_of_the_header_is_found(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("head", "message"),
     [
-        ({"version": 4}, "sha256: expected a string of Unicode text, found None"),
-        ({"version": 4, "sha256": 5}, "sha256: expected a string of Unicode text, found 5"),
-        ({"version": 4, "sha256": "0" * 64}, "damaged: its digest"),
-        ({"version": 4, "sha256": ""}, "damaged: its digest"),
+        ({"version": 4}, "digest: expected a string of Unicode text, found None"),
+        ({"version": 4, "digest": 5}, "digest: expected a string of Unicode text, found 5"),
+        ({"version": 4, "digest": "0" * 64}, "damaged: its digest"),
+        ({"version": 4, "digest": ""}, "damaged: its digest"),
     ],
 )
 def test_a_head_without_its_digest_is_refused(head: dict, message: str, tmp_path: Path) -> None:

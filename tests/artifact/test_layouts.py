@@ -45,7 +45,7 @@ def test_a_large_one_has_its_metadata_in_the_header(tmp_path: Path) -> None:
         assert np.array_equal(file.get_tensor("bias.0"), column(200))
     assert metadata["outputs"][0]["terms"][0]["weight"]["shape"] == [200, 500]
     assert metadata["outputs"][0]["terms"][0]["source"] == "u"
-    assert set(metadata) == {"version", "sha256", "inputs", "blocks", "outputs", "certificate", "provenance"}
+    assert set(metadata) == {"version", "digest", "inputs", "blocks", "outputs", "certificate", "provenance"}
 
 
 @pytest.mark.parametrize("size", [(20, 50), (100, 150), (200, 500)])

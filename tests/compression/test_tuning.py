@@ -13,9 +13,11 @@ from sim_compress.artifact import write
 from sim_compress.certificate import certify, verify
 from sim_compress.compression import Compressed
 from sim_compress.compression.tuning import BATCH, Tuning, tuned
+from sim_compress.core import RowProblems, standardise
 from sim_compress.errors import InputError
 from sim_compress.model import ImplicitModel
 from sim_compress.runtime import Session
+from sim_compress.states import baseline_grams, row_groups, teacher_rows
 from tests.networks import loop
 
 MODELS = Path(__file__).parents[2] / "models"
@@ -33,7 +35,20 @@ def names(model: ImplicitModel) -> list[str]:
 
 def tune(teacher: Teacher, model: ImplicitModel, images: np.ndarray, which: list[str], epochs: int = 4):
     inputs = {teacher.model.inputs[0].name: images}
-    return tuned(teacher.model, model, inputs, which, epochs, lambda _part: None)
+    problems = {name: own for name, own in row_problems(teacher, inputs).items() if name in which}
+    return tuned(teacher.model, model, inputs, problems, epochs, lambda _part: None)
+
+
+def row_problems(teacher: Teacher, inputs: dict[str, np.ndarray]) -> dict[str, list[RowProblems]]:
+    """Of every block, on the network's own states."""
+    affines = {name: affine for name, affine in teacher.model.affines() if affine.weighted}
+    return {
+        name: [
+            standardise(gram, teacher_rows(affines[name], group), 0.1)
+            for group, gram in zip(row_groups(affines[name]), grams, strict=True)
+        ]
+        for name, grams in baseline_grams(teacher, affines, inputs, lambda _part: None).items()
+    }
 
 
 def errors(found: Tuning) -> tuple[float, float]:

@@ -61,7 +61,37 @@ def test_a_value_beyond_the_format_is_refused_by_name(kind: str, weight: float) 
     ):
         rounded(one_row(weight), kind)
     with pytest.raises(InputError, match="block 'y': -"):
-        rounded(one_row(1, -weight), kind)
+        rounded(one_row(-weight), kind)
+
+
+@pytest.mark.parametrize("kind", VALUES)
+@pytest.mark.parametrize("bias", [0.1, -1e5, 3.4e38, 1e-9, 0.0])
+def test_biases_stay_as_they_are(kind: str, bias: float) -> None:
+    found = rounded(one_row(0.1, bias), kind).outputs[0].affine.bias
+    assert found is not None
+    assert found.tolist() == [np.float32(bias)]
+
+
+@pytest.mark.parametrize("kind", ["float16", "bfloat16"])
+def test_a_bias_takes_up_what_rounding_does_to_the_mean(kind: str) -> None:
+    mean = np.array([1e4, -3.0])
+    before = one_row(1.1, 0.25).outputs[0].affine
+    (after,) = (o.affine for o in rounded(one_row(1.1, 0.25), kind, {"y": [mean]}).outputs)
+    assert before.bias is not None
+    assert after.bias is not None
+    given = [(a.weights[0] @ mean + a.bias)[0] for a in (before, after)]
+    assert abs((after.weights[0] @ mean - before.weights[0] @ mean)[0]) > 1
+    # To float32's rounding of the bias.
+    assert given[1] == pytest.approx(given[0], abs=1e-6)
+
+
+def test_a_bias_takes_up_weights_that_vanish_and_a_row_without_one_gets_none() -> None:
+    mean = np.array([1e9, 2.0])
+    for bias, wanted in ((0.5, 1.5), (0.0, 0.0)):
+        found = without_vanishing(one_row(1e-9, bias).outputs[0].affine, "float16", [mean])
+        assert found.weights[0].toarray().tolist() == [[0, 1]]
+        assert found.bias is not None
+        assert found.bias.tolist() == [pytest.approx(wanted, rel=1e-6)]
 
 
 def test_a_weight_that_rounds_to_zero_leaves_the_support() -> None:
@@ -77,7 +107,8 @@ def test_values_that_would_vanish_can_leave_before_the_others_are_rounded() -> N
     assert found.weights[0].toarray().tolist() == [[0, 1]]
     assert found.bias is not None
     assert found.bias.tolist() == [np.float32(0.1)]
-    assert without_vanishing(one_row(0.1, 1e-9).outputs[0].affine, "float16").nnz == 2
+    # Biases are stored in float32.
+    assert without_vanishing(one_row(0.1, 1e-9).outputs[0].affine, "float16").nnz == 3
     assert without_vanishing(rows, "float32").nnz == 3
 
 

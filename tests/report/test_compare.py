@@ -1,6 +1,7 @@
 """Columns and rows of a comparison, and what is said before figures are compared."""
 
 from dataclasses import replace
+from pathlib import Path
 
 from sim_compress.artifact import read, write
 from sim_compress.certificate import certify
@@ -65,14 +66,30 @@ def test_an_artifact_alone_is_shown_with_what_its_provenance_says(tmp_path):
     assert remarks == ("a: no report of it lies beside it, so only what the artifact holds is shown.",)
 
 
-def test_a_report_beside_an_artifact_counts_where_its_hash_does(tmp_path):
-    from sim_compress.report import sha256
-
+def test_a_report_beside_an_artifact_counts_where_its_digest_does(tmp_path):
     path = tmp_path / "net.sim.safetensors"
     model = residual_network()
     write(path, model, certify(model), {})
     (tmp_path / "net.sim.json").write_text(to_json(REPORT))
     assert column(path).total_seconds is None
-    written = replace(REPORT, artifact=replace(REPORT.artifact, sha256=sha256(path)))
+    written = replace(REPORT, artifact=replace(REPORT.artifact, digest=read(path).digest))
+    (tmp_path / "net.sim.json").write_text(to_json(written))
+    assert column(path) == report_column(str(path), written)
+
+
+def test_a_report_beside_a_damaged_artifact_says_so(tmp_path):
+    path, beside = tmp_path / "net.sim.safetensors", tmp_path / "net.sim.json"
+    model = residual_network()
+    write(path, model, certify(model), {})
+    beside.write_text(to_json(replace(REPORT, artifact=replace(REPORT.artifact, digest=read(path).digest))))
+    assert column(beside).remark is None
+    path.write_bytes(path.read_bytes()[:-1] + b"\x55")
+    assert str(column(beside).remark).startswith(f"{path}: the file is damaged: its digest (SHA-256)")
+
+
+def test_a_report_of_a_file_of_version_3_repeats_its_digest(tmp_path):
+    path = tmp_path / "net.sim.safetensors"
+    path.write_bytes((Path(__file__).parents[1] / "artifact/format3/feedforward.safetensors").read_bytes())
+    written = replace(REPORT, artifact=replace(REPORT.artifact, digest=read(path).digest))
     (tmp_path / "net.sim.json").write_text(to_json(written))
     assert column(path) == report_column(str(path), written)

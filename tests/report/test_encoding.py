@@ -50,8 +50,9 @@ def changed(change: Callable[[dict[str, Any]], object]) -> str:
 BAD = {
     "another format": (lambda d: d.update(format="else"), "'format'"),
     "no format": (lambda d: d.pop("format"), "'format'"),
-    "a newer version": (lambda d: d.update(version=2), "version 1, found 2"),
-    "a version that is no number": (lambda d: d.update(version=True), "version 1, found True"),
+    "a newer version": (lambda d: d.update(version=3), "version 2, found 3"),
+    "an older version": (lambda d: d.update(version=1), "version 2, found 1: compress again"),
+    "a version that is no number": (lambda d: d.update(version=True), "version 2, found True"),
     "a missing entry": (lambda d: d.pop("sparsity"), "report: expected the entry 'sparsity'"),
     "an unknown entry": (lambda d: d.update(colour=1), "report: unknown entry 'colour'"),
     "a missing entry inside": (lambda d: d["network"].pop("sha256"), r"report\.network: .*'sha256'"),

@@ -84,7 +84,7 @@ def spoilt_container(rng: Random, file: bytes) -> bytes:
         name = rng.choice(list(tensors))
         rng.choice(CHANGES)(rng, tensors, name)
     head = taken_apart(file).head
-    kept = {key: value for key, value in head.items() if key not in ("version", "sha256")}
+    kept = {key: value for key, value in head.items() if key not in ("version", "digest")}
     return sealed(json.dumps(kept), tensors)
 
 

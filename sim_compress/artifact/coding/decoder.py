@@ -1,6 +1,7 @@
 """Fields and parts to one matrix; every claim is checked before it is used."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from scipy import sparse
@@ -45,8 +46,7 @@ class MatrixClaims:
         return value_bytes(self.kind, None if self.largest is None else self.lead, self.count)
 
 
-@dataclass(frozen=True)
-class Stored:
+class Stored(NamedTuple):
     """The parts of a matrix.
 
     Attributes:
@@ -118,10 +118,11 @@ def csr(values: Floats, positions: Numbers, size: Size) -> sparse.csr_array:
     if len(values) > MAX_ELEMENTS:
         raise ArtifactError(f"expected at most {MAX_ELEMENTS} nonzeros, found {len(values)}")
     starts = np.arange(size.rows + 1, dtype=np.int64) * size.width
-    indptr = np.searchsorted(positions, starts)
-    # Columns have 32 bits; what the sums have beyond them falls away on both sides alike.
-    indices = np.repeat((size.first_columns() - starts[:-1]).astype(np.int32), indptr[1:] - indptr[:-1])
-    indices += positions.astype(np.int32)
+    indptr = positions.searchsorted(starts)
+    # Columns have 32 bits; what the differences have beyond them falls away on both sides alike.
+    before = (starts[:-1] - size.first_columns() if size.groups > 1 else starts[:-1]).astype(np.int32)
+    indices = positions.astype(np.int32)
+    indices -= before.repeat(indptr[1:] - indptr[:-1])
     matrix = sparse.csr_array((values, indices, indptr.astype(np.int32)), shape=(size.rows, size.columns))
     matrix.has_canonical_format = True
     return matrix

@@ -11,13 +11,17 @@ SYMBOLS = (zlib.Z_HUFFMAN_ONLY,)
 PATTERNS = (zlib.Z_DEFAULT_STRATEGY, zlib.Z_HUFFMAN_ONLY)
 
 
-def deflated(data: bytes, strategies: tuple[int, ...] = PATTERNS) -> bytes:
-    """The shortest stream that one of zlib's strategies gives."""
-    return min((_packed(data, strategy) for strategy in strategies), key=len)
+def deflated(data: bytes, strategies: tuple[int, ...] = PATTERNS, window: bytes = b"") -> bytes:
+    """The shortest stream that one of zlib's strategies gives.
+
+    Args:
+        window: what the stream may refer to as if it stood before it.
+    """
+    return min((_packed(data, strategy, window) for strategy in strategies), key=len)
 
 
-def _packed(data: bytes, strategy: int) -> bytes:
-    packer = zlib.compressobj(zlib.Z_BEST_COMPRESSION, zlib.DEFLATED, RAW, MEMORY_LEVEL, strategy)
+def _packed(data: bytes, strategy: int, window: bytes) -> bytes:
+    packer = zlib.compressobj(zlib.Z_BEST_COMPRESSION, zlib.DEFLATED, RAW, MEMORY_LEVEL, strategy, window)
     return packer.compress(data) + packer.flush()
 
 

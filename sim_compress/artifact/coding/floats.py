@@ -72,11 +72,10 @@ def to_bytes(values: Floats, kind: FloatKind) -> Bytes:
 
 
 def from_bits(bits: Bits, kind: FloatKind) -> Floats:
-    """The float32 values of these bits."""
+    """The float32 values of these bits, uint32."""
     if kind.name == "float16":
-        return bits.astype("<u2").view("<f2").astype(np.float32)
-    whole = bits if kind.bits == 32 else bits << (32 - kind.bits)
-    return whole.astype("<u4", copy=False).view("<f4").astype(np.float32, copy=False)
+        return bits.astype(np.uint16).view(np.float16).astype(np.float32)
+    return (bits if kind.bits == 32 else bits << (32 - kind.bits)).view(np.float32)
 
 
 def from_bytes(stored: Bytes, kind: FloatKind) -> Floats:

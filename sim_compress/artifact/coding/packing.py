@@ -1,6 +1,8 @@
 """Numbers as bits, little-endian: a fixed number of bits each, or in unary."""
 
 import math
+from functools import cache
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,19 +41,35 @@ def unpack(packed: Bytes, count: int, bits: int) -> NDArray[np.uint32]:
         raise ArtifactError(f"expected zeros after bit {count * bits}, found the last byte {packed[-1]:#04x}")
     if not count:
         return np.zeros(0, np.uint32)
-    # So many numbers take whole bytes, and the next begin at the same bits as they.
+    lanes = _lanes(bits)
+    step, rounds = lanes.step, -(-count // len(lanes.bytes))
+    padded = b"".join((packed.data, bytes(rounds * step + 8 - len(packed))))
+    windows = np.ndarray((rounds, max(step, 1)), lanes.shifts.dtype, padded, 0, (step, 1))
+    numbers = windows[:, lanes.bytes]
+    numbers >>= lanes.shifts
+    numbers &= lanes.mask
+    return numbers.astype(np.uint32, copy=False).ravel()[:count]
+
+
+class _Lanes(NamedTuple):
+    """Where numbers of so many bits lie in the `step` bytes after which the next begin at the same bits.
+
+    `bytes` and `shifts` say for each where it begins. With the bits before it in its first byte it lies in
+    an item of the dtype of `shifts` and `mask`.
+    """
+
+    step: int
+    bytes: NDArray[np.intp]
+    shifts: NDArray[np.unsignedinteger]
+    mask: np.unsignedinteger
+
+
+@cache
+def _lanes(bits: int) -> _Lanes:
     period = 8 // math.gcd(bits, 8)
-    step, rounds = bits * period // 8, -(-count // period)
-    padded = np.concatenate([packed, np.zeros(rounds * step + 8 - len(packed), np.uint8)])
-    numbers = np.empty((rounds, period), np.uint32)
-    # A number and the bits before it in its first byte lie within so many bytes.
+    first = np.arange(period) * bits
     word = np.dtype("<u4" if bits + 7 <= 32 else "<u8")
-    for lane in range(period):
-        byte, shift = divmod(lane * bits, 8)
-        window = np.ndarray((rounds,), word, padded, byte, (step,))
-        np.right_shift(window, word.type(shift), out=numbers[:, lane], casting="unsafe")
-    numbers &= np.uint32((1 << bits) - 1)
-    return numbers.ravel()[:count]
+    return _Lanes(bits * period // 8, first // 8, (first % 8).astype(word), word.type((1 << bits) - 1))
 
 
 def pack_unary(numbers: NDArray[np.integer]) -> Bytes:
@@ -64,7 +82,7 @@ def pack_unary(numbers: NDArray[np.integer]) -> Bytes:
 
 def bit_places(packed: Bytes) -> Numbers:
     """Places of the bits that are 1, increasing."""
-    return np.flatnonzero(np.unpackbits(packed, bitorder="little").view(np.bool_))
+    return np.unpackbits(packed, bitorder="little").view(np.bool_).nonzero()[0]
 
 
 def unary_ones(packed: Bytes, count: int) -> Numbers:

@@ -97,11 +97,14 @@ def decode_apart(kind: FloatKind, rests: Bytes, heads: Bytes, largest: int, lead
         raise ArtifactError(f"expected exponents of 0 or more, counted down from {largest}, found one below")
     below = kind.mantissa - lead
     rest = unpack(rests, len(heads), _rest(kind, lead))
-    bits = np.subtract(np.uint32(top), heads, dtype=np.uint32)
+    bits = heads.astype(np.uint32)
+    np.subtract(np.uint32(top), bits, out=bits)
     bits <<= below
-    bits |= rest >> below << (kind.bits - 1)
-    rest &= np.uint32((1 << below) - 1)
-    bits |= rest
+    # The sign is the highest bit of the rest: it moves to its place.
+    sign = rest >> below
+    sign *= np.uint32((1 << kind.bits - 1) - (1 << below))
+    bits += rest
+    bits += sign
     return from_bits(bits, kind)
 
 
