@@ -16,7 +16,7 @@ from sim_compress.frontend.operators import OPERATORS
 from sim_compress.frontend.recognition import Recognised, recognised
 from sim_compress.frontend.refusals import Refused, RefusedNodesError, reason, refusal_message
 from sim_compress.frontend.registry import Activated, Call, RefusalError, Result, qualified_name, standard_opset
-from sim_compress.model import Affine, ImplicitModel, Input, LinearMap, Output, Shape, StateBlock
+from sim_compress.model import Affine, ImplicitModel, Input, LinearMap, Output, Shape, StateBlock, shared
 from sim_compress.model.maps import Array
 
 # A residual stream of 128 transformer layers has 257 terms; every term is one pass over a state.
@@ -222,6 +222,6 @@ class _Walk:
     def lowered(self, graph: onnx.GraphProto) -> Lowered:
         affines = {o.name: self.values[o.name] for o in graph.output}
         outputs = tuple(Output(name, a) for name, a in affines.items() if isinstance(a, Affine))
-        model = ImplicitModel(self.inputs, tuple(self.blocks), outputs)
+        model = shared(ImplicitModel(self.inputs, tuple(self.blocks), outputs))
         nodes = self.nodes | {o.name: self.parametric.get(o.name, ()) for o in outputs}
         return Lowered(model, self.tensors, {o.name: o.name for o in outputs}, nodes, self.shapes)
