@@ -6,6 +6,8 @@ Every set has processes of its own: numba reads what it compiles for when it is 
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import llvmlite.binding as llvm
@@ -21,8 +23,11 @@ ROOT = Path(__file__).parents[1]
 SSE2 = ("sse", "sse2")
 AVX = (*SSE2, "sse3", "ssse3", "sse4.1", "sse4.2", "popcnt", "avx")
 SETS = {"AVX2 with FMA": (*AVX, "avx2", "fma"), "AVX": AVX, "SSE2": SSE2}
-# What runs compiled code; torch's part of the runtime has none.
-SUITE = ["tests/runtime", "--ignore=tests/runtime/autograd", "tests/core/solvers/test_native.py"]
+# What computes with compiled code. torch's part of the runtime has none, how processes fork has nothing to do
+# with instructions, and what is compiled for ARM is the same on any of these.
+ELSEWHERE = ["tests/runtime/autograd", "tests/runtime/test_forks.py", "tests/runtime/compiled/test_arm.py"]
+SUITE = ["tests/runtime", *(f"--ignore={path}" for path in ELSEWHERE), "tests/core/solvers/test_native.py"]
+Run = subprocess.CompletedProcess[str]
 # Values after some steps of gradient descent in float32, relative to the largest of a matrix.
 ROUNDING = 1e-5
 
@@ -35,25 +40,52 @@ def network(tmp_path_factory) -> Path:
     return path
 
 
-@pytest.fixture(scope="module", params=SETS)
-def environment(request, tmp_path_factory) -> dict[str, str]:
+def missing(name: str) -> list[str]:
+    """Instructions of a set that this processor does not have."""
+    return [i for i in SETS[name] if not llvm.get_host_cpu_features().get(i)]
+
+
+@pytest.fixture(scope="module")
+def environments(tmp_path_factory) -> dict[str, dict[str, str]]:
     """Of processes that have only one set, with their own compiled code."""
-    missing = [name for name in SETS[request.param] if not llvm.get_host_cpu_features().get(name)]
-    if missing:
-        pytest.skip(f"this processor has no {', '.join(missing)}")
     return {
-        **os.environ,
-        "PYTHONPATH": str(ROOT),
-        "NUMBA_CPU_NAME": "x86-64",
-        "NUMBA_CPU_FEATURES": ",".join(f"+{name}" for name in SETS[request.param]),
-        "NUMBA_CACHE_DIR": str(tmp_path_factory.mktemp("compiled")),
+        name: {
+            **os.environ,
+            "PYTHONPATH": str(ROOT),
+            "NUMBA_CPU_NAME": "x86-64",
+            "NUMBA_CPU_FEATURES": ",".join(f"+{i}" for i in instructions),
+            "NUMBA_CACHE_DIR": str(tmp_path_factory.mktemp("compiled")),
+        }
+        for name, instructions in SETS.items()
+        if not missing(name)
     }
 
 
-def ran(environment: dict[str, str], *arguments: str) -> None:
-    """A module of Python in a process of its own, which must end well."""
+@pytest.fixture(scope="module")
+def suites(environments) -> Iterator[dict[str, Future[Run]]]:
+    """The numerical suite with every set, as many side by side as there are processors."""
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        yield {
+            name: pool.submit(started, environment, "pytest", *SUITE, "-p", "no:cacheprovider")
+            for name, environment in environments.items()
+        }
+
+
+@pytest.fixture(params=SETS)
+def name(request) -> str:
+    """Of a set that this processor has."""
+    if missing(request.param):
+        pytest.skip(f"this processor has no {', '.join(missing(request.param))}")
+    return request.param
+
+
+def started(environment: dict[str, str], *arguments: str) -> Run:
+    """A module of Python in a process of its own."""
     command = [sys.executable, "-m", *arguments]
-    run = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, check=False)
+    return subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+def assert_ended_well(run: Run) -> None:
     assert run.returncode == 0, run.stdout[-5000:] + run.stderr[-5000:]
 
 
@@ -61,7 +93,7 @@ def compressed(environment: dict[str, str], network: Path, target: Path) -> Arti
     """The main job: a network of a convolution and dense rows at 80 %, tuned."""
     data = ["--data", str(network.with_suffix(".npy")), "-o", str(target)]
     job = ["--target-sparsity", "80", "--tune", "3"]
-    ran(environment, "sim_compress", str(network), *job, *data)
+    assert_ended_well(started(environment, "sim_compress", str(network), *job, *data))
     return read(target)
 
 
@@ -71,12 +103,14 @@ def native(network, tmp_path_factory) -> Artifact:
     return compressed({**os.environ, "PYTHONPATH": str(ROOT)}, network, target)
 
 
-def test_the_numerical_suite_passes(environment):
-    ran(environment, "pytest", *SUITE, "-p", "no:cacheprovider")
+def test_the_numerical_suite_passes(suites, name):
+    assert_ended_well(suites[name].result())
 
 
-def test_compression_gives_the_same_supports_and_values_to_rounding(environment, network, native, tmp_path):
-    found = compressed(environment, network, tmp_path / "small.sim.safetensors")
+def test_compression_gives_the_same_supports_and_values_to_rounding(
+    environments, name, network, native, tmp_path
+):
+    found = compressed(environments[name], network, tmp_path / "small.sim.safetensors")
     assert found.provenance["processor"] != native.provenance["processor"]
     assert_alike(found.model, native.model)
 

@@ -20,7 +20,8 @@ from sim_compress.cli.outcome import (
 from sim_compress.cli.output import check_output, output_path
 from sim_compress.cli.stages import Stages
 from sim_compress.cli.unused import check_options
-from sim_compress.compression import STAGES, Settings, check_engine, compress
+from sim_compress.compilation import companion
+from sim_compress.compression import KERNELS, STAGES, Settings, check_engine, compress
 from sim_compress.core import solver
 from sim_compress.errors import InputError
 from sim_compress.report import Report, report_path
@@ -62,6 +63,7 @@ def _files(arguments: argparse.Namespace, wanted: Asked, output: Path) -> tuple[
     return output, report_path(output)
 
 
+@companion(*KERNELS)
 def _job(arguments: argparse.Namespace, settings: Settings, output: Path) -> Report:
     """The whole job; files are written last, so that nothing is left behind where it stops before."""
     with Stages(("load", *STAGES, "evaluate", "save")) as stages:

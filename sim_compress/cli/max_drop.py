@@ -23,7 +23,8 @@ from sim_compress.cli.outcome import (
     written,
 )
 from sim_compress.cli.stages import Stages
-from sim_compress.compression import STAGES, Compressed, Found, Settings, Tried, sparsest
+from sim_compress.compilation import companion
+from sim_compress.compression import KERNELS, STAGES, Compressed, Found, Settings, Tried, sparsest
 from sim_compress.errors import DataError
 from sim_compress.report import Evaluation, Report, classes_of, drop_words, is_scores, shift_remark
 from sim_compress.report.reference import remembered
@@ -37,6 +38,7 @@ def run(arguments: argparse.Namespace, settings: Settings, bound: float, output:
     show(arguments, report, output)
 
 
+@companion(*KERNELS)
 def _searched(
     arguments: argparse.Namespace, settings: Settings, bound: float, output: Path
 ) -> tuple[Report, Found]:

@@ -32,7 +32,8 @@ from sim_compress.cli.output import SUFFIX, base
 from sim_compress.cli.stages import Stages
 from sim_compress.cli.tables import facts
 from sim_compress.cli.version import package_version
-from sim_compress.compression import STAGES, Compressed, Settings, sweep
+from sim_compress.compilation import companion
+from sim_compress.compression import KERNELS, STAGES, Compressed, Settings, sweep
 from sim_compress.errors import MissingExtraError, SimCompressError
 from sim_compress.report import (
     Evaluation,
@@ -91,6 +92,7 @@ def _findings(report: SweepReport) -> list[str]:
     return [*found, *remarks]
 
 
+@companion(*KERNELS)
 def _swept(
     arguments: argparse.Namespace, settings: Settings, levels: Sequence[float], output: Path
 ) -> SweepReport:

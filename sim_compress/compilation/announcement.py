@@ -30,15 +30,29 @@ class Announcement(event.Listener):
     def on_start(self, event: Any) -> None:
         dispatcher = event.data["dispatcher"]
         if not self._inside and isinstance(dispatcher._cache, KernelCache):
-            self._over = threading.Event()
-            arguments = self._over, _called(dispatcher), _kept(dispatcher._cache), self._place
-            threading.Thread(target=_announce, args=arguments, name="sim-compress", daemon=True).start()
+            self._over = self._begun(dispatcher.py_func, dispatcher._cache)
         self._inside.append(dispatcher)
 
     def on_end(self, event: Any) -> None:  # noqa: ARG002 - numba's name
         self._inside.pop()
         if not self._inside:
             self._over.set()
+
+    @contextmanager
+    def elsewhere(self, function: Any, cache: KernelCache) -> Iterator[None]:
+        """Another process compiles a kernel in this context."""
+        over = self._begun(function, cache)
+        try:
+            yield
+        finally:
+            over.set()
+
+    def _begun(self, function: Any, cache: KernelCache) -> threading.Event:
+        """Announce a kernel until the event is set."""
+        over = threading.Event()
+        arguments = over, _called(function), _kept(cache), self._place
+        threading.Thread(target=_announce, args=arguments, name="sim-compress", daemon=True).start()
+        return over
 
     @contextmanager
     def place(self, number: int, of: int) -> Iterator[None]:
@@ -65,9 +79,8 @@ def _announce(over: threading.Event, called: str, kept: str, place: tuple[int, i
         LOGGER.warning("still %s: %.0f s", what, time.perf_counter() - began)
 
 
-def _called(dispatcher: Any) -> str:
+def _called(function: Any) -> str:
     """A kernel in words: what it does, and where its source is."""
-    function = dispatcher.py_func
     module = function.__module__.partition(".")[2]
     return f"{function.__name__.strip('_').replace('_', ' ')} ({module})"
 

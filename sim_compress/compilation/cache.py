@@ -9,6 +9,7 @@ import hashlib
 import logging
 import pickle
 import sys
+import threading
 import uuid
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,8 @@ AGAIN = (
     "so compiled code is not kept and every process compiles it again: "
     "make room, or set NUMBA_CACHE_DIR to a folder that can be written"
 )
+# Held while a file is written: who ends its process from another thread takes it first.
+WRITING = threading.Lock()
 
 
 class PackageLocator(_CacheLocator):
@@ -82,6 +85,14 @@ class KernelCache(FunctionCache):
         """Where new code goes; None where there is no such folder."""
         return str(self.folders.writable) if self.folders.writable else None
 
+    def file(self, sig: Any, target_context: Any) -> Path | None:
+        """Where code for a signature would be written; None where it would not."""
+        return self._cache_file.path(self._index_key(sig, target_context.codegen()))
+
+    def holds(self, sig: Any, target_context: Any) -> bool:
+        """Whether code for a signature was written by these sources."""
+        return self._cache_file.holds(self._index_key(sig, target_context.codegen()))
+
     def _load_overload(self, sig: Any, target_context: Any) -> Any:
         try:
             return super()._load_overload(sig, target_context)
@@ -96,6 +107,23 @@ class _Files:
 
     def __init__(self, folders: Folders, name: str, module: str) -> None:
         self._folders, self._name, self._module = folders, name, module
+
+    def path(self, key: Any) -> Path | None:
+        """Where data under a key are written; None where they are not."""
+        folder = self._folders.writable
+        return None if folder is None or self._header(key) is None else folder / self._file_name(key)
+
+    def holds(self, key: Any) -> bool:
+        """Whether a file begins as one that was saved under a key; the rest of it is not read."""
+        header = self._header(key)
+        for folder in self._folders.readable:
+            try:
+                with (folder / self._file_name(key)).open("rb") as file:
+                    if header is not None and file.read(DIGEST) == header:
+                        return True
+            except OSError:
+                continue
+        return False
 
     def load(self, key: Any) -> Any:
         """What was saved under a key; None where nothing was, where sources changed, or it is damaged."""
@@ -153,13 +181,14 @@ class _Files:
 def _write(path: Path, content: bytes) -> None:
     """Write a file that others see whole or not at all."""
     temporary = path.with_name(f"{path.name}.{uuid.uuid4().hex}.tmp")
-    try:
-        with temporary.open("xb") as file:
-            file.write(content)
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+    with WRITING:
+        try:
+            with temporary.open("xb") as file:
+                file.write(content)
+            temporary.replace(path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
 
 
 def _package_folder(module: str, py_file: str) -> Path:

@@ -10,9 +10,11 @@ from typing import Any
 from numba import njit
 from numba.core import config
 
-from sim_compress.compilation.cache import KernelCache
+from sim_compress.compilation.companion import AwaitedCache
 from sim_compress.compilation.messages import say_once
 
+# Nobody takes the address of a function: what it would be called by there is not compiled.
+OPTIONS = {"nogil": True, "no_cfunc_wrapper": True}
 # Whether numba compiles at all.
 JIT = not vars(config)["DISABLE_JIT"]
 
@@ -31,7 +33,7 @@ def kernel(
         return lambda decorated: kernel(decorated, without=without, **options)
     if not JIT:
         return without or function
-    compiled: Any = njit(function, nogil=True, **options)
+    compiled: Any = njit(function, **OPTIONS, **options)
     _keep(compiled)
     return compiled
 
@@ -40,7 +42,7 @@ def part(function: Callable[..., Any] | None = None, **options: Any) -> Any:
     """A function that kernels call: it is compiled into them, and kept with them."""
     if function is None:
         return lambda decorated: part(decorated, **options)
-    return njit(function, nogil=True, **options)
+    return njit(function, **OPTIONS, **options)
 
 
 def inlined(function: Callable[..., Any] | None = None, **options: Any) -> Any:
@@ -52,7 +54,7 @@ def _keep(compiled: Any) -> None:
     """Look for compiled code on disk before compiling, and write it there afterwards."""
     try:
         # numba's `enable_caching` does the same with its own kind of cache.
-        compiled._cache = KernelCache(compiled.py_func)
+        compiled._cache = AwaitedCache(compiled.py_func)
     except RuntimeError as error:
         # The classes named in NUMBA_CACHE_LOCATOR_CLASSES have no folder for it.
         say_once(logging.WARNING, f"compiled code is not kept: {error}")

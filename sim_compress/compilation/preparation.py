@@ -33,5 +33,11 @@ def prepare(entries: Mapping[Any, Sequence[Any]]) -> None:
         LOGGER.info("%d kernels ready in %.1f s", len(waiting), time.perf_counter() - began)
 
 
+def ready(entry: Any, *arguments: Any) -> None:
+    """Compile a kernel for arguments, or load it: before other threads do, which Ctrl-C does not reach."""
+    if JIT:
+        entry.compile(tuple(entry.typeof_pyval(argument) for argument in arguments))
+
+
 # A child in which another thread is compiling would wait for that thread.
 held(global_compiler_lock)

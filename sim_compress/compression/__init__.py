@@ -5,7 +5,7 @@ from sim_compress.compression.checks import check_calibration, check_engine, che
 from sim_compress.compression.costs import GramCosts, gram_costs
 from sim_compress.compression.patterns import CHANNELS, UNSTRUCTURED, pattern_of
 from sim_compress.compression.pipeline import STAGES, Compressed, Progress, compress
-from sim_compress.compression.prepared import Prepared, prepared
+from sim_compress.compression.prepared import KERNELS, Prepared, prepared
 from sim_compress.compression.scope import Part, parts
 from sim_compress.compression.settings import (
     ALLOCATIONS,
@@ -23,6 +23,7 @@ __all__ = [
     "ALLOCATIONS",
     "AUGMENTS",
     "CHANNELS",
+    "KERNELS",
     "MATCHINGS",
     "OBJECTIVES",
     "STAGES",

@@ -5,11 +5,13 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from sim_compress.artifact import JSON, write
 from sim_compress.certificate import Certificate, Scaling, certify
+from sim_compress.compilation import companion
 from sim_compress.compression.appraisal import Appraisal, Finding, appraised
 from sim_compress.compression.calibration import Calibration
 from sim_compress.compression.checks import check_engine
@@ -17,7 +19,7 @@ from sim_compress.compression.effort import most_epochs, nearest_rounds
 from sim_compress.compression.full_support import without_empty_terms
 from sim_compress.compression.outcomes import Outcomes
 from sim_compress.compression.planning import Plan, plan
-from sim_compress.compression.prepared import Prepared, prepared, surveyed
+from sim_compress.compression.prepared import KERNELS, Prepared, prepared, surveyed
 from sim_compress.compression.reached import missed, sparsity_of
 from sim_compress.compression.rows import with_rows
 from sim_compress.compression.settings import Settings
@@ -40,9 +42,12 @@ from sim_compress.model import (
     without_vanishing,
 )
 from sim_compress.model.maps import Array, Shape
-from sim_compress.runtime import digest
+from sim_compress.runtime import Session, digest
 from sim_compress.runtime.compiled.hardware import processor
 from sim_compress.states import Store, Teacher, Visit, by_column, own_means, regenerate
+
+if TYPE_CHECKING:
+    from sim_compress.runtime.autograd.module import ImplicitModule
 
 # Said to those who do not look at `Compressed.findings`.
 LOGGER = logging.getLogger("sim_compress.compression")
@@ -90,7 +95,17 @@ class Compressed:
         """Write the artifact and return its size in bytes; on failure an existing file stays whole."""
         return write(path, self.model, self.certificate, self.provenance)
 
+    def to_torch(self) -> "ImplicitModule":
+        """The model as a torch.nn.Module that takes what the network took, in order or by name.
 
+        Raises:
+            MissingExtraError: torch is not installed.
+            UnsupportedError: a phi or map has no torch function.
+        """
+        return Session(self.model).to_torch()
+
+
+@companion(*KERNELS)
 def compress(
     network: object,
     inputs: Calibration,
@@ -103,10 +118,27 @@ def compress(
     """Sparse rows of M whose states and outputs match the network's.
 
     Args:
-        network: an ONNX file, an artifact (its model is compressed further), a torch module or
-            ExportedProgram (left as it was), or an opened teacher.
-        inputs: unlabelled calibration inputs (samples, ...), arrays or tensors, by name where there are
-            several; or a loader of batches, whose labels are left out.
+        network: an ONNX file or artifact (its model is compressed further), as a path, as bytes or opened
+            with "rb"; an onnx.ModelProto, or what torch.onnx.export returned; a torch module, also a
+            compiled, scripted or traced one, or an ExportedProgram; or an opened teacher. All are left as
+            they were. A module is read in evaluation mode, whatever mode it is in. Its inputs are those
+            parameters of forward for which there are calibration inputs.
+        inputs: unlabelled calibration inputs (samples, ...), as one of
+
+            - an array or tensor, or numbers in lists: the only input;
+            - a dict of these by input name: keys that the network takes are its inputs, masks among them,
+              others are left out, and so are labels, which forward may take for its loss;
+            - a list or tuple of batches, each with its samples on the first axis as the network takes them
+              (or, of arrays shaped as one sample of an ONNX file, its samples). A batch is an array, a dict
+              or a tuple. Arrays that cannot be batches of one input, as there are several, the others have
+              fewer axes, or a mask follows ids, are the entries of one batch;
+            - a loader, generator or torch Dataset of such batches (a Dataset of samples), of which the first
+              4096 samples are taken.
+
+            Entries of a tuple are what the network must be given, in its order, or forward's first parameter
+            where it needs none; then masks and further ids that forward may be given, as long as they are
+            truth values (or ids) for every position of the first entry; the rest are labels and left out.
+            What was left out is in `notes`.
         settings: sparsity, objective, kappa, support, states.
         progress: called with a stage of STAGES and its finished part.
         engine: runs the row groups of baseline states; this process alone if not given. The result is the

@@ -18,6 +18,14 @@ from sim_compress.model import Affine
 from sim_compress.model.maps import Array, Shape
 from sim_compress.states import Teacher
 
+# Modules of compiled code in the order that a compression needs it; who measures the model runs the last.
+KERNELS = (
+    "sim_compress.core.solvers.rows",
+    "sim_compress.core.refit",
+    "sim_compress.runtime.reverse.tied",
+    "sim_compress.runtime.compiled.machine",
+)
+
 
 @dataclass(frozen=True)
 class Prepared:

@@ -4,10 +4,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
+from sim_compress.compilation import companion
 from sim_compress.compression.calibration import Calibration
 from sim_compress.compression.checks import check_engine, highest_sparsity
 from sim_compress.compression.pipeline import Compressed, completed
-from sim_compress.compression.prepared import Prepared, prepared, surveyed
+from sim_compress.compression.prepared import KERNELS, Prepared, prepared, surveyed
 from sim_compress.compression.scope import REST, parts
 from sim_compress.compression.settings import Settings
 from sim_compress.compression.surveys import Survey
@@ -93,12 +94,14 @@ def _compressed(
 ) -> Iterator[Compressed]:
     """Each step over the survey of the one before it, gone on with."""
     known = None
-    for step in steps:
-        told = partial(progress, step.target_sparsity)
-        known = surveyed(ready, step, told, known)
-        yield completed(ready, known, step, told, engine)
+    with companion(*KERNELS):
+        for step in steps:
+            told = partial(progress, step.target_sparsity)
+            known = surveyed(ready, step, told, known)
+            yield completed(ready, known, step, told, engine)
 
 
+@companion(*KERNELS)
 def sparsest(
     network: object,
     inputs: Calibration,

@@ -1,8 +1,10 @@
 """Least squares on a given support, within the kappa constraint."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
+from numba import types
 from numpy.typing import NDArray
 
 from sim_compress.compilation import kernel
@@ -89,6 +91,13 @@ def _least_squares(first, stop_row, H, g, support, V):
         v = solve_on(U, columns, g[r])
         for j in columns:
             V[r, j] = v[j]
+
+
+_MATRIX = types.float64[:, ::1]
+# What a compression calls; other layouts are compiled when they come.
+ENTRIES: dict[Any, tuple[Any, ...]] = {
+    _least_squares: (types.int64, types.int64, _MATRIX, _MATRIX, types.boolean[:, ::1], _MATRIX),
+}
 
 
 def _within(problems: RowProblems, ball: Ball, row: int, columns: NDArray[np.intp], start: Matrix) -> Matrix:

@@ -9,6 +9,8 @@ from typing import Any, TypeVar
 
 import numba
 
+from sim_compress.compilation import ready
+
 # Pieces for each thread: rows differ in cost, and who is done takes the next piece.
 PIECES = 4
 # Rows of one product: a number of their own, so that the result does not depend on the number of cores.
@@ -28,6 +30,7 @@ def over_rows(kernel: Callable[..., None], rows: int, *arguments: Any) -> None:
         kernel(0, rows, *arguments)
         return
     size = -(-rows // (PIECES * threads))
+    ready(kernel, 0, rows, *arguments)
 
     def piece(first: int) -> None:
         kernel(first, min(first + size, rows), *arguments)

@@ -7,12 +7,12 @@ import onnx
 from onnx import helper
 
 from sim_compress.errors import ModelFileError
-from sim_compress.frontend import cleaning
 from sim_compress.frontend.axes import Placed, Placement, placed
 from sim_compress.frontend.axes.writer import Writer
-from sim_compress.frontend.inputs import Reading, readings
 from sim_compress.frontend.operators import OPERATORS
-from sim_compress.frontend.refusals import Refused, reason
+from sim_compress.frontend.read import cleaning
+from sim_compress.frontend.read.inputs import Reading, readings
+from sim_compress.frontend.refusals import REASONS, Refused, reason
 from sim_compress.frontend.registry import standard_opset
 from sim_compress.frontend.simplify import simplify, without_tail
 from sim_compress.model import Shape
@@ -169,8 +169,12 @@ def _describe(graph: onnx.ModelProto) -> None:
 
 
 def _without_tail(network: Network) -> Network:
-    """The network without an end of it that holds no parameters and cannot be read."""
-    unread = [r.output for r in network.refused if r.is_unknown]
+    """The network without an end of it that holds no parameters and cannot be read.
+
+    Ends that draw random numbers, loop or compute in quantised numbers are none: more is said of them.
+    """
+    unknown = [r for r in network.refused if r.is_unknown]
+    unread = [] if any(r.operator in REASONS for r in unknown) else [r.output for r in unknown]
     shorter = without_tail(network.file, unread) if unread else None
     if shorter is None:
         return network

@@ -7,7 +7,7 @@ import onnx
 
 from sim_compress.errors import UnsupportedError
 from sim_compress.frontend.operators import OPERATORS
-from sim_compress.frontend.registry import STANDARD, qualified_name
+from sim_compress.frontend.registry import STANDARD, qualified_name, standard_opset
 
 UNSUPPORTED = "this operator is not supported"
 RECURRENT = "loops over steps inside one node; export the network with its steps unrolled"
@@ -76,18 +76,20 @@ def check_known_operators(model: onnx.ModelProto) -> None:
     onnxruntime can fold nothing in such a file, so that the unsupported operators beside it are listed
     from the file as it stands.
     """
-    nodes = model.graph.node
-    foreign = [n for n in nodes if not _is_standard(n)]
+    nodes, opset = model.graph.node, standard_opset(model)
+    foreign = [n for n in nodes if not _is_standard(n, opset)]
     if not foreign:
         return
     types = _types(model, foreign)
     refused = [
-        Refused.of(n, reason(n.op_type))
-        if _is_standard(n)
-        else Refused.of(n, FUSED if n.domain == MICROSOFT else "this operator is in no standard operator set")
+        Refused.of(n, reason(n.op_type)) if _is_standard(n, opset) else Refused.of(n, _unknown(n, opset))
         for n in nodes
-        if not _is_standard(n)
-        or (n.input and qualified_name(n) not in OPERATORS and (n.op_type in REASONS or not _is_integer(n, types)))
+        if not _is_standard(n, opset)
+        or (
+            n.input
+            and qualified_name(n) not in OPERATORS
+            and (n.op_type in REASONS or not _is_integer(n, types))
+        )
     ]
     raise RefusedNodesError(refusal_message(refused, len(nodes)))
 
@@ -103,7 +105,7 @@ def beyond_help(graph: onnx.GraphProto) -> list[Refused]:
     for node in graph.node:
         inner = any(a.HasField("g") or a.graphs for a in node.attribute)
         reads = bool(values & set(node.input))
-        if reads and _is_standard(node) and node.op_type in REASONS:
+        if reads and node.domain in STANDARD and node.op_type in REASONS:
             found.append(Refused.of(node, reason(node.op_type)))
         if (reads or inner) and node.op_type not in ("Shape", "Size"):
             values |= set(node.output)
@@ -120,8 +122,17 @@ def _types(model: onnx.ModelProto, foreign: Sequence[onnx.NodeProto]) -> dict[st
     return {v.name: v.type.tensor_type.elem_type for v in inferred}
 
 
-def _is_standard(node: onnx.NodeProto) -> bool:
-    return node.domain in STANDARD and onnx.defs.has(node.op_type)
+def _is_standard(node: onnx.NodeProto, opset: int) -> bool:
+    known = min(opset, onnx.defs.onnx_opset_version())
+    return node.domain in STANDARD and onnx.defs.has(node.op_type, known, "")
+
+
+def _unknown(node: onnx.NodeProto, opset: int) -> str:
+    if node.domain == MICROSOFT:
+        return FUSED
+    if node.domain in STANDARD and onnx.defs.has(node.op_type):
+        return f"this operator is in no standard operator set up to {opset}, the file's"
+    return "this operator is in no standard operator set"
 
 
 def _is_integer(node: onnx.NodeProto, types: dict[str, int]) -> bool:

@@ -9,9 +9,9 @@ import onnx
 from onnx import helper
 
 from sim_compress.activations import Activation
-from sim_compress.frontend.refusal import RefusalError
 from sim_compress.frontend.axes.step import Rule
-from sim_compress.frontend.rows import side_by_side
+from sim_compress.frontend.refusal import RefusalError
+from sim_compress.frontend.terms.rows import side_by_side
 from sim_compress.model import Affine, LinearMap
 from sim_compress.model.maps import Array
 

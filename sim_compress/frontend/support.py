@@ -12,24 +12,24 @@ Written from the registry by `sim_compress.frontend.support.page`; a test compar
 
     python -c "from sim_compress.frontend.support import page; print(page(), end='')" > docs/operators.md
 
-A network is loaded by `load_teacher(path)`. onnxruntime's basic optimisation first folds constants and batch norms
-that follow a convolution. One pass then finds where the samples are in every tensor, computes shape arithmetic, and
-writes the graph for one sample. Each node left over is one of
+A network is loaded by `load_teacher(path)`. onnxruntime's basic optimisation first folds constants and batch
+norms that follow a convolution. One pass then finds where the samples are in every tensor, computes shape
+arithmetic, and writes the graph for one sample. Each node left over is one of
 
 - a **parametric** node (Conv, Gemm, MatMul): tied rows of M. Where no nonlinear node follows directly, its
   output is a state block with phi = identity;
 - a **fixed map** (reshape, slice, average pooling, ...): part of a term, without parameters;
 - a **nonlinear** node: a state block.
 
-The open axis of an input is the batch axis; where all are fixed, the first one, and the batch size is made free where
-the result does not depend on it. The network may move the batch axis behind others, or merge it with heads, windows
-or steps; the model has the samples first, in inputs and outputs too. A network that mixes samples, or whose values
-depend on their number, is refused, or where all axes are fixed read as one sample a run. Functions spelled out in
-many nodes (GELU, SiLU, Mish, hard-swish, softmax, layer and RMS normalisation) are recognised by what they compute
-and become one block. Inputs hold numbers or truth values of any type, weights floats of any precision; states are
-float32. Other open sizes are fixed with `--input-shape`. Operator sets 7 and later. A network with any other node is
-refused by one error that lists every such node and why; where such nodes are the end of it and hold no parameters,
-the network is cut before them, which a note says.
+The open axis of an input is the batch axis; where all are fixed, the first one, and the batch size is made
+free where the result does not depend on it. The network may move the batch axis behind others, or merge it
+with heads, windows or steps; the model has the samples first, in inputs and outputs too. A network that mixes
+samples, or whose values depend on their number, is refused, or where all axes are fixed read as one sample a
+run. Functions spelled out in many nodes (GELU, SiLU, Mish, hard-swish, softmax, layer and RMS normalisation)
+are recognised by what they compute and become one block. Inputs hold numbers or truth values of any type,
+weights floats of any precision; states are float32. Other open sizes are fixed with `--input-shape`. Operator
+sets 7 and later. A network with any other node is refused by one error that lists every such node and why;
+where such nodes are the end of it and hold no parameters, the network is cut before them, which a note says.
 
 Before anything of a file is allocated or run its functions are counted, the sizes of all tensors follow from
 its shapes, and constants that decide a shape are evaluated, small ones alone. A tensor of more than 256 MiB a

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from os import PathLike
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -13,14 +12,16 @@ from onnx import helper
 from onnx.utils import Extractor
 
 from sim_compress.errors import InputError, SimCompressError, UnsupportedError
-from sim_compress.frontend import cleaning
 from sim_compress.frontend.axes import Placed
-from sim_compress.frontend.inputs import check_types, with_shapes
-from sim_compress.frontend.lowering import Lowered, StateTensors, lower
+from sim_compress.frontend.lower.lowering import Lowered, StateTensors, lower
 from sim_compress.frontend.network import Network, networks
-from sim_compress.frontend.network_file import NetworkFile, read_network
 from sim_compress.frontend.operators import OPERATORS
-from sim_compress.frontend.origin import origin
+from sim_compress.frontend.read import cleaning
+from sim_compress.frontend.read.inputs import check_types, with_shapes
+from sim_compress.frontend.read.network_file import NetworkFile, read_network
+from sim_compress.frontend.read.origin import origin
+from sim_compress.frontend.read.screening import screen
+from sim_compress.frontend.read.sources import Content, Source
 from sim_compress.frontend.refusals import (
     REASONS,
     RefusedNodesError,
@@ -28,7 +29,6 @@ from sim_compress.frontend.refusals import (
     check_known_operators,
     refusal_message,
 )
-from sim_compress.frontend.screening import screen
 from sim_compress.frontend.simplify import expanded, standard
 from sim_compress.frontend.verification import check
 from sim_compress.model import ImplicitModel, Shape
@@ -104,11 +104,11 @@ class Teacher:
         return part
 
 
-def load_teacher(path: str | PathLike[str], input_shapes: Mapping[str, Shape] | None = None) -> Teacher:
+def load_teacher(source: Source | Content, input_shapes: Mapping[str, Shape] | None = None) -> Teacher:
     """Read an ONNX network and lower it, exactly, to the state model.
 
     Args:
-        path: the file.
+        source: a path, the file's bytes, the file opened with "rb", or an onnx.ModelProto, left as it is.
         input_shapes: input name ("" where there is one input) -> sizes of all its axes, for inputs whose
             sizes the file leaves open; the batch, the first axis, stays as the file has it.
 
@@ -118,7 +118,7 @@ def load_teacher(path: str | PathLike[str], input_shapes: Mapping[str, Shape] | 
         UnsupportedError: lists every node without a place in the state model, or names the input that
             cannot be used.
     """
-    return teacher_of(read_network(Path(path)), input_shapes or {})
+    return teacher_of(read_network(source), input_shapes or {})
 
 
 def teacher_of(file: NetworkFile, input_shapes: Mapping[str, Shape] = MappingProxyType({})) -> Teacher:

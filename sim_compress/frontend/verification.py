@@ -60,10 +60,10 @@ def _compare_together(
         # It takes no more than one.
         return
     ends = [network.tensors[o.name] for o in original.graph.output]
-    together = [x.full_shape(len(y)) for x, y in zip(ends, alone, strict=True)]
-    if [np.shape(y) for y in found] != together:
+    together = [np.asarray(y) for y in found]
+    if [y.shape for y in together] != [x.full_shape(len(y)) for x, y in zip(ends, alone, strict=True)]:
         raise UnsupportedError(DEPENDS)
-    _compare(alone, [x.samples_first(np.asarray(y)) for x, y in zip(ends, found, strict=True)])
+    _compare(alone, [x.samples_first(y) for x, y in zip(ends, together, strict=True)])
 
 
 def _random(rng: np.random.Generator, value: onnx.ValueInfoProto, samples: int) -> Array:

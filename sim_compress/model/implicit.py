@@ -219,7 +219,7 @@ def _check(affine: Affine, shapes: dict[str, Shape]) -> None:
             if shape != affine.shape:
                 raise ValueError(f"term from {term.source!r} has shape {shape}, the block {affine.shape}")
             continue
-        if shape[1:] != affine.positions or term.weight.shape != (affine.rows, shape[0]):
+        if not shape or shape[1:] != affine.positions or term.weight.shape != (affine.rows, shape[0]):
             raise ValueError(
                 f"weight {term.weight.shape} on features {shape} from {term.source!r} "
                 f"does not give {affine.shape} with rows on axis {affine.row_axis}"

@@ -7,6 +7,7 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from os import PathLike
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Protocol, runtime_checkable
@@ -240,23 +241,37 @@ def open_module(module: Any, examples: Mapping[str, Array]) -> Teacher:
     return NetworkTeacher(frontend.load_module(module, examples))
 
 
-def open_teacher(path: str | Path, input_shapes: Mapping[str, Shape] | None = None) -> Teacher:
-    """The teacher in a file: an artifact (.safetensors) is an implicit model, anything else an ONNX network.
+def open_teacher(source: frontend.Source, input_shapes: Mapping[str, Shape] | None = None) -> Teacher:
+    """The teacher in a file: an artifact is an implicit model, anything else an ONNX network.
 
     Args:
-        path: the file.
+        source: a path, whose suffix tells artifacts (.safetensors); the file's bytes; the file opened with
+            "rb"; or an onnx.ModelProto, which is left as it is.
         input_shapes: of an ONNX network whose inputs have open sizes, as `frontend.load_teacher` takes them.
 
     Raises:
         InputError: the file cannot be used as either.
     """
-    path = Path(path)
-    if path.suffix != SUFFIX:
-        return NetworkTeacher(frontend.load_teacher(path, input_shapes))
+    if not isinstance(source, str | PathLike):
+        content = frontend.content_of(source)
+        if frontend.is_safetensors(content.data):
+            return _implicit(content.data, content.name, input_shapes)
+        file = frontend.read_network(content)
+        # Its bytes need not be held any longer.
+        del content
+        return NetworkTeacher(frontend.teacher_of(file, input_shapes or {}))
+    path = Path(source)
+    if path.suffix == SUFFIX:
+        return _implicit(path, path, input_shapes)
+    return NetworkTeacher(frontend.load_teacher(path, input_shapes))
+
+
+def _implicit(source: Path | bytes, name: Path, input_shapes: Mapping[str, Shape] | None) -> ImplicitTeacher:
+    """The teacher in an artifact that goes by a name."""
     if input_shapes:
-        raise InputError(f"{path}: an artifact's inputs have fixed shapes: leave the input shapes out")
-    artifact = read(path)
-    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
-    source = artifact.provenance.get("source")
-    known = source if isinstance(source, Mapping) else {}
-    return ImplicitTeacher(artifact.model, path, artifact.size, sha256, known)
+        raise InputError(f"{name}: an artifact's inputs have fixed shapes: leave the input shapes out")
+    artifact = read(source)
+    data = source.read_bytes() if isinstance(source, Path) else source
+    described = artifact.provenance.get("source")
+    known = described if isinstance(described, Mapping) else {}
+    return ImplicitTeacher(artifact.model, name, artifact.size, hashlib.sha256(data).hexdigest(), known)

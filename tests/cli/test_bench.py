@@ -7,7 +7,7 @@ import onnx
 import pytest
 
 from tests.frontend.graphs import random
-from tests.frontend.test_sample_axis import CONSTANTS, SQUEEZED, fixed
+from tests.frontend.test_whole_samples import CONSTANTS, SQUEEZED, fixed
 
 
 def test_every_batch_size_has_a_line(run, compressed):

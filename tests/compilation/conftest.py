@@ -14,6 +14,8 @@ from sim_compress.compilation import folders, sources
 
 NAME = "tiny_package_with_a_kernel"
 KERNEL = f"""
+from numba import types
+
 from sim_compress.compilation import kernel
 from {NAME}.factor import factor
 
@@ -21,6 +23,9 @@ from {NAME}.factor import factor
 @kernel
 def scaled(number):
     return factor() * number
+
+
+ENTRIES = {{scaled: (types.int64,)}}
 """
 FACTOR = """
 from sim_compress.compilation import part
@@ -58,6 +63,7 @@ def tiny(tmp_path, monkeypatch) -> Iterator[Tiny]:
     (package / "scaling.py").write_text(KERNEL)
     monkeypatch.syspath_prepend(str(site))
     monkeypatch.setattr(config, "CACHE_DIR", "")
+    monkeypatch.delenv("NUMBA_CACHE_DIR", raising=False)
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
     user_cache = tmp_path / "cache"
     monkeypatch.setenv("XDG_CACHE_HOME", str(user_cache))

@@ -31,6 +31,26 @@ def test_an_array_is_the_only_input(one):
     assert inputs(one, [[1, 2, 3]])["x"].shape == (1, 3)
 
 
+def test_arrays_in_a_list_are_batches_or_by_their_shape_samples_of_the_file(one):
+    batches = [random(4, 3), random(4, 3, seed=1)]
+    np.testing.assert_array_equal(inputs(one, batches)["x"], np.concatenate(batches))
+    np.testing.assert_array_equal(inputs(one, tuple(batches))["x"], np.concatenate(batches))
+    np.testing.assert_array_equal(inputs(one, list(batches[0]))["x"], batches[0])
+
+
+def test_an_array_for_each_input_is_one_batch(two):
+    left, right = random(4, 6), random(4, 6, seed=1)
+    found = inputs(two, (left, right))
+    np.testing.assert_array_equal(found["left"], left)
+    np.testing.assert_array_equal(found["right"], right)
+
+
+def test_keys_of_a_dict_that_the_network_does_not_take_are_left_out_and_said(two):
+    found = opened(two, {"right": random(4, 6), "left": random(4, 6), "label": np.arange(4), "path": "a"})
+    assert set(found.inputs) == {"left", "right"}
+    assert found.notes == ("the data's label, path were left out",)
+
+
 def test_batches_of_a_loader_are_joined(one):
     batches = [random(4, 3), random(2, 3, seed=1)]
     np.testing.assert_array_equal(inputs(one, iter(batches))["x"], np.concatenate(batches))

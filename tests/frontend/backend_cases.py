@@ -19,7 +19,7 @@ from onnx.backend.test.loader import load_model_tests
 
 from sim_compress.errors import ModelFileError, UnsupportedError
 from sim_compress.frontend import OPERATORS, Teacher, load_teacher
-from sim_compress.frontend.network_file import OLDEST_OPSET
+from sim_compress.frontend.read.network_file import OLDEST_OPSET
 from sim_compress.frontend.registry import qualified_name
 from sim_compress.runtime import Session
 from tests.frontend.graphs import run
@@ -146,8 +146,11 @@ def _outcome(case: Case, activations: Sequence[int]) -> str:
             teacher = load_teacher(path)
         except (UnsupportedError, ModelFileError):
             return REFUSED
-        found = _predicted(teacher, states)
         names = [o.name for o in case.model.graph.output]
+        if not teacher.places.keys() >= set(names):
+            # Its end was cut off.
+            return REFUSED
+        found = _predicted(teacher, states)
         if all(_close(found[n], y, case.tolerance) for n, y in zip(names, case.outputs, strict=True)):
             return PASSED
         # Where onnxruntime differs from onnx, this package promises onnxruntime's result.

@@ -78,6 +78,8 @@ def saved(folder: Path, model: onnx.ModelProto) -> Path:
 def silent_session(model: onnx.ModelProto | Path) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
+    # Beyond the basic level it computes products with dequantised weights in whole numbers.
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
     source = str(model) if isinstance(model, Path) else model.SerializeToString()
     return onnxruntime.InferenceSession(source, options, ["CPUExecutionProvider"])
 

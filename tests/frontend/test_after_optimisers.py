@@ -1,4 +1,4 @@
-"""Files that onnxruntime's tools have written: every node of theirs is named, with what to save instead."""
+"""Files that onnxruntime's tools have written are read, or every node is named with what to give instead."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -46,19 +46,50 @@ def _optimised(folder: Path) -> Path:
     return folder / "optimised.onnx"
 
 
-def test_fused_nodes_are_all_named_with_the_advice_to_save_before_the_optimiser(tmp_path: Path) -> None:
+def test_a_network_that_onnxruntime_has_optimised_is_exact(tmp_path: Path) -> None:
     path = _optimised(tmp_path)
-    fused = [n for n in onnx.load(path).graph.node if n.domain == MICROSOFT]
-    assert {n.op_type for n in fused} == {"FusedConv"}
-    with pytest.raises(UnsupportedError, match=r"save .*before .*optimi") as caught:
-        load_teacher(path)
-    for n in fused:
-        assert f"{MICROSOFT}.FusedConv {n.name!r}" in str(caught.value)
+    fused = [n.op_type for n in onnx.load(path).graph.node if n.domain == MICROSOFT]
+    assert fused == ["FusedConv", "FusedConv"]
+    assert_exact(load_teacher(path))
 
 
-def test_the_advice_works(tmp_path: Path) -> None:
-    """What the optimiser was given is read."""
-    assert_exact(load_teacher(saved(tmp_path, _network())))
+def _normalised(fused: bool) -> onnx.ModelProto:
+    """Two residual layers, each sum in one node with the normalisation behind it or apart."""
+
+    def normalised(index: int, source: str, target: str) -> list[onnx.NodeProto]:
+        inputs = [source, f"a{index}"]
+        if fused:
+            names = {"name": f"skip{index}", "domain": MICROSOFT}
+            return [
+                helper.make_node(
+                    "SkipLayerNormalization", [*inputs, f"g{index}", f"h{index}"], [target], **names
+                )
+            ]
+        return [
+            node("Add", inputs, [f"s{index}"], f"add{index}"),
+            node("LayerNormalization", [f"s{index}", f"g{index}", f"h{index}"], [target], f"norm{index}"),
+        ]
+
+    nodes = [
+        node("MatMul", ["x", "w1"], ["a1"], "first"),
+        *normalised(1, "x", "n1"),
+        node("MatMul", ["n1", "w2"], ["a2"], "second"),
+        *normalised(2, "n1", "y"),
+    ]
+    constants = {f"w{i}": random(8, 8, seed=i) for i in (1, 2)}
+    constants |= {f"{c}{i}": random(8, seed=i + 5) for i in (1, 2) for c in "gh"}
+    return graph_of(nodes, {"x": (3, 8)}, constants, domains={MICROSOFT: 1})
+
+
+def test_fused_nodes_that_are_not_read_are_all_named_with_what_to_give_instead(tmp_path: Path) -> None:
+    with pytest.raises(UnsupportedError, match="before onnxruntime optimised") as caught:
+        load_teacher(saved(tmp_path, _normalised(fused=True)))
+    for index in (1, 2):
+        assert f"{MICROSOFT}.SkipLayerNormalization 'skip{index}'" in str(caught.value)
+
+
+def test_what_is_to_be_given_instead_is_read(tmp_path: Path) -> None:
+    assert_exact(load_teacher(saved(tmp_path, _normalised(fused=False))))
 
 
 def _quantised() -> onnx.ModelProto:

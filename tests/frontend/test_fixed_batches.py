@@ -5,11 +5,12 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from onnx import helper
 
 from sim_compress.errors import UnsupportedError
 from sim_compress.frontend import Teacher, load_teacher
 from sim_compress.runtime import Session
-from tests.frontend.graphs import assert_close, graph_of, node, random, random_inputs, run, saved
+from tests.frontend.graphs import assert_close, exact, graph_of, node, random, random_inputs, run, saved
 
 INTEGER = onnx.TensorProto.INT64
 
@@ -143,3 +144,24 @@ def _fixed_input(model: onnx.ModelProto, size: int) -> onnx.ModelProto:
     model.graph.input[0].type.tensor_type.shape.dim[0].dim_value = size
     model.graph.output[0].type.tensor_type.ClearField("shape")
     return model
+
+
+def test_a_way_that_every_batch_decides_alike_is_taken(tmp_path: Path) -> None:
+    """x.shape[0] > 0 is no constant of the file; what both ways read stands around them."""
+    end = helper.make_empty_tensor_value_info
+    ways = {
+        "then_branch": helper.make_graph(
+            [node("MatMul", ["h", "v"], ["a"], "inside")], "then", [], [end("a")]
+        ),
+        "else_branch": helper.make_graph([node("Neg", ["h"], ["b"])], "else", [], [end("b")]),
+    }
+    nodes = [
+        node("MatMul", ["x", "w"], ["h"], "rows"),
+        node("Shape", ["x"], ["s"], end=1),
+        node("Greater", ["s", "none"], ["c"]),
+        node("If", ["c"], ["y"], "way", **ways),
+    ]
+    constants = {"w": random(4, 3), "v": random(3, 5), "none": np.array([0])}
+    teacher = exact(tmp_path, nodes, {"x": (4,)}, constants)
+    assert [b.name for b in teacher.model.blocks] == ["rows"]
+    assert teacher.model.nnz == 4 * 3 + 3 * 5

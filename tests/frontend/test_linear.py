@@ -92,7 +92,9 @@ TURNED = {
 def test_a_gemm_is_exact_from_either_side(
     tmp_path: Path, axes: list, names: list[str], weight: tuple[int, int], settings: dict, opset: int
 ) -> None:
-    model = graph_of([node("Gemm", names, ["y"], "rows", **settings)], {}, {"w": random(*weight)}, opset=opset)
+    model = graph_of(
+        [node("Gemm", names, ["y"], "rows", **settings)], {}, {"w": random(*weight)}, opset=opset
+    )
     model.graph.input.append(helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, axes))
     teacher = load_teacher(saved(tmp_path, model))
     assert teacher.model.inputs[0].shape == (4,)

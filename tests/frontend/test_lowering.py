@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from sim_compress.frontend import StateTensors
-from sim_compress.frontend.names import block_names
+from sim_compress.frontend.lower.names import block_names
 from tests.frontend.graphs import exact, graph_of, node, random
 
 CONV = {"pads": [1, 1, 1, 1]}

@@ -51,7 +51,9 @@ def test_running_sums_are_exact(tmp_path: Path, exclusive: int, reverse: int) ->
 
 
 REFUSED = {
-    "looks up entries along the axis of [N, 4, 3] that is the batch axis": node("Gather", ["x", "zero"], ["y"]),
+    "looks up entries along the axis of [N, 4, 3] that is the batch axis": node(
+        "Gather", ["x", "zero"], ["y"]
+    ),
     "flattens [N, 4, 3], the batch axis with it": node("Compress", ["x", "yes"], ["y"]),
     "stretches axis 0 of [N, 4, 3], the batch axis, to 4": node("Expand", ["x", "shape"], ["y"]),
     "repeats axis 0 of [N, 4, 3], the batch axis": node("Tile", ["x", "repeats"], ["y"]),
@@ -60,7 +62,9 @@ REFUSED = {
 
 
 @pytest.mark.parametrize(("reason", "culprit"), REFUSED.items(), ids=REFUSED)
-def test_samples_are_neither_picked_nor_repeated(tmp_path: Path, reason: str, culprit: onnx.NodeProto) -> None:
+def test_samples_are_neither_picked_nor_repeated(
+    tmp_path: Path, reason: str, culprit: onnx.NodeProto
+) -> None:
     constants = {
         "zero": np.array(0),
         "yes": np.array([True]),

@@ -27,7 +27,9 @@ def test_all_refused_nodes_are_listed_with_operator_name_and_reason(tmp_path: Pa
     assert "5 of 7 nodes" in message
     assert "LpPool 'pooled': this operator is not supported" in message
     assert "Softmax 'over samples': acts along axis 0 of [N, 2, 4, 4], the batch axis" in message
-    assert "Mul 'gate': its inputs have the batch axis in two places, [1, N, 4, 4] and [N, 2, 4, 4]" in message
+    assert (
+        "Mul 'gate': its inputs have the batch axis in two places, [1, N, 4, 4] and [N, 2, 4, 4]" in message
+    )
     assert "PRelu 'bent': its input 1 is computed by the network" in message
     assert "LpPool '-> q'" in message
     assert "docs/operators.md" in message
@@ -59,6 +61,14 @@ def test_an_operator_that_does_not_exist_is_refused(tmp_path: Path) -> None:
     model = graph_of([node("Relu", ["x"], ["y"], "invented")], {"x": (3,)})
     model.graph.node[0].op_type = "Relux"
     with pytest.raises(UnsupportedError, match="Relux 'invented'"):
+        load_teacher(saved(tmp_path, model))
+
+
+def test_an_operator_newer_than_the_file_says_is_refused(tmp_path: Path) -> None:
+    model = graph_of([node("Gelu", ["x"], ["y"], "early")], {"x": (3,)}, opset=20)
+    model.opset_import[0].version = 17
+    message = "Gelu 'early': this operator is in no standard operator set up to 17, the file's"
+    with pytest.raises(UnsupportedError, match=message):
         load_teacher(saved(tmp_path, model))
 
 
@@ -218,3 +228,32 @@ def _branching() -> onnx.ModelProto:
 def test_whole_kinds_of_networks_are_refused_with_what_to_do(tmp_path: Path, network, message) -> None:
     with pytest.raises(UnsupportedError, match=message):
         load_teacher(saved(tmp_path, network()))
+
+
+def test_an_end_with_parameters_of_any_kind_is_not_cut_off(tmp_path: Path) -> None:
+    """Quantised weights, and weights of a graph inside a node, are parameters too."""
+    rounded = [
+        node("MatMul", ["x", "w"], ["h"], "rows"),
+        node("QuantizeLinear", ["h", "scale"], ["q"], "rounded"),
+        node("MatMulInteger", ["q", "v"], ["z"], "quantised"),
+        node("Cast", ["z"], ["y"], to=onnx.TensorProto.FLOAT),
+    ]
+    weights = np.random.default_rng(0).integers(-9, 9, (4, 6)).astype(np.int8)
+    constants = {"w": random(3, 4), "scale": np.float32(0.1), "v": weights}
+    message = refused(tmp_path, rounded, {"x": (3,)}, constants)
+    assert "2 of 4 nodes" in message
+    assert "QuantizeLinear 'rounded'" in message
+    assert "MatMulInteger 'quantised'" in message
+    end = helper.make_empty_tensor_value_info
+    ways = {
+        "then_branch": helper.make_graph([node("MatMul", ["h", "v"], ["a"])], "then", [], [end("a")]),
+        "else_branch": helper.make_graph([node("Neg", ["h"], ["b"])], "else", [], [end("b")]),
+    }
+    branching = [
+        node("MatMul", ["x", "w"], ["h"], "rows"),
+        node("Cast", ["flag"], ["c"], to=onnx.TensorProto.BOOL),
+        node("Squeeze", ["c"], ["s"]),
+        node("If", ["s"], ["y"], "branch", **ways),
+    ]
+    message = refused(tmp_path, branching, {"x": (3,), "flag": (1,)}, {"w": random(3, 4), "v": random(4, 4)})
+    assert "If 'branch': this operator is not supported: it runs a graph of its own" in message

@@ -11,7 +11,8 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from sim_compress.errors import ModelFileError, SimCompressError
-from sim_compress.frontend import cleaning, load_teacher, network_file
+from sim_compress.frontend import load_teacher
+from sim_compress.frontend.read import cleaning, network_file
 from tests.frontend.graphs import Arrays, assert_exact, exact, graph_of, node, random, saved
 
 HUGE = 2**40
@@ -339,7 +340,7 @@ def test_sparse_weights_are_refused_before_they_are_made_dense(tmp_path: Path) -
 
 
 def test_weights_of_less_than_a_byte_hold_what_they_declare() -> None:
-    from sim_compress.frontend.screening import check_stored
+    from sim_compress.frontend.read.screening import check_stored
 
     packed = helper.make_tensor("w", TensorProto.INT4, [5], [1, 2, 3, -4, 5])
     raw = numpy_helper.from_array(numpy_helper.to_array(packed), "w")

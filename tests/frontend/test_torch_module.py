@@ -113,14 +113,16 @@ def test_a_loader_with_labels_calibrates_a_module_and_the_labels_are_left_out(ne
 
 
 def test_several_inputs_and_outputs_go_by_the_names_of_forward():
+    """Outputs by the keys of what it returns, though they have rows that go by the names of modules."""
     module = TwoInputs()
     inputs = {"a": torch.from_numpy(random(5, 3)), "b": random(5, 2, seed=1).astype(np.float64)}
     teacher, arrays, _ = opened(module, inputs)
     assert [i.name for i in teacher.model.inputs] == ["a", "b"]
     found = Session(teacher.model).predict(arrays)
     expected = evaluated(module, random(5, 3), random(5, 2, seed=1))
-    for value, wanted in zip(found.values(), expected.values(), strict=True):
-        assert_close(value, wanted.numpy())
+    assert list(found) == list(expected) == ["total", "right"]
+    for name, wanted in expected.items():
+        assert_close(found[name], wanted.numpy())
 
 
 def test_an_exported_program_and_a_graph_module_are_read_too():

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from sim_compress.errors import InputError
-from sim_compress.model import Affine, ImplicitModel, Term, matrices, weight_shape
+from sim_compress.model import Affine, ImplicitModel, Sum, Term, matrices, weight_shape
 from sim_compress.runtime import Session
 from tests.networks import loop, picard_on_matrices, residual_network, weight
 
@@ -62,6 +62,7 @@ def _with_term(term: Term) -> ImplicitModel:
         (Term("x", (), weight(2, 7)), r"weight \(2, 7\)"),
         (Term("x"), r"shape \(8,\)"),
         (Term("x", (), weight(2, 8), groups=3), "3 groups"),
+        (Term("x", (Sum((0,)),), weight(2, 1)), r"features \(\)"),
     ],
 )
 def test_terms_that_do_not_fit_are_refused(term, message):

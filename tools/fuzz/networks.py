@@ -14,9 +14,9 @@ from onnx import TensorProto
 
 from sim_compress.frontend import Teacher, load_teacher
 from sim_compress.frontend.axes import Placed
-from sim_compress.frontend.cleaning import normalise
-from sim_compress.frontend.network_file import read_network
 from sim_compress.frontend.quiet import RUNTIME_ERRORS, quiet_options
+from sim_compress.frontend.read.cleaning import normalise
+from sim_compress.frontend.read.network_file import read_network
 from sim_compress.model.maps import Array
 from sim_compress.runtime import Session
 from tools.fuzz import damage

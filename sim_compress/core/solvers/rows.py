@@ -1,6 +1,9 @@
 """The kernel of paths and solutions: rows of a block, each down its alphas."""
 
+from typing import Any
+
 import numpy as np
+from numba import types
 
 from sim_compress.compilation import inlined, kernel
 from sim_compress.core.solution import FORBIDDEN
@@ -77,3 +80,16 @@ def _start(shared, g, c, v, cost, radius, stop):
         rough = Stop(ROUGH, 0.0, stop.sweeps)
         minimise(shared, g, c, v, Cost(alpha, cost.knee, cost.weights, 0.0), rough)
         alpha *= STAGE
+
+
+_NUMBER, _NUMBERS, _MATRIX = types.float64, types.float64[::1], types.float64[:, ::1]
+# What a compression calls; other layouts are compiled when they come.
+ENTRIES: dict[Any, tuple[Any, ...]] = {
+    solve_rows: (
+        *(types.int64, types.int64),
+        *(_MATRIX, _MATRIX, _MATRIX, _NUMBERS, _MATRIX),
+        *(_NUMBERS, _NUMBER, _MATRIX, _NUMBERS),
+        types.NamedTuple((_NUMBER, _NUMBER, types.int64), Stop),
+        *(_NUMBERS, types.uint8[:, :, ::1], types.boolean),
+    ),
+}

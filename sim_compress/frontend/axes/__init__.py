@@ -1,7 +1,7 @@
 """Where the samples of a batch are in every tensor of a network file, and the network for one sample.
 
-An operator says once, by a rule of `rules`, what it does to the axes of its inputs. `forward` takes a graph through
-these rules, node by node, and writes it anew for one sample and with the samples first.
+An operator says once, by a rule of `rules`, what it does to the axes of its inputs. `forward` takes a graph
+through these rules, node by node, and writes it anew for one sample and with the samples first.
 """
 
 from sim_compress.frontend.axes.forward import NotPlaced, Placement, placed

@@ -43,7 +43,9 @@ def aligned(inputs: Sequence[Placed], samples: int | None) -> Aligned:
     try:
         shape = np.broadcast_shapes(*(x.shape for x in lined))
     except ValueError as error:
-        raise RefusalError(f"combines shapes {', '.join(map(str, inputs))}, which do not broadcast") from error
+        raise RefusalError(
+            f"combines shapes {', '.join(map(str, inputs))}, which do not broadcast"
+        ) from error
     batch = None if main is None else main.batch
     return Aligned(Placed(shape, batch, 1 if main is None else main.before), tuple(lined))
 
@@ -84,7 +86,9 @@ def divided_constant(x: Placed, axis: int, before: int, after: int, samples: int
     """
     value = x.value
     if samples is None or x.shape[axis] != before * after * samples or value is None:
-        raise RefusalError(f"has a constant {x} with {x.shape[axis]} entries along axis {axis}, the batch axis")
+        raise RefusalError(
+            f"has a constant {x} with {x.shape[axis]} entries along axis {axis}, the batch axis"
+        )
     if samples == 1:
         return Placed(x.shape, axis, before, value)
     rest = (*x.shape[:axis], *x.shape[axis + 1 :])

@@ -151,7 +151,7 @@ class _Pass:
         if all(x.is_constant for x in present) and not all(o.is_known for o in outputs):
             outputs = self._sample_values(node, outcome)
         self._keep(node, outputs)
-        if not all(self.tensors[n].is_known for n in node.output if n) or self.ends & set(node.output):
+        if not all(self.tensors[n].is_known for n in node.output if n):
             for writer in self.writers:
                 outcome.write(writer)
 
@@ -161,7 +161,7 @@ class _Pass:
                 self.tensors[name] = self._typed(name, x)
 
     def _typed(self, name: str, x: Placed) -> Placed:
-        """Numbers that are known in the type that the graph has for them; a tensor without entries is known."""
+        """Known numbers in the type that the graph has for them; a tensor without entries is known."""
         if 0 in x.shape and x.value is None:
             x = x.valued(np.zeros(x.shape, np.float32))
         if x.numbers is None or not is_constant(x.numbers) or not self.types.get(name):
@@ -213,7 +213,10 @@ class _Pass:
         body = next(a.g for a in node.attribute if a.name == way)
         inner = {name for n in body.node for name in n.output} | {i.name for i in body.initializer}
         for stored in body.initializer:
-            self.tensors[_inside(node, stored.name)] = Placed(tuple(stored.dims), stored=stored)
+            own = onnx.TensorProto()
+            own.CopyFrom(stored)
+            own.name = _inside(node, stored.name)
+            self.tensors[own.name] = Placed(tuple(own.dims), stored=own)
         for one in _renamed(body.node, node, inner):
             self._visit(one)
         for result, name in zip(body.output, node.output, strict=True):
@@ -225,7 +228,9 @@ def _is_constant(node: onnx.NodeProto, inputs: Sequence[Placed]) -> bool:
     """Whether a node computes a constant that has no samples."""
     if any(a.HasField("g") for a in node.attribute):
         return False
-    return all(x.is_constant and x.batch is None for x in inputs) and (bool(inputs) or node.op_type == "Constant")
+    return all(x.is_constant and x.batch is None for x in inputs) and (
+        bool(inputs) or node.op_type == "Constant"
+    )
 
 
 def _tensor(x: Placed, name: str) -> onnx.TensorProto:
@@ -255,5 +260,3 @@ def _renamed(
             del field_[:]
             field_.extend(renamed)
         yield copy
-
-

@@ -1,7 +1,8 @@
 """Whole numbers that shape arithmetic computes: polynomials in N and n, and what is unknown of them.
 
-N is the number of samples, n the number of one sample, 0 <= n < N. A shape (N, 7) is the array [N, 7]; the ids of
-four windows a sample are the array [4 n, 4 n + 1, 4 n + 2, 4 n + 3]. Arrays of such numbers have dtype object.
+N is the number of samples, n the number of one sample, 0 <= n < N. A shape (N, 7) is the array [N, 7]; the
+ids of four windows a sample are the array [4 n, 4 n + 1, 4 n + 2, 4 n + 3]. Arrays of such numbers have dtype
+object.
 """
 
 from collections.abc import Callable, Mapping
@@ -12,7 +13,7 @@ import numpy as np
 
 from sim_compress.model.maps import Array
 
-Scalar = Union[bool, int, float, np.generic]  # noqa: UP007
+Scalar = bool | int | float
 Number = Union[Scalar, "Polynomial", "Unknown"]
 # Exponents of N and n.
 Powers = tuple[int, int]
@@ -64,7 +65,9 @@ class Polynomial:
             names = ["N"] * powers[0] + ["n"] * powers[1]
             return " ".join([str(coefficient), *names] if coefficient != 1 or not names else names)
 
-        return " + ".join(term(powers, coefficient) for powers, coefficient in sorted(self.terms, reverse=True))
+        return " + ".join(
+            term(powers, coefficient) for powers, coefficient in sorted(self.terms, reverse=True)
+        )
 
     def at(self, samples: int, sample: int = 0) -> int | float:
         """The value for `samples` samples in the place of one of them."""
@@ -89,7 +92,7 @@ class Unknown:
         if self.base is None or isinstance(other, Unknown | float):
             return _mixed(self, other)
         base = self.base + other
-        assert isinstance(base, int | np.integer | Polynomial)
+        assert isinstance(base, int | Polynomial)
         return Unknown(isinstance(base, Polynomial), base, self.low, self.high)
 
     __radd__ = __add__
@@ -139,7 +142,7 @@ def _coefficients(number: Number) -> Mapping[Powers, int | float]:
     if isinstance(number, Polynomial):
         return number.coefficients
     assert not isinstance(number, Unknown)
-    return {ONE: number.item() if isinstance(number, np.generic) else number}
+    return {ONE: number}
 
 
 def _simplified(coefficients: Mapping[Powers, int | float]) -> Number:
@@ -150,7 +153,7 @@ def _simplified(coefficients: Mapping[Powers, int | float]) -> Number:
 
 
 def _negative(number: Number) -> Number:
-    return -number if not isinstance(number, bool | np.bool_) else -int(number)
+    return -number if not isinstance(number, bool) else -int(number)
 
 
 def divided(a: Number, b: Number) -> Number:

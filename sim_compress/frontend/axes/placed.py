@@ -155,4 +155,3 @@ class Placed:
             return " ".join(parts) if len(parts) == 1 else f"({' '.join(parts)})"
 
         return "[" + ", ".join(size(i, s) for i, s in enumerate(self.shape)) + "]"
-

@@ -1,10 +1,12 @@
 """Where the samples are in a tensor of a new shape that keeps the order of entries.
 
-The samples divide the entries into P in front of them and Q behind. In the new shape the axis that takes them has A
-entries before it and C behind:
+The samples divide the entries into P in front of them and Q behind. In the new shape the axis that takes them
+has A entries before it and C behind:
 
     old  [ ..... P ..... ] N [ ..... Q ..... ]
-    new  [ . A . ] [ P/A   N   Q/C ] [ . C . ]       so A divides P, C divides Q, and the axis has P/A N Q/C entries
+    new  [ . A . ] [ P/A   N   Q/C ] [ . C . ]
+
+So A divides P, C divides Q, and the axis has P/A N Q/C entries.
 """
 
 from collections.abc import Sequence
@@ -64,7 +66,7 @@ def full_sizes(x: Placed, target: Sequence[Number], samples: int | None, allow_z
 def _exact(total: Number, rest: Number) -> Number:
     quotient = divided(total, rest)
     if isinstance(quotient, Unknown):
-        raise RefusalError(f"{total} entries do not divide into {rest}")
+        raise RefusalError(f"its target leaves one size open, and {total} entries do not divide by {rest}")
     return quotient
 
 
@@ -92,14 +94,12 @@ def places(x: Placed, sizes: Sequence[Number], samples: int | None) -> list[Plac
         if sizes[axis] == held:
             found.append(place)
     if not found:
-        raise RefusalError(
-            f"its target {shown(sizes)} mixes the batch axis of {x} with others"
-        )
+        raise RefusalError(f"its target {shown(sizes)} mixes the batch axis of {x} with others")
     return sorted(found, key=lambda p: p.is_merged) if not _goes_right(x, one, found) else found[::-1]
 
 
 def _goes_right(x: Placed, sizes: Sequence[int], found: Sequence[Place]) -> bool:
-    """Whether samples that had an axis of their own go with the axis behind them, which is the one that changes."""
+    """Whether samples from an axis of their own go with the axis behind them, the one that changes."""
     assert x.batch is not None
     if x.is_merged or any(not p.is_merged for p in found) or len(found) < 2:
         return False

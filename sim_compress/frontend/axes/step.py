@@ -22,9 +22,9 @@ class Outcome:
     """What a rule finds.
 
     Attributes:
-        outputs: of the node, in order.
-        write: writes the node for one sample, or with the samples first; called where an output is no constant.
-        data: positions of the inputs whose numbers go into the outputs, all of them where None.
+        outputs: of the node, in order. write: writes the node for one sample, or with the samples first;
+        called where an output is no constant. data: positions of the inputs whose numbers go into the
+        outputs, all of them where None.
     """
 
     outputs: tuple[Placed, ...]
@@ -101,12 +101,14 @@ class Step:
         found = self.numbers(name, position)
         if found is None:
             return None
+        plain = []
         for number in found:
             if isinstance(number, Polynomial | Unknown):
                 by_batch = isinstance(number, Polynomial) or number.by_sample
                 reason = DECIDED_BY_BATCH if by_batch else DECIDED_BY_DATA
                 raise RefusalError(f"its input {position} ({name}) {reason}")
-        return [int(number) for number in found]
+            plain.append(int(number))
+        return plain
 
     def axis(self, name: str = "axis", default: int = -1, rank: int | None = None) -> int:
         """An attribute that is one axis of the first input, from the front."""
@@ -149,6 +151,8 @@ def checked(outcome: Outcome, inputs: Sequence[Placed | None]) -> Outcome:
         for o in outcome.outputs
     )
     data = inputs if outcome.data is None else [inputs[i] for i in outcome.data if i < len(inputs)]
-    if any(o.numbers is None for o in outputs) and any(x is not None and any_depends(x.numbers) for x in data):
+    if any(o.numbers is None for o in outputs) and any(
+        x is not None and any_depends(x.numbers) for x in data
+    ):
         raise RefusalError(f"one of its inputs {DECIDED_BY_BATCH}")
     return Outcome(outputs, outcome.write, outcome.data)

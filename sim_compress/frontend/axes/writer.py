@@ -48,10 +48,12 @@ class Writer:
         name = f"{output}:constant{len(self.constants)}"
         while name in self._taken:
             name += "'"
-        self.constants[name] = numpy_helper.from_array(np.ascontiguousarray(values).reshape(values.shape), name)
+        self.constants[name] = numpy_helper.from_array(
+            np.ascontiguousarray(values).reshape(values.shape), name
+        )
         return name
 
-    def integers(self, values: Sequence[int], output: str) -> str:
+    def integers(self, values: Sequence[int] | Array, output: str) -> str:
         return self.constant(np.asarray(values, np.int64), output)
 
     def keep(self, stored: onnx.TensorProto, name: str) -> str:
@@ -85,7 +87,7 @@ class Writer:
         return self.add("Reshape", [tensor, self.integers(self.sizes(shape), output)], output, name)
 
     def operand(self, name: str, x: Placed, output: str) -> str:
-        """An input of the node that gives `output`: an activation by its name, a constant stored for one sample."""
+        """An input of the node that gives `output`: an activation by name, a constant as of one sample."""
         if not x.is_known:
             return name
         if x.stored is not None and x.batch is None:

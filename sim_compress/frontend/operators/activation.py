@@ -6,8 +6,8 @@ import numpy as np
 
 from sim_compress.activations import Activation
 from sim_compress.frontend.axes.rules.elementwise import elementwise, first_input
-from sim_compress.frontend.expressions import finite
 from sim_compress.frontend.registry import Activated, Call, RefusalError, operator
+from sim_compress.frontend.terms.expressions import finite
 from sim_compress.model.maps import Array
 
 # ONNX operator -> phi that takes no attributes.

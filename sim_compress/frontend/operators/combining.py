@@ -7,12 +7,12 @@ import onnx
 
 from sim_compress.activations import Activation
 from sim_compress.frontend.axes.rules.elementwise import elementwise
-from sim_compress.frontend.broadcasting import broadcast, stretched
-from sim_compress.frontend.expressions import scaled, summed
 from sim_compress.frontend.operators.activation import becomes, between
-from sim_compress.frontend.parts import joined, parts_of, several
 from sim_compress.frontend.registry import FLOATS, Activated, Call, RefusalError, Result, operator
-from sim_compress.frontend.rows import finite
+from sim_compress.frontend.terms.broadcasting import broadcast, stretched
+from sim_compress.frontend.terms.expressions import scaled, summed
+from sim_compress.frontend.terms.parts import joined, parts_of, several
+from sim_compress.frontend.terms.rows import finite
 from sim_compress.model import Affine, Scale
 from sim_compress.model.maps import Array
 
@@ -124,7 +124,12 @@ def mod(call: Call) -> Activated:
     return several(call, "truncated_remainder" if call.attribute("fmod", 0) else "remainder", (0, 1))
 
 
-@operator("Cast", elementwise, becomes="nothing, or a state block with phi = truncate or nonzero", limits="to numbers")
+@operator(
+    "Cast",
+    elementwise,
+    becomes="nothing, or a state block with phi = truncate or nonzero",
+    limits="to numbers",
+)
 def cast(call: Call) -> Result:
     wanted = call.attribute("to")
     if wanted in FLOATS or wanted == call.types.get(call.node.input[0]):

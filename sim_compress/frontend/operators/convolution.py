@@ -5,7 +5,7 @@ import numpy as np
 from sim_compress.frontend.axes.rules.leading import windows
 from sim_compress.frontend.operators.windows import same_padding, windows_of
 from sim_compress.frontend.registry import Call, RefusalError, operator
-from sim_compress.frontend.rows import finite, rows_of
+from sim_compress.frontend.terms.rows import finite, rows_of
 from sim_compress.model import Affine, Patches, Shape, chain_shape, picking
 from sim_compress.model.maps import Array
 

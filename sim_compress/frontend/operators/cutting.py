@@ -5,11 +5,12 @@ from itertools import accumulate
 import numpy as np
 
 from sim_compress.frontend.axes.rules import joining
-from sim_compress.frontend.expressions import concatenated, mapped, picked, shifted
 from sim_compress.frontend.registry import Call, RefusalError, operator
-from sim_compress.frontend.rows import finite
+from sim_compress.frontend.terms.expressions import concatenated, mapped, picked, shifted
+from sim_compress.frontend.terms.rows import finite
 from sim_compress.model import Affine, Pad, Slice
 from sim_compress.model.maps import Array
+
 
 @operator("Slice", joining.slices, becomes="a slice", limits="constant bounds; not of the batch axis")
 def slice_(call: Call) -> Affine:
@@ -52,7 +53,9 @@ def split(call: Call) -> tuple[Affine, ...]:
     )
 
 
-@operator("Pad", joining.pad, becomes="zeros, an offset, or entries picked again", limits="not of the batch axis")
+@operator(
+    "Pad", joining.pad, becomes="zeros, an offset, or entries picked again", limits="not of the batch axis"
+)
 def pad(call: Call) -> Affine:
     x, pads = call.unweighted(0), call.numbers("pads", 1) or ()
     around = list(zip(pads[: len(x.shape)], pads[len(x.shape) :], strict=True))

@@ -7,11 +7,11 @@ import numpy as np
 from sim_compress.frontend.axes.rules.along import triangle
 from sim_compress.frontend.axes.rules.elementwise import elementwise
 from sim_compress.frontend.axes.rules.leading import channels
-from sim_compress.frontend.broadcasting import broadcast, stretched
-from sim_compress.frontend.expressions import can_scale, can_shift, is_weighted, scaled, shifted, summed
 from sim_compress.frontend.operators.combining import product, quotient
 from sim_compress.frontend.registry import Call, RefusalError, Result, operator
-from sim_compress.frontend.rows import finite
+from sim_compress.frontend.terms.broadcasting import broadcast, stretched
+from sim_compress.frontend.terms.expressions import can_scale, can_shift, is_weighted, scaled, shifted, summed
+from sim_compress.frontend.terms.rows import finite
 from sim_compress.model import Affine, Shape
 from sim_compress.model.maps import Array
 

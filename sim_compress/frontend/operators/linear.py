@@ -3,11 +3,11 @@
 import numpy as np
 
 from sim_compress.frontend.axes.rules import products
-from sim_compress.frontend.broadcasting import broadcast, stretched
-from sim_compress.frontend.expressions import scaled, shifted, summed
 from sim_compress.frontend.operators.combining import matrix_product
 from sim_compress.frontend.registry import Call, RefusalError, Result, operator, rewritten
-from sim_compress.frontend.rows import finite, rows_of
+from sim_compress.frontend.terms.broadcasting import broadcast, stretched
+from sim_compress.frontend.terms.expressions import scaled, shifted, summed
+from sim_compress.frontend.terms.rows import finite, rows_of
 from sim_compress.model import Affine, Shape, Transpose
 from sim_compress.model.maps import Array
 

@@ -7,9 +7,9 @@ import numpy as np
 from sim_compress.activations import Activation
 from sim_compress.frontend.axes.rules import along
 from sim_compress.frontend.axes.rules.leading import channels
-from sim_compress.frontend.expressions import finite, mapped
 from sim_compress.frontend.operators.activation import becomes
 from sim_compress.frontend.registry import Activated, Call, RefusalError, operator, rewritten
+from sim_compress.frontend.terms.expressions import finite, mapped
 from sim_compress.model import LinearMap, Offset, Reshape, Scale, Shape
 from sim_compress.model.maps import Array
 
@@ -101,7 +101,12 @@ def group_normalization(call: Call) -> Activated:
     return Activated(grouped, phi, (Reshape(x.shape), *_per_channel(call, x.shape)))
 
 
-@operator("MeanVarianceNormalization", along.several_axes((0, 2, 3)), becomes=becomes("layer_norm"), limits=NOT_SAMPLES)
+@operator(
+    "MeanVarianceNormalization",
+    along.several_axes((0, 2, 3)),
+    becomes=becomes("layer_norm"),
+    limits=NOT_SAMPLES,
+)
 def mean_variance_normalization(call: Call) -> Activated:
     x = call.affine(0)
     axes = sorted(call.attribute("axes"))

@@ -7,9 +7,9 @@ from scipy import sparse
 
 from sim_compress.activations import IDENTITY, Activation
 from sim_compress.frontend.axes.rules import along, filling, gathering
-from sim_compress.frontend.broadcasting import broadcast, stretched
-from sim_compress.frontend.expressions import finite, mapped, picked
 from sim_compress.frontend.registry import Activated, Call, RefusalError, operator, rewritten
+from sim_compress.frontend.terms.broadcasting import broadcast, stretched
+from sim_compress.frontend.terms.expressions import finite, mapped, picked
 from sim_compress.model import Affine, AlongAxis, Lookup, Reshape
 
 # The matrix of a running sum has n^2 / 2 nonzeros.

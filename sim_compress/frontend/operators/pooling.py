@@ -8,10 +8,10 @@ import numpy as np
 from sim_compress.activations import Activation
 from sim_compress.frontend.axes.rules.leading import over_space, windows
 from sim_compress.frontend.axes.rules.reducing import reduces
-from sim_compress.frontend.expressions import check_spread, mapped
 from sim_compress.frontend.operators.reducing import reduced_axes
 from sim_compress.frontend.operators.windows import Windows, windows_of
 from sim_compress.frontend.registry import Activated, Call, operator
+from sim_compress.frontend.terms.expressions import check_spread, mapped
 from sim_compress.model import Affine, Patches, Reshape, Scale, Shape, Sum
 from sim_compress.model.maps import Array
 

@@ -4,8 +4,8 @@ from sim_compress.frontend.axes.rules import filling
 from sim_compress.frontend.axes.rules import rearranging as rules
 from sim_compress.frontend.axes.rules.elementwise import first_input
 from sim_compress.frontend.axes.rules.leading import channels
-from sim_compress.frontend.expressions import mapped
 from sim_compress.frontend.registry import Call, RefusalError, operator, rewritten
+from sim_compress.frontend.terms.expressions import mapped
 from sim_compress.model import Affine, Reshape, Transpose
 
 APART = "the samples stay apart"
@@ -27,7 +27,11 @@ def reshape(call: Call) -> Affine:
     return mapped(call.unweighted(0), Reshape(call.numbers("shape", 1) or ()))
 
 
-for _name, _rule in {"Flatten": rules.flatten, "Squeeze": rules.squeeze, "Unsqueeze": rules.unsqueeze}.items():
+for _name, _rule in {
+    "Flatten": rules.flatten,
+    "Squeeze": rules.squeeze,
+    "Unsqueeze": rules.unsqueeze,
+}.items():
     rewritten(_name, _rule, "rearranging", becomes="a reshape", limits=APART)
 
 

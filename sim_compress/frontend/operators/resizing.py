@@ -10,9 +10,9 @@ from scipy import sparse
 
 from sim_compress.errors import ModelFileError
 from sim_compress.frontend.axes.rules import leading
-from sim_compress.frontend.expressions import mapped
 from sim_compress.frontend.quiet import RUNTIME_ERRORS, first_line, open_session
 from sim_compress.frontend.registry import Call, RefusalError, operator
+from sim_compress.frontend.terms.expressions import mapped
 from sim_compress.model import Affine, AlongAxis
 from sim_compress.model.maps import Array
 

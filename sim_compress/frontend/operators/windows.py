@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sim_compress.frontend.expressions import check_spread
 from sim_compress.frontend.registry import Call, RefusalError
+from sim_compress.frontend.terms.expressions import check_spread
 from sim_compress.model import Pad, Patches, Shape
 
 

@@ -1,4 +1,4 @@
-"""Spellings of exporters in a cleaned graph, written as fewer or plainer nodes; each rule in a file of its own."""
+"""Spellings of exporters, written as fewer or plainer nodes; each rule in a file of its own."""
 
 from collections.abc import Callable
 

@@ -1,6 +1,7 @@
 """Operators of other domains that are several standard ones in one: as those.
 
-onnxruntime's optimiser joins nodes (com.microsoft), scikit-learn's exporter has steps of its own (ai.onnx.ml).
+onnxruntime's optimiser joins nodes (com.microsoft), scikit-learn's exporter has steps of its own
+(ai.onnx.ml).
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -33,7 +34,9 @@ class _Nodes:
         self.shapes = shapes
         self.attributes: dict[str, Any] = {a.name: helper.get_attribute_value(a) for a in node.attribute}
 
-    def add(self, kind: str, inputs: Sequence[str], output: str = "", name: str = "", **attributes: Any) -> str:
+    def add(
+        self, kind: str, inputs: Sequence[str], output: str = "", name: str = "", **attributes: Any
+    ) -> str:
         output = output or f"{self.node.output[0]}:part{len(self.made)}"
         self.made.append(helper.make_node(kind, list(inputs), [output], name, **attributes))
         return output
@@ -92,7 +95,9 @@ def _quick_gelu(nodes: _Nodes) -> bool:
 
 
 def _scaler(nodes: _Nodes) -> bool:
-    offset, scale = (np.array(nodes.attributes.get(k, d), np.float32) for k, d in (("offset", 0), ("scale", 1)))
+    offset, scale = (
+        np.array(nodes.attributes.get(k, d), np.float32) for k, d in (("offset", 0), ("scale", 1))
+    )
     centred = nodes.add("Sub", [nodes.node.input[0], nodes.constant(offset)])
     nodes.add("Mul", [centred, nodes.constant(scale)], nodes.result, nodes.node.name)
     return True
@@ -112,7 +117,7 @@ def _extractor(nodes: _Nodes) -> bool:
 def _grouped_attention(nodes: _Nodes) -> bool:
     """Causal attention of a whole text, several heads of queries for each one of keys and values.
 
-        q (N, T, G R d)    (N, G, R, T, d)      k (N, T, G d)    (N, G, 1, d, T)      product (N, G, R, T, T)
+    q (N, T, G R d)    (N, G, R, T, d)      k (N, T, G d)    (N, G, 1, d, T)      product (N, G, R, T, T)
     """
     a = nodes.attributes
     heads, groups = a.get("num_heads", 1), a.get("kv_num_heads", 1)
@@ -157,7 +162,7 @@ RULES: dict[str, Callable[[_Nodes], bool]] = {
 
 
 def standard(model: onnx.ModelProto) -> onnx.ModelProto:
-    """A copy in which nodes of other domains that are known stand as standard ones; the file itself without any."""
+    """A copy in which known nodes of other domains stand as standard ones; the file itself without any."""
     if not any(f"{n.domain}.{n.op_type}" in RULES for n in model.graph.node):
         return model
     copy = onnx.ModelProto()

@@ -1,6 +1,7 @@
 """Operators that ONNX itself defines by others (Attention, RotaryEmbedding, ...), as those others."""
 
 from collections.abc import Container, Mapping
+from typing import Any
 
 import onnx
 from onnx import TypeProto
@@ -10,7 +11,13 @@ from sim_compress.frontend.registry import STANDARD, standard_opset
 
 # Functions that stand in a model under their own names until they are inlined.
 DOMAIN = "sim_compress.expanded"
-SCHEMA_ERRORS = (onnx.defs.SchemaError, onnx.shape_inference.InferenceError, RuntimeError, ValueError, TypeError)
+SCHEMA_ERRORS = (
+    onnx.defs.SchemaError,
+    onnx.shape_inference.InferenceError,
+    RuntimeError,
+    ValueError,
+    TypeError,
+)
 
 
 def expanded(model: onnx.ModelProto, kept: Container[str]) -> onnx.ModelProto:
@@ -31,6 +38,9 @@ def expanded(model: onnx.ModelProto, kept: Container[str]) -> onnx.ModelProto:
             body = _body(node, opset, types)
             if body is not None:
                 body.domain, body.name = DOMAIN, f"{node.op_type}{number}"
+                for entry in body.opset_import:
+                    # One of another operator set than the network's is not inlined.
+                    entry.version = opset if entry.domain in STANDARD else entry.version
                 copy.functions.append(body)
                 node.domain, node.op_type = DOMAIN, body.name
     if not copy.functions:
@@ -44,10 +54,15 @@ def _is_function(node: onnx.NodeProto, opset: int) -> bool:
     if node.domain not in STANDARD or not onnx.defs.has(node.op_type):
         return False
     try:
-        schema = onnx.defs.get_schema(node.op_type, opset, "")
+        schema = _schema(node, opset)
     except SCHEMA_ERRORS:
         return False
     return schema.has_function or schema.has_context_dependent_function
+
+
+def _schema(node: onnx.NodeProto, opset: int) -> Any:
+    """ONNX's definition of an operator, of which its own types know less than there is."""
+    return onnx.defs.get_schema(node.op_type, opset, "")
 
 
 def _types(graph: onnx.GraphProto) -> dict[str, TypeProto]:
@@ -60,7 +75,7 @@ def _types(graph: onnx.GraphProto) -> dict[str, TypeProto]:
 
 def _body(node: onnx.NodeProto, opset: int, types: Mapping[str, TypeProto]) -> onnx.FunctionProto | None:
     """The definition of a node; None where it does not follow from what is known of its inputs."""
-    schema = onnx.defs.get_schema(node.op_type, opset, "")
+    schema = _schema(node, opset)
     try:
         if schema.has_context_dependent_function:
             versions = [v for v in schema.context_dependent_function_opset_versions if v <= opset]

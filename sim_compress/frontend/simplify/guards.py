@@ -1,7 +1,7 @@
 """Guards against rows of scores that are masked whole: Where(IsNaN(softmax), 0, softmax).
 
-The softmax of a row of -inf is not a number. Where no constant of the graph is infinite there is no such row, and the
-guard goes. Elsewhere it asks for what it means, with the infinities made finite:
+The softmax of a row of -inf is not a number. Where no constant of the graph is infinite there is no such row,
+and the guard goes. Elsewhere it asks for what it means, with the infinities made finite:
 
     IsNaN(Softmax(z, axis))     ->     max(z, axis) <= -2^123
 """
@@ -43,7 +43,9 @@ def guards(graph: onnx.GraphProto, opset: int) -> None:
 
 def _fills_with_infinity(graph: onnx.GraphProto) -> bool:
     fillers = (a.t for n in graph.node if n.op_type == "ConstantOfShape" for a in n.attribute)
-    return any(np.isinf(numpy_helper.to_array(t)).any() for t in fillers if t.data_type == onnx.TensorProto.FLOAT)
+    return any(
+        np.isinf(numpy_helper.to_array(t)).any() for t in fillers if t.data_type == onnx.TensorProto.FLOAT
+    )
 
 
 def _compared(
@@ -60,7 +62,9 @@ def _compared(
         graph.initializer.append(axes)
         reduced = helper.make_node("ReduceMax", [softmax.input[0], axes.name], [largest], largest, keepdims=1)
     else:
-        reduced = helper.make_node("ReduceMax", [softmax.input[0]], [largest], largest, axes=[axis], keepdims=1)
+        reduced = helper.make_node(
+            "ReduceMax", [softmax.input[0]], [largest], largest, axes=[axis], keepdims=1
+        )
     return [reduced, helper.make_node("LessOrEqual", [largest, bound.name], [name], node.name)]
 
 

@@ -16,7 +16,10 @@ from sim_compress.model.maps import Array
 # 2^124: below the largest float32 by enough for several masks to be added, beyond any score.
 INFINITE = 2.0**124
 # Operators whose constants may be masks.
-MASKED_BY = frozenset({"Add", "Concat", "Expand", "Identity", "Max", "Min", "Sub", "Sum", "Tile", "Trilu", "Where"})
+MASKED_BY = frozenset(
+    {"Add", "Concat", "Expand", "Identity", "Max", "Min", "Sub", "Sum", "Tile", "Trilu", "Where"}
+)
+REARRANGED_BY = frozenset({"Cast", "Gather", "Reshape", "Slice", "Squeeze", "Transpose", "Unsqueeze"})
 
 
 def infinities(graph: onnx.GraphProto, _: int) -> None:
@@ -25,14 +28,28 @@ def infinities(graph: onnx.GraphProto, _: int) -> None:
     for node in graph.node:
         for name in node.input:
             readers.setdefault(name, set()).add(node.op_type)
+    shown = _shown(graph)
     for tensor in infinite_constants(graph):
-        if readers.get(tensor.name, set()) <= MASKED_BY:
+        if readers.get(tensor.name, set()) <= MASKED_BY and tensor.name not in shown:
             tensor.CopyFrom(numpy_helper.from_array(finite(numpy_helper.to_array(tensor)), tensor.name))
     for node in graph.node:
         for attribute in node.attribute:
-            if node.op_type == "ConstantOfShape" and attribute.name == "value":
+            if (
+                node.op_type == "ConstantOfShape"
+                and attribute.name == "value"
+                and node.output[0] not in shown
+            ):
                 value = numpy_helper.to_array(attribute.t)
                 attribute.t.CopyFrom(numpy_helper.from_array(finite(value)))
+
+
+def _shown(graph: onnx.GraphProto) -> set[str]:
+    """Tensors whose infinite numbers are those of an output."""
+    names = {o.name for o in graph.output}
+    for node in reversed(graph.node):
+        if node.op_type in MASKED_BY | REARRANGED_BY and names.intersection(node.output):
+            names.update(node.input)
+    return names
 
 
 def infinite_constants(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:

@@ -7,7 +7,9 @@ from collections.abc import Collection, Mapping
 from math import prod
 
 import onnx
-from onnx.utils import Extractor
+from onnx import helper
+
+from sim_compress.frontend.needed import needed, reads
 
 # Operators whose constants are parameters; of others a constant of more entries than a setting has.
 PARAMETRIC = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})
@@ -18,7 +20,9 @@ SETTINGS = frozenset({_TYPES.INT64, _TYPES.INT32, _TYPES.BOOL, _TYPES.STRING})
 
 
 def without_tail(model: onnx.ModelProto, unread: Collection[str]) -> tuple[onnx.ModelProto, str] | None:
-    """The graph without the nodes behind some that cannot be read, and what was cut; None where they hold parameters.
+    """The graph without nodes that cannot be read and those behind them, and what was cut.
+
+    None where they hold parameters.
 
     Args:
         model: nodes in topological order, with the types of its tensors.
@@ -27,23 +31,24 @@ def without_tail(model: onnx.ModelProto, unread: Collection[str]) -> tuple[onnx.
     graph, inside = model.graph, set[str]()
     cut: list[onnx.NodeProto] = []
     for node in graph.node:
-        if node.output[0] in unread or inside & set(node.input):
+        if node.output[0] in unread or inside & reads(node):
             inside |= set(node.output)
             cut.append(node)
     constants = {i.name: i for i in graph.initializer}
     computed = {name for n in graph.node for name in n.output}
     if not cut or any(_is_parametric(node, constants) for node in cut):
         return None
-    read = dict.fromkeys(n for node in cut for n in node.input if n in computed - inside)
+    read = dict.fromkeys(n for node in cut for n in sorted(reads(node)) if n in computed - inside)
     ends = [o.name for o in graph.output if o.name not in inside]
     outputs = [*ends, *(n for n in read if n not in ends)]
     if not outputs:
         return None
-    part = Extractor(model).extract_model([i.name for i in graph.input], outputs)
+    known = {v.name: v for v in (*graph.value_info, *graph.output)}
+    part = needed(model, [known.get(n) or helper.make_empty_tensor_value_info(n) for n in outputs])
     first = cut[0]
     note = (
-        f"the network is cut before {first.op_type} {first.name or first.output[0]!r}: {len(cut)} nodes without "
-        f"parameters cannot be read; its outputs are now {', '.join(outputs)}"
+        f"the network is cut before {first.op_type} {first.name or first.output[0]!r}: {len(cut)} nodes "
+        f"without parameters cannot be read; its outputs are now {', '.join(outputs)}"
     )
     return part, note
 

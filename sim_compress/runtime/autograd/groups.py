@@ -24,9 +24,9 @@ def _max_pool(z: Tensor, a: Attributes) -> Tensor:
     sizes = [a[key] for key in ("kernel", "strides", "dilations", "pads_begin", "pads_end")]
     for axis, (kernel, stride, dilation, begin, end) in enumerate(zip(*sizes, strict=True), 2):
         lines = functional.pad(z.movedim(axis, -1), (begin, end), value=-torch.inf)
-        flat = lines.reshape(-1, 1, lines.shape[-1])
+        flat = lines.flatten(0, -2).unsqueeze(1)
         pooled = functional.max_pool1d(flat, kernel, stride, dilation=dilation)
-        z = pooled.reshape(*lines.shape[:-1], -1).movedim(-1, axis)
+        z = pooled.reshape(*lines.shape[:-1], pooled.shape[-1]).movedim(-1, axis)
     return z
 
 

@@ -119,7 +119,7 @@ def _lookup(_: Lookup, x: Tensor, constants: Constants) -> Tensor:
 
 
 FUNCTIONS: dict[type, Callable[[Any, Tensor, Constants], Tensor]] = {
-    Reshape: lambda step, x, _: x.reshape(len(x), *step.shape),
+    Reshape: lambda step, x, _: x.reshape(x.shape[0], *step.shape),
     Transpose: lambda step, x, _: x.permute(0, *(a + 1 for a in step.axes)),
     Slice: _slice,
     Pad: lambda step, x, _: functional.pad(x, padding(step.before, step.after)),

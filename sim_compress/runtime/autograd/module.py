@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from sim_compress.errors import DataError
 from sim_compress.model import ImplicitModel, Input, StateBlock
 from sim_compress.runtime.autograd.fixed_point import fixed_point
+from sim_compress.runtime.autograd.inputs import as_tensor, named_inputs
 from sim_compress.runtime.autograd.phis import apply_phi, check_phi
 from sim_compress.runtime.autograd.rows import Rows
 from sim_compress.runtime.fixed_point import Tolerance
@@ -46,18 +47,19 @@ class ImplicitModule(nn.Module):
         self._stages = schedule(model)
         self.register_buffer("unit", torch.ones(()), persistent=False)
 
-    def forward(self, inputs: Tensor | Mapping[str, Tensor]) -> Any:
-        """Outputs for a batch: a tensor where the model has one output, else name -> tensor.
+    def forward(self, *inputs: Any, **named: Any) -> Any:
+        """Outputs for a batch, empty ones too: a tensor where the model has one output, else name -> tensor.
 
         Args:
-            inputs: name -> tensor (samples, ...), or the tensor alone where there is one input. Floating
-                inputs are converted to the module's dtype.
+            inputs: tensors or arrays (samples, ...) in the order of the model's inputs, or one dict of them.
+                Floating inputs are converted to the module's dtype; arrays come onto its device.
+            named: the same by keyword.
 
         Raises:
             DataError: names, shapes or dtypes do not fit the model's inputs.
             ConvergenceError: a sample did not reach its equilibrium.
         """
-        values = self._checked(inputs)
+        values = self._checked(*inputs, **named)
         for stage in self._stages:
             values |= self._states(stage, values)
             for name in stage.dead:
@@ -65,9 +67,9 @@ class ImplicitModule(nn.Module):
         outputs = self._outputs(values)
         return next(iter(outputs.values())) if len(outputs) == 1 else outputs
 
-    def everything(self, inputs: Tensor | Mapping[str, Tensor]) -> Values:
+    def everything(self, *inputs: Any, **named: Any) -> Values:
         """Every state and every output by name, (samples, *shape); arguments and errors as for a call."""
-        values = self._checked(inputs)
+        values = self._checked(*inputs, **named)
         found: Values = {}
         for stage in self._stages:
             found |= self._states(stage, {**values, **found})
@@ -118,22 +120,18 @@ class ImplicitModule(nn.Module):
 
         return split(fixed_point(step, self.unit.new_zeros(samples, sum(sizes)), self.tolerance))
 
-    def _checked(self, inputs: Tensor | Mapping[str, Tensor]) -> Values:
+    def _checked(self, *inputs: Any, **named: Any) -> Values:
         """Inputs by name, in the module's dtype where they are floating."""
         expected = self.model.inputs
-        if isinstance(inputs, Mapping):
-            named = inputs
-        elif len(expected) == 1:
-            named = {expected[0].name: inputs}
-        else:
-            raise DataError(f"the model has the inputs {', '.join(i.name for i in expected)}: pass a dict")
-        if set(named) != {i.name for i in expected}:
-            raise DataError(f"expected the inputs {sorted(i.name for i in expected)}, got {sorted(named)}")
-        if len({len(x) for x in named.values() if x.ndim}) > 1:
+        given = named_inputs(expected, inputs, named)
+        values = {i.name: self._converted(i, as_tensor(i, given[i.name], self.unit.device)) for i in expected}
+        # Sizes are symbols where torch.export traces this: they are compared, and neither counted nor hashed.
+        first = next(iter(values.values()))
+        if any(x.shape[0] != first.shape[0] for x in values.values()):
             raise DataError(
-                f"inputs differ in their number of samples: { {n: len(x) for n, x in named.items()} }"
+                f"inputs differ in their number of samples: { {n: len(x) for n, x in values.items()} }"
             )
-        return {i.name: self._converted(i, named[i.name]) for i in expected}
+        return values
 
     def _converted(self, expected: Input, x: Tensor) -> Tensor:
         if x.ndim != 1 + len(expected.shape) or tuple(x.shape[1:]) != expected.shape:

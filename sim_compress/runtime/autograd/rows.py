@@ -1,5 +1,6 @@
 """Tied rows in torch: the nonzero values are parameters, where they stand are buffers."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import reduce
@@ -93,9 +94,11 @@ class WeightedTerm(nn.Module):
 
     def _multiplied(self, features: Tensor, dense: Tensor) -> Tensor:
         groups, positions = self.weight.groups, features.shape[2:]
-        parts = features.reshape(len(features), groups, features.shape[1] // groups, -1)
+        # Of an empty batch no size follows from the others.
+        size = (groups, features.shape[1] // groups, math.prod(positions))
+        parts = features.reshape(features.shape[0], *size)
         rows = dense.view(groups, len(dense) // groups, -1) @ parts
-        return rows.reshape(len(features), len(dense), *positions)
+        return rows.reshape(features.shape[0], dense.shape[0], *positions)
 
 
 class Rows(nn.Module):

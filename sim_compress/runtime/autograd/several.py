@@ -16,7 +16,7 @@ def _split(z: Tensor, parts: Sequence[Shape]) -> list[Tensor]:
     rank = max(len(part) for part in parts)
     pieces = z.split([math.prod(part) for part in parts], 1)
     return [
-        piece.reshape(len(z), *(1,) * (rank - len(part)), *part)
+        piece.reshape(z.shape[0], *(1,) * (rank - len(part)), *part)
         for piece, part in zip(pieces, parts, strict=True)
     ]
 

@@ -1,8 +1,8 @@
 """One graph through the axis pass, and what it says of every tensor against onnxruntime, for several batches.
 
-A graph runs on N random samples in the axes of the file. What it gives for each of them must be what it gives for
-that sample alone, at the place where the pass says that the samples are; the two graphs that the pass writes must
-give the same.
+A graph runs on N random samples in the axes of the file. What it gives for each of them must be what it gives
+for that sample alone, at the place where the pass says that the samples are; the two graphs that the pass
+writes must give the same.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,10 +21,13 @@ from tests.frontend.graphs import IR_VERSION, Arrays, assert_close, run
 FLOAT = onnx.TensorProto.FLOAT
 BATCHES = (1, 2, 3)
 # Operators whose nodes have a batch axis in the file and none in the graph of one sample.
-LEADING = frozenset({"Conv", "ConvTranspose", "MaxPool", "AveragePool", "GlobalAveragePool", "GlobalMaxPool"}) | {
-    "BatchNormalization", "Resize", "Upsample", "DepthToSpace", "SpaceToDepth", "LRN", "InstanceNormalization",
-    "GroupNormalization", "LpPool", "GlobalLpPool",
-}  # fmt: skip
+LEADING = frozenset(
+    (
+        "AveragePool", "BatchNormalization", "Conv", "ConvTranspose", "DepthToSpace", "Gemm", "LRN",
+        "GlobalAveragePool", "GlobalLpPool", "GlobalMaxPool", "GroupNormalization", "InstanceNormalization",
+        "LpPool", "MaxPool", "Resize", "SpaceToDepth", "Upsample",
+    )
+)  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,9 +111,14 @@ def question(
 
 
 def every_place(*shape: int) -> list[Placed]:
-    """A tensor of one sample with the samples in an axis of their own at each place, and merged with each axis."""
+    """A tensor with the samples in an axis of their own at each place, and merged with each axis."""
     own = [Placed((*shape[:i], 1, *shape[i:]), i) for i in range(len(shape) + 1)]
-    merged = [Placed(shape, i, before) for i, s in enumerate(shape) for before in sorted({1, 2, s}) if s % before == 0]
+    merged = [
+        Placed(shape, i, before)
+        for i, s in enumerate(shape)
+        for before in sorted({1, 2, s})
+        if s % before == 0
+    ]
     return own + [x for x in merged if x.is_merged]
 
 
@@ -144,7 +152,10 @@ def _assert_batch(asked: Question, found: Placement, samples: int) -> None:
             alone = run(asked.model(tensors), _in_file(asked.inputs, own), tensors)
             for name, part in parts.items():
                 place = found.tensors[name].batch
-                _same(part if place is None else part[sample : sample + 1], _first(found.tensors[name], alone[name]))
+                _same(
+                    part if place is None else part[sample : sample + 1],
+                    _first(found.tensors[name], alone[name]),
+                )
     _assert_written(asked, found, values, parts)
 
 
@@ -185,7 +196,9 @@ def number_at(number: object, samples: int, sample: int) -> object:
 def _assert_written(asked: Question, found: Placement, values: Arrays, parts: Arrays) -> None:
     """Both graphs give what the file gives, every tensor that they share with it."""
     first = found.samples_first
-    ends = [n for node in first.nodes for n in node.output if n in parts and found.tensors[n].batch is not None]
+    ends = [
+        n for node in first.nodes for n in node.output if n in parts and found.tensors[n].batch is not None
+    ]
     if ends:
         fed = _needed(asked.written(first, ends), values)
         for name, value in run(asked.written(first, ends), fed, ends).items():

@@ -48,7 +48,9 @@ def test_one_sample_alone_has_its_entries_in_the_order_of_the_file(x: Placed) ->
 
 @given(tensors(), st.integers(2, 3))
 def test_every_entry_of_the_file_belongs_to_the_sample_that_stands_there(x: Placed, samples: int) -> None:
-    numbers = np.broadcast_to(np.arange(samples).reshape(-1, *[1] * len(x.sample_shape)), (samples, *x.sample_shape))
+    numbers = np.broadcast_to(
+        np.arange(samples).reshape(-1, *[1] * len(x.sample_shape)), (samples, *x.sample_shape)
+    )
     assert x.batch is not None
     along = np.moveaxis(x.in_file(numbers), x.batch, 0)
     expected = [n for _ in range(x.before) for n in range(samples) for _ in range(x.after)]

@@ -101,16 +101,26 @@ def test_nodes_without_an_effect_keep_the_place(x: Placed) -> None:
     assert assert_placed(question(nodes, {"x": x})).tensors["y"].batch == x.batch
 
 
+def test_without_axes_those_of_one_leave_and_the_samples_stay() -> None:
+    for x, place in ((Placed((4, 1, 1, 3), 1), "[4, N, 3]"), (Placed((2, 1, 3), 0, 2), "[(2 N), 3]")):
+        found = question([node("Squeeze", ["x"], ["y"])], {"x": x}).answer()
+        assert not found.refused
+        assert str(found.tensors["y"]) == place
+
+
 REFUSED = {
-    "mixes the samples of [N, 4, 3]": (node("Reshape", ["x", "steps"], ["y"]), [4, -1, 3], None),
-    "has no place for the samples": (node("Reshape", ["x", "fixed"], ["y"]), [2, 12], None),
-    "would drop the samples": (node("Squeeze", ["x"], ["y"]), [], None),
+    "mixes the batch axis of [N, 4, 3] with others": (
+        node("Reshape", ["x", "steps"], ["y"]),
+        [4, -1, 3],
+        None,
+    ),
+    "has no place for the batch axis of [N, 4, 3]": (node("Reshape", ["x", "fixed"], ["y"]), [2, 12], None),
     "drops axis 0 of [N, 4, 3], the batch axis": (node("Squeeze", ["x", "fixed"], ["y"]), [0], None),
     "more than one entry": (node("Squeeze", ["x", "fixed"], ["y"]), [1], None),
     "adds an axis twice": (node("Unsqueeze", ["x", "fixed"], ["y"]), [1, 1], None),
     "axis 7 does not exist": (node("Unsqueeze", ["x", "fixed"], ["y"]), [7], None),
     "none of the axes": (node("Transpose", ["x"], ["y"], perm=[0, 1, 1]), [], None),
-    "no axis of it holds all of them": (node("Reshape", ["x", "fixed"], ["y"]), [3, 8], 2),
+    "its target (3, 8) mixes the batch axis": (node("Reshape", ["x", "fixed"], ["y"]), [3, 8], 2),
 }
 
 
@@ -118,5 +128,7 @@ REFUSED = {
 def test_rearrangements_that_mix_samples_are_refused(reason: str, case: tuple) -> None:
     one, numbers, samples = case
     names = [n for n in one.input if n != "x"]
-    asked = question([one], {"x": Placed((1, 4, 3), 0)}, {n: np.array(numbers) for n in names}, samples=samples)
+    asked = question(
+        [one], {"x": Placed((1, 4, 3), 0)}, {n: np.array(numbers) for n in names}, samples=samples
+    )
     assert reason in refusal(asked)

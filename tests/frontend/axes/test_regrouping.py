@@ -140,22 +140,25 @@ def test_a_zero_is_a_size_where_the_node_says_so() -> None:
 MIXED = {
     "which (1, 4, 6) has not|copies axis 3": (Placed((1, 4), 0), [1, 4, 1, 0], None),
     "depends on the values": (Placed((1, 4), 0), [Unknown(), 4], None),
-    "do not divide": (Placed((1, 4), 0), [N * N, -1], None),
-    "do not divide into": (Placed((1, 4), 0), [3, -1], None),
+    "4 N entries do not divide by N N": (Placed((1, 4), 0), [N * N, -1], None),
+    "4 N entries do not divide by 3": (Placed((1, 4), 0), [3, -1], None),
 }
 
 
 @pytest.mark.parametrize(("reason", "case"), MIXED.items(), ids=MIXED)
 def test_targets_that_do_not_follow_are_refused(reason: str, case: tuple) -> None:
+    x, target, samples = case
     with pytest.raises(RefusalError, match=reason):
-        full_sizes(*case, False)
+        full_sizes(x, target, samples, False)
 
 
 def test_targets_without_a_place_for_the_samples_are_refused() -> None:
     x = Placed((1, 4, 6), 0)
-    with pytest.raises(RefusalError, match=r"its target \(24, 1\) has no place for the samples of \[N, 4, 6\]"):
+    with pytest.raises(
+        RefusalError, match=r"its target \(24, 1\) has no place for the batch axis of \[N, 4, 6\]"
+    ):
         places(x, [24, 1], None)
-    with pytest.raises(RefusalError, match=r"its target \(4, N, 6\) mixes the samples of \[N, 4, 6\]"):
+    with pytest.raises(RefusalError, match=r"its target \(4, N, 6\) mixes the batch axis of \[N, 4, 6\]"):
         places(x, [4, N, 6], None)
     with pytest.raises(RefusalError, match=r"its target \(N, N, 24\)"):
         places(x, [N, N, 24], None)
@@ -168,7 +171,7 @@ def test_a_constant_is_reshaped_as_it_is() -> None:
     y = reshaped_constant(Placed((4, 6), numbers=value), [2, 12])
     assert y.batch is None
     np.testing.assert_array_equal(y.value, value.reshape(2, 12))
-    with pytest.raises(RefusalError, match="holds samples"):
+    with pytest.raises(RefusalError, match="has a batch axis, and"):
         reshaped_constant(Placed((4, 6), numbers=value), [N, 24])
     with pytest.raises(RefusalError, match="does not hold the entries"):
         reshaped_constant(Placed((4, 6), numbers=value), [5, 5])

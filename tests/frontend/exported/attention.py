@@ -100,7 +100,8 @@ def _scaled(heads: int, mask: str | None, options: dict[str, Any]) -> Any:
         def forward(self, x):
             queries, keys, values = map(self.split, (self.queries(x), self.keys(x), self.values(x)))
             # Masks of truth values say here what is looked at.
-            mask = ~self.mask if self.mask is not None and self.mask.dtype is torch.bool else self.mask
+            mask: Any = self.mask
+            mask = ~mask if mask is not None and mask.dtype is torch.bool else mask
             found = torch.nn.functional.scaled_dot_product_attention(
                 queries, keys, values, attn_mask=mask, enable_gqa=heads < HEADS, **options
             )
@@ -142,9 +143,14 @@ def _multiheads() -> dict[str, Subject]:
 
 
 def _encoders() -> dict[str, Subject]:
+    # Without a word on it torch looks whether a mask is causal, which its exporter cannot follow.
+    said = {"is_causal": False}
     return {
         f"encoder_{norm}_{order}_{name}": _tokens(
-            partial(_encoder, norm == "pre", order == "bf", mask, options), order == "bf", padded, ["output"]
+            partial(_encoder, norm == "pre", order == "bf", mask, {**said, **options}),
+            order == "bf",
+            padded,
+            ["output"],
         )
         for norm in ("post", "pre")
         for order in ("bf", "tf")

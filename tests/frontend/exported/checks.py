@@ -3,14 +3,17 @@
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 
 from sim_compress import Settings, compress, load
 from sim_compress.artifact import read
 from sim_compress.export import to_onnx
-from sim_compress.frontend import Teacher
+from sim_compress.frontend import Teacher, cleaning
+from sim_compress.frontend.network import networks
 from sim_compress.runtime import Session
 from sim_compress.states import NetworkTeacher
+from tests.frontend.exported.placing import POOL, misplaced
 from tests.frontend.exported.subject import Subject
 from tests.frontend.graphs import Arrays, assert_close, run, silent_session
 
@@ -46,6 +49,14 @@ def assert_compresses(teacher: Teacher, subject: Subject, folder: Path) -> None:
         assert_close(graph[name], value)
 
 
+def assert_placed(path: Path, subject: Subject) -> None:
+    """Every tensor has its samples where the axis pass says."""
+    network = next(networks(cleaning.normalise(onnx.load(path)), {}))
+    assert network.refused == ()
+    pool = samples_first(subject.drawn(POOL, seed=3), subject)
+    assert list(misplaced(network, pool)) == []
+
+
 def expected(path: Path, subject: Subject, feed: Arrays, batch: int | None = None) -> dict[str, np.ndarray]:
     """onnxruntime's outputs, samples first; a piece that is too short is filled up with its last sample."""
     session, samples = silent_session(path), _samples(subject, feed)
@@ -55,7 +66,7 @@ def expected(path: Path, subject: Subject, feed: Arrays, batch: int | None = Non
         chosen = np.minimum(np.arange(start, start + size), samples - 1)
         part = {i.name: np.take(feed[i.name], chosen, axis=i.batch_axis) for i in subject.inputs}
         for (name, axis), value in zip(subject.outputs.items(), session.run(None, part), strict=True):
-            pieces[name].append(np.moveaxis(value, axis, 0))
+            pieces[name].append(np.moveaxis(np.asarray(value), axis, 0))
     return {name: np.concatenate(parts)[:samples] for name, parts in pieces.items()}
 
 

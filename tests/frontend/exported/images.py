@@ -16,20 +16,21 @@ from tests.frontend.exported.subject import (
 )
 
 SIZE = 32
-USUAL = {
+USUAL: dict[str, Any] = {
     "hidden_size": FEATURES,
     "num_hidden_layers": 2,
     "num_attention_heads": HEADS,
     "intermediate_size": 64,
 }
-PATCHES = {"image_size": SIZE, "patch_size": 8}
-STAGES = {"hidden_sizes": [8, 16, 24, 32], "depths": [1, 1, 1, 1]}
+LABELS: dict[str, Any] = {"num_labels": 5}
+PATCHES: dict[str, Any] = {"image_size": SIZE, "patch_size": 8}
+STAGES: dict[str, Any] = {"hidden_sizes": [8, 16, 24, 32], "depths": [1, 1, 1, 1]}
 
 
 def _vit() -> Any:
     from transformers import ViTConfig, ViTForImageClassification
 
-    return ViTForImageClassification(ViTConfig(**USUAL, **PATCHES, num_labels=5))
+    return ViTForImageClassification(ViTConfig(**USUAL, **PATCHES, **LABELS))
 
 
 def _deit() -> Any:
@@ -41,16 +42,16 @@ def _deit() -> Any:
 def _swin() -> Any:
     from transformers import SwinConfig, SwinForImageClassification
 
-    # Two blocks a stage: the second one's windows are shifted.
+    # Of two blocks the second one's windows are shifted; the last stage is one window.
     return SwinForImageClassification(
         SwinConfig(
             image_size=SIZE,
-            patch_size=2,
+            patch_size=4,
             embed_dim=16,
-            depths=[2, 2],
+            depths=[2, 1],
             num_heads=[2, 4],
             window_size=4,
-            num_labels=5,
+            **LABELS,
         )
     )
 
@@ -59,7 +60,7 @@ def _segformer() -> Any:
     from transformers import SegformerConfig, SegformerForSemanticSegmentation
 
     return SegformerForSemanticSegmentation(
-        SegformerConfig(**STAGES, num_attention_heads=[1, 2, 3, 4], decoder_hidden_size=16, num_labels=4)
+        SegformerConfig(**STAGES, num_attention_heads=[1, 2, 3, 4], decoder_hidden_size=16, **LABELS)
     )
 
 
@@ -74,7 +75,7 @@ def _mobilenet_v2() -> Any:
 
     return MobileNetV2ForImageClassification(
         MobileNetV2Config(
-            image_size=SIZE, depth_multiplier=0.1, min_depth=4, finegrained_output=True, num_labels=5
+            image_size=SIZE, depth_multiplier=0.1, min_depth=4, finegrained_output=True, **LABELS
         )
     )
 
@@ -82,13 +83,13 @@ def _mobilenet_v2() -> Any:
 def _resnet() -> Any:
     from transformers import ResNetConfig, ResNetForImageClassification
 
-    return ResNetForImageClassification(ResNetConfig(embedding_size=8, **STAGES, num_labels=5))
+    return ResNetForImageClassification(ResNetConfig(embedding_size=8, **STAGES, **LABELS))
 
 
 def _convnext() -> Any:
     from transformers import ConvNextConfig, ConvNextForImageClassification
 
-    return ConvNextForImageClassification(ConvNextConfig(**STAGES, num_labels=5))
+    return ConvNextForImageClassification(ConvNextConfig(**STAGES, **LABELS))
 
 
 def _clip() -> Any:

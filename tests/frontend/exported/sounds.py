@@ -38,7 +38,6 @@ def _wav2vec2() -> Any:
             conv_dim=[16, 16, 16],
             conv_kernel=[10, 3, 3],
             conv_stride=[5, 2, 2],
-            num_feat_extract_layers=3,
             num_conv_pos_embeddings=16,
             num_conv_pos_embedding_groups=4,
             mask_time_prob=0.0,

@@ -17,7 +17,7 @@ from tests.frontend.exported.subject import (
 
 LAYERS = 2
 POSITIONS = 64
-USUAL = {
+USUAL: dict[str, Any] = {
     "hidden_size": FEATURES,
     "num_hidden_layers": LAYERS,
     "num_attention_heads": HEADS,
@@ -36,7 +36,7 @@ def _bert() -> Any:
 def _bert_classifier() -> Any:
     from transformers import BertConfig, BertForSequenceClassification
 
-    return BertForSequenceClassification(BertConfig(**USUAL, num_labels=3))
+    return BertForSequenceClassification(BertConfig(**{**USUAL, "num_labels": 3}))
 
 
 def _distilbert() -> Any:

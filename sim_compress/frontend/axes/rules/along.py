@@ -138,7 +138,9 @@ def _write_largest(writer: Writer, step: Step, x: Placed, axis: int, kept: int) 
     ranks = writer.add("MatMul", [before, ones], f"{output}:ranks")
     across = writer.reshaped(ranks, (*lead, 1, size), f"{output}:places")
     wanted = writer.constant(np.arange(kept, dtype=np.float32)[:, None], output)
-    chosen = writer.add("Cast", [writer.add("Equal", [across, wanted], f"{output}:at")], f"{output}:chosen", to=1)
+    chosen = writer.add(
+        "Cast", [writer.add("Equal", [across, wanted], f"{output}:at")], f"{output}:chosen", to=1
+    )
     every = writer.constant(np.arange(size, dtype=np.float32)[:, None], output)
     back = [order.index(a) for a in range(len(order))]
     for name, values in zip(step.node.output, (column, every), strict=False):
@@ -147,8 +149,10 @@ def _write_largest(writer: Writer, step: Step, x: Placed, axis: int, kept: int) 
             sorted_ = writer.reshaped(found, (*lead, kept), f"{name}:sorted")
             result = f"{name}:result"
             writer.add("Transpose", [sorted_], result, perm=[0] * writer.shift + writer.axes(back))
-            whole = name != step.output
-            writer.add("Cast" if whole else "Identity", [result], name, **({"to": 7} if whole else {}))
+            if name == step.output:
+                writer.add("Identity", [result], name)
+            else:
+                writer.add("Cast", [result], name, to=7)
 
 
 def triangle(step: Step) -> Outcome:

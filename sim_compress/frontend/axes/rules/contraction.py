@@ -1,7 +1,8 @@
 """Contractions (Einsum, products with stacks of matrices) as transposes, reshapes and tied rows.
 
-Every axis of one sample has a label, as in Einsum. An axis of both operands is shared where the result has it and
-contracted where it has not; an axis of one operand is free where the result has it, and else is summed beforehand.
+Every axis of one sample has a label, as in Einsum. An axis of both operands is shared where the result has it
+and contracted where it has not; an axis of one operand is free where the result has it, and else is summed
+beforehand.
 """
 
 from collections.abc import Sequence

@@ -1,8 +1,8 @@
 """Operators entry by entry: inputs line up from the right, as numpy broadcasts."""
 
 from collections.abc import Sequence
-from functools import reduce
 from math import prod
+from typing import Any
 
 import numpy as np
 
@@ -56,11 +56,14 @@ def _values(operator: str, lined: Aligned) -> Array | None:
     # Whole numbers and truth values go on to shapes; floats that data have a part in go nowhere.
     if len(known) < len(lined.inputs) and any(v.dtype.kind == "f" for v in known if v is not None):
         return None
-    function, values = ARITHMETIC[operator], _filled(lined.inputs)
+    function: Any = ARITHMETIC[operator]
+    values = _filled(lined.inputs)
     if function.nin == len(values):
         found = function(*values)
     elif operator in FOLDED:
-        found = reduce(function, values)
+        found = values[0]
+        for other in values[1:]:
+            found = function(found, other)
     else:
         return None
     return np.broadcast_to(np.asarray(found, object), lined.result.shape)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from math import prod
+from typing import Any
 
 import numpy as np
 from onnx import numpy_helper
@@ -64,7 +65,9 @@ def _place(sizes: Sequence[Number]) -> tuple[Shape, int | None]:
     named = [i for i, s in enumerate(sizes) if isinstance(s, Polynomial)]
     one = tuple(int(s.at(1)) if isinstance(s, Polynomial) else int(s) for s in sizes)  # pyright: ignore
     if len(named) > 1 or any(sizes[i] != sample_count(one[i]) for i in named):
-        raise RefusalError(f"makes a tensor of shape ({', '.join(map(str, sizes))}), which is more than one batch axis")
+        raise RefusalError(
+            f"makes a tensor of shape ({', '.join(map(str, sizes))}), which is more than one batch axis"
+        )
     return one, named[0] if named else None
 
 
@@ -90,8 +93,9 @@ def counts(step: Step) -> Outcome:
         return Outcome((Placed((entries,), 0, 1, numbers),), _never)
     if any(isinstance(x, Polynomial | Unknown) for x in (a, b, c)):
         raise RefusalError(f"counts from {a} to {b}, which the inputs decide")
-    kind = np.asarray(a)
-    return Outcome((Placed((len(np.arange(a, b, c)),), numbers=np.arange(a, b, c, dtype=kind.dtype)),), _never)
+    bounds: list[Any] = [a, b, c]
+    numbers = np.arange(*bounds, dtype=np.asarray(a).dtype)
+    return Outcome((Placed(numbers.shape, numbers=numbers),), _never)
 
 
 def expand(step: Step) -> Outcome:
@@ -103,14 +107,20 @@ def expand(step: Step) -> Outcome:
     own = x.behind(rank - len(x.shape))
     if own.batch is not None and batch is None and step.samples is None and shape[own.batch] != 1:
         raise RefusalError(f"stretches axis {own.batch} of {own}, the batch axis, to {shape[own.batch]}")
-    if step.samples is not None and own.batch is not None and shape[own.batch] in (1, own.shape[own.batch] * step.samples):
+    if (
+        step.samples is not None
+        and own.batch is not None
+        and shape[own.batch] in (1, own.shape[own.batch] * step.samples)
+    ):
         # The file's own batch, or none.
         shape = tuple(1 if i == own.batch else s for i, s in enumerate(shape))
     before = own.before if batch is not None and batch == own.batch else 1
     lined = aligned([x, Placed(shape, batch, before)], step.samples)
     result, moved = lined.result, lined.inputs[0]
     value = moved.value
-    numbers = None if value is None or prod(result.shape) > MOST_NUMBERS else np.broadcast_to(value, result.shape)
+    numbers = (
+        None if value is None or prod(result.shape) > MOST_NUMBERS else np.broadcast_to(value, result.shape)
+    )
 
     def write(writer: Writer) -> None:
         name = writer.lined_up(step.node.input[0], x, moved, result, step.output)

@@ -1,8 +1,8 @@
 """Entries looked up by their numbers; along the axis of the samples each sample may only ask for its own.
 
-    table  (V, E)         ids (N, T)                     (N, T, E)     an embedding
-    states (N, T, E)      [0], axis 1                    (N, 1, E)     the first token
-    states (N, T, E)      [(n, argmax)], GatherND        (N, E)        one token of each sample
+table  (V, E)         ids (N, T)                     (N, T, E)     an embedding
+states (N, T, E)      [0], axis 1                    (N, 1, E)     the first token
+states (N, T, E)      [(n, argmax)], GatherND        (N, E)        one token of each sample
 """
 
 from collections.abc import Sequence
@@ -39,7 +39,7 @@ def gather(step: Step) -> Outcome:
     if data.batch == axis:
         return _own_entries(step, data, axis, ids)
     if ids.depends:
-        raise RefusalError(f"looks up entries whose numbers {DECIDED_BY_BATCH}")
+        raise RefusalError(f"looks up entries whose number {DECIDED_BY_BATCH}")
     if data.batch is not None and ids.batch is not None:
         ids = ids.without_samples()
     if data.batch is not None and ids.batch is not None:
@@ -109,7 +109,9 @@ def _own_entries(step: Step, data: Placed, axis: int, ids: Placed) -> Outcome:
             _write_chosen(writer, step, name, own_shape, step.node.input[1], ids, data.sample_axis(axis))
             return
         places = writer.integers(own.ravel(), step.output)
-        picked = writer.add("Gather", [name, places], f"{step.output}:own", step.node.name, axis=writer.axis(axis))
+        picked = writer.add(
+            "Gather", [name, places], f"{step.output}:own", step.node.name, axis=writer.axis(axis)
+        )
         writer.reshaped(picked, result.sample_shape, step.output)
 
     return Outcome((result,), write, ())
@@ -130,7 +132,9 @@ def _own(data: Placed, ids: Placed, column: int | None, samples: int | None) -> 
         counted = samples != 1 or depends(number)
         own.flat[i] = number - sample_number(data.after) if counted else number
     if not all(_within(q, data.after) for q in own.flat):
-        raise RefusalError(f"looks up entries of other samples along the axis of {data} that is the batch axis")
+        raise RefusalError(
+            f"looks up entries of other samples along the axis of {data} that is the batch axis"
+        )
     return own
 
 
@@ -145,7 +149,7 @@ def _within(place: Number, size: int) -> bool:
 
 
 def _counted(ids: Placed, after: int, samples: int | None, columns: bool = False) -> Placed:
-    """Constant numbers of a file of fixed batch that count its samples along an axis, as those of one sample."""
+    """Constants of a file of fixed batch that count its samples along an axis, as those of one sample."""
     value = ids.value
     if samples is None or ids.batch is not None or value is None or not ids.is_constant:
         return ids
@@ -173,8 +177,9 @@ def gather_elements(step: Step) -> Outcome:
     data, ids = step.input(0), step.input(1)
     axis = step.axis("axis", 0)
     if ids.depends:
-        raise RefusalError(f"looks up entries whose numbers {DECIDED_BY_BATCH}")
-    if data.batch is not None and ids.batch is None and ids.shape[data.batch] > 1 and step.samples:
+        raise RefusalError(f"looks up entries whose number {DECIDED_BY_BATCH}")
+    reaches = data.batch is not None and (ids.shape[data.batch] > 1 or step.samples == 1)
+    if data.batch is not None and ids.batch is None and step.samples and reaches:
         ids = divided_constant(ids, data.batch, data.before, data.after, step.samples)
     if data.batch is not None and ids.batch is None:
         data = data.without_samples()
@@ -215,7 +220,7 @@ def gather_nd(step: Step) -> Outcome:
     if data.batch in looked_up:
         return _own_rows(step, data, ids, first, looked_up)
     if ids.depends:
-        raise RefusalError(f"looks up entries whose numbers {DECIDED_BY_BATCH}")
+        raise RefusalError(f"looks up entries whose number {DECIDED_BY_BATCH}")
     if data.batch is not None and data.batch >= first + width and ids.batch is not None:
         raise RefusalError(f"looks up entries of each sample of {data} by numbers of each sample, {ids}")
     if data.batch is not None and data.batch < first and (data.batch, data.before) != (ids.batch, ids.before):
@@ -225,8 +230,12 @@ def gather_nd(step: Step) -> Outcome:
         batch, before = len(ids.shape) - 1 + data.batch - first - width, data.before
     else:
         batch, before = ids.batch, ids.before
+    result = Placed(shape, batch, before)
 
     def write(writer: Writer) -> None:
+        if not first and ids.is_constant and ids.batch is None:
+            _write_rows(writer, step, data, ids.valued(ids.value), range(width), result)
+            return
         leading = data.batch is not None and data.batch < first and not data.is_merged
         if first - leading or (data.batch is not None and not leading and writer.shift):
             raise RefusalError("looks up entries by several numbers in a way that is not supported")
@@ -236,7 +245,7 @@ def gather_nd(step: Step) -> Outcome:
         ]
         writer.copy(step.node, names, batch_dims=writer.shift if leading else first)
 
-    return Outcome((Placed(shape, batch, before),), write)
+    return Outcome((result,), write)
 
 
 def _own_rows(step: Step, data: Placed, ids: Placed, first: int, looked_up: Sequence[int]) -> Outcome:
@@ -248,7 +257,7 @@ def _own_rows(step: Step, data: Placed, ids: Placed, first: int, looked_up: Sequ
     rest = [c for c in range(len(looked_up)) if c != column]
     assert ids.numbers is not None
     if any_depends(ids.numbers[..., rest]):
-        raise RefusalError(f"looks up entries whose numbers {DECIDED_BY_BATCH}")
+        raise RefusalError(f"looks up entries whose number {DECIDED_BY_BATCH}")
     if first or data.is_merged or any(q != 0 for q in own.flat):
         raise RefusalError("looks up entries by several numbers in a way that is not supported")
     shape = (*ids.shape[:-1], *data.shape[len(looked_up) :])
@@ -287,7 +296,10 @@ def _write_rows(
         _write_chosen(writer, step, name, data.sample_shape, number, one, axes[0])
         return
     size = tuple(data.sample_shape[a] for a in axes)
-    flat = np.ravel_multi_index(tuple(picked[..., i].ravel().astype(np.int64) for i in range(len(rest))), size)
+    numbers = [picked[..., i].ravel().astype(np.int64) for i in range(len(rest))]
+    if any(n.size and not (-s <= n.min() and n.max() < s) for n, s in zip(numbers, size, strict=True)):
+        raise RefusalError(f"looks up an entry outside of {data}")
+    flat = np.ravel_multi_index([n % s for n, s in zip(numbers, size, strict=True)], size)
     if axes != list(range(len(axes))):
         raise RefusalError("looks up entries by several numbers in a way that is not supported")
     tail = data.sample_shape[len(axes) :]
@@ -302,10 +314,12 @@ def _write_chosen(
 ) -> None:
     """Entries of each sample whose numbers the data decide: a product with the rows of an identity matrix.
 
-        states (T, E), number ()     Equal(number, 0 .. T - 1) (1, T)     (1, T) @ (T, E) -> (E)
+    states (T, E), number ()     Equal(number, 0 .. T - 1) (1, T)     (1, T) @ (T, E) -> (E)
     """
     if axis:
-        raise RefusalError("looks up entries that the inputs decide, along an axis that is not a sample's first")
+        raise RefusalError(
+            "looks up entries that the inputs decide, along an axis that is not a sample's first"
+        )
     output, (entries, *rest) = step.output, shape
     count, width = prod(ids.sample_shape), prod(rest)
     column = writer.reshaped(number, (count, 1), f"{output}:place")

@@ -1,10 +1,9 @@
-"""Operators whose first axis is a batch and whose second one channels: convolutions, pooling, norms, resizing.
+"""Operators on (batch, channels, ...): convolutions, pooling, norms, resizing.
 
-The samples are that batch, or stand in it beside steps that share the node, (N T, C, H, W). Then the steps become one
-more spatial axis, of which a window takes one step at a time: (T, C, H, W) -> (C, T, H, W).
+The samples are that batch, or stand in it beside steps that share the node, (N T, C, H, W). Then the steps
+become one more spatial axis, of which a window takes one step at a time: (T, C, H, W) -> (C, T, H, W).
 """
 
-from collections.abc import Callable, Sequence
 from math import floor
 
 import numpy as np
@@ -17,7 +16,6 @@ from sim_compress.frontend.axes.step import Outcome, Step, positive
 from sim_compress.frontend.axes.writer import Writer
 from sim_compress.frontend.refusal import RefusalError
 from sim_compress.model import Shape
-from sim_compress.model.maps import Array
 
 # Attributes of one number for each spatial axis, and what one more axis has.
 SPATIAL = {"kernel_shape": 1, "strides": 1, "dilations": 1}
@@ -36,7 +34,9 @@ def windows(step: Step) -> Outcome:
     shapes = _result_shapes(step)
     spatial = len(x.shape) - 2
     weight = step.input(1) if step.has(1) else None
-    if step.node.op_type not in ("Conv", "MaxPool", "AveragePool") or step.attribute("auto_pad", "NOTSET") not in (
+    if step.node.op_type not in ("Conv", "MaxPool", "AveragePool") or step.attribute(
+        "auto_pad", "NOTSET"
+    ) not in (
         "NOTSET",
         "VALID",
     ):
@@ -53,7 +53,9 @@ def windows(step: Step) -> Outcome:
         names = [turned]
         if weight is not None and weight.value is not None:
             names.append(writer.constant(np.expand_dims(weight.value, 2), step.output))
-        names += [writer.operand(n, step.input(i + 2), step.output) for i, n in enumerate(step.node.input[2:])]
+        names += [
+            writer.operand(n, step.input(i + 2), step.output) for i, n in enumerate(step.node.input[2:])
+        ]
         inner = f"{step.output}:result"
         kept = {
             a.name: helper.get_attribute_value(a) for a in step.node.attribute if a.name not in attributes
@@ -82,7 +84,9 @@ def channels(step: Step) -> Outcome:
     def write(writer: Writer) -> None:
         shape = x.sample_shape
         turned = _turned(writer, step.node.input[0], shape, f"{step.output}:steps")
-        scales = [writer.operand(n, step.input(i + 1), step.output) for i, n in enumerate(step.node.input[1:])]
+        scales = [
+            writer.operand(n, step.input(i + 1), step.output) for i, n in enumerate(step.node.input[1:])
+        ]
         inner = f"{step.output}:result"
         kept = {a.name: helper.get_attribute_value(a) for a in step.node.attribute}
         writer.add("BatchNormalization", [turned, *scales], inner, step.node.name, **kept)
@@ -128,37 +132,24 @@ def _steps(step: Step) -> int:
 
 def _as_it_is(step: Step) -> Outcome:
     """A node that works on each sample as it stands; a file without samples has one in its first axis."""
-    x = step.input(0)
+    x, names = step.input(0), step.node.input
     outputs = tuple(Placed(s, x.batch, x.before) for s in _result_shapes(step))
-    return Outcome(outputs, lambda writer: _write(writer, step, outputs))
 
+    def write(writer: Writer) -> None:
+        settings = [
+            writer.operand(n, step.input(i), step.output) if n else n for i, n in enumerate(names) if i
+        ]
+        if x.batch is not None:
+            writer.copy(step.node, [names[0], *settings])
+            return
+        # The node's own batch of one goes, and comes back behind it.
+        inner = writer.reshaped(names[0], x.shape[1:], f"{step.output}:one")
+        kept = {a.name: helper.get_attribute_value(a) for a in step.node.attribute}
+        kind, found = step.node.op_type, f"{step.output}:many"
+        writer.add(kind, [inner, *settings], found, step.node.name, **kept)
+        writer.reshaped(found, outputs[0].shape, step.output)
 
-def _write(writer: Writer, step: Step, outputs: Sequence[Placed], **replaced: object) -> None:
-    x = step.input(0)
-    settings = [
-        writer.operand(n, step.input(i), step.output) if step.has(i) else n
-        for i, n in enumerate(step.node.input)
-        if i
-    ]
-    _around(writer, step, outputs[0], lambda name: [name, *settings], replaced) if x.batch is None else writer.copy(
-        step.node, [step.node.input[0], *settings], **replaced
-    )
-
-
-def _around(
-    writer: Writer,
-    step: Step,
-    result: Placed,
-    inputs: Callable[[str], list[str]],
-    replaced: dict[str, object],
-) -> None:
-    """The node between two reshapes that take away its own batch of one, and bring it back."""
-    x = step.input(0)
-    inner = writer.reshaped(step.node.input[0], x.shape[1:], f"{step.output}:one")
-    attributes = {a.name: helper.get_attribute_value(a) for a in step.node.attribute} | replaced
-    kept = {k: v for k, v in attributes.items() if v is not None}
-    found = writer.add(step.node.op_type, inputs(inner), f"{step.output}:many", step.node.name, **kept)
-    writer.reshaped(found, result.shape, step.output)
+    return Outcome(outputs, write)
 
 
 def _result_shapes(step: Step) -> list[Shape]:
@@ -259,7 +250,9 @@ def _keeps(asked: Number, size: int, samples: int | None, is_scale: bool) -> boo
 def _scale(before: int, after: int) -> float:
     """The factor of a size, by which onnxruntime comes to the size itself."""
     scale = np.float32(after) / np.float32(before)
-    return float(scale if int(scale * np.float32(before)) == after else np.nextafter(scale, np.float32(np.inf)))
+    return float(
+        scale if int(scale * np.float32(before)) == after else np.nextafter(scale, np.float32(np.inf))
+    )
 
 
 def _keeping_ratio(shape: Shape, wanted: dict[int, float], policy: str) -> dict[int, float]:
@@ -273,5 +266,3 @@ def _keeping_ratio(shape: Shape, wanted: dict[int, float], policy: str) -> dict[
     if any(floor(shape[a] * scale) != floor(shape[a] * scale + 0.5) for a in wanted):
         raise RefusalError(f"rounds a size that keeps the aspect ratio ({policy})")
     return dict.fromkeys(wanted, scale)
-
-

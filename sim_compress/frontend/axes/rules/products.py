@@ -1,4 +1,4 @@
-"""Matrix products: MatMul, Gemm, Einsum. Samples stand in axes of which each entry has a product of its own."""
+"""Matrix products: MatMul, Gemm, Einsum. Each entry of the axis of the samples has a product of its own."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -60,7 +60,7 @@ def _not_summed(x: Placed, axis: int) -> None:
 
 
 def _stack(x: Placed) -> Placed:
-    """The axes in front of the matrix; of a constant one entry of each, which tells whether samples share it."""
+    """The axes in front of the matrix; of a constant one entry each, which tells if samples share it."""
     shape = x.shape[:-2]
     batch = x.batch if x.batch is not None and x.batch < len(shape) else None
     value = x.value if shape and batch is None and x.is_constant else None
@@ -119,19 +119,21 @@ def _write_rows(writer: Writer, step: Step, a: Placed, b: Placed, result: Placed
     constant, other = (a, b) if side == 0 else (b, a)
     if constant.depends:
         raise RefusalError(f"the value of its input {names[side]!r} depends on the number of samples")
+    inner = other.sample_shape
+    if side == 0 and other.batch == len(other.shape) - 1 and not other.is_merged:
+        # The columns are the samples: in one of them the rows are what a matrix multiplies from the right.
+        assert constant.value is not None
+        turned = constant.value.reshape(constant.shape[-2:]).T
+        writer.copy(step.node, [names[1], writer.constant(turned, output)])
+        return
     if constant.stored is not None and len(constant.shape) == 2:
         names[side] = writer.keep(constant.stored, names[side])
     else:
         value = constant.value
         assert value is not None
         names[side] = writer.constant(value.reshape(value.shape[-2:]), output)
-    inner = other.sample_shape
-    # From the left a constant multiplies the axis before the last one, which in one sample may be the only one.
-    narrow = side == 0 and len(inner) == 1
-    if narrow:
-        names[1] = writer.reshaped(names[1], (*inner, 1), f"{output}:column")
-    found = (*inner[:-2], constant.shape[-2], *(inner[-1:] if not narrow else (1,))) if side == 0 else None
-    shape = found or (*inner[:-1], constant.shape[-1])
+    rows = (*inner[:-2], constant.shape[-2], *inner[-1:])
+    shape = rows if side == 0 else (*inner[:-1], constant.shape[-1])
     if shape == result.sample_shape:
         writer.copy(step.node, names)
         return
@@ -181,7 +183,11 @@ def _operand(
     kept = tuple(a for a, stay in zip(labels, stays, strict=True) if stay)
     shape = tuple(s for s, stay in zip(x.shape, stays, strict=True) if stay)
     if not x.is_known:
-        tensor = name if shape == x.sample_shape else writer.reshaped(name, shape, f"{step.output}:narrow{position}")
+        tensor = (
+            name
+            if shape == x.sample_shape
+            else writer.reshaped(name, shape, f"{step.output}:narrow{position}")
+        )
         return Operand(kept, shape, tensor)
     value = x.value
     assert value is not None
@@ -203,6 +209,7 @@ def gemm(step: Step) -> Outcome:
     result = lined.result
     if result.shape != product.shape:
         raise RefusalError(f"adds {inputs[-1]} to {product}, which it would stretch")
+
     def write(writer: Writer) -> None:
         side = 1 if own[1].is_known else 0
         x, stored = own[1 - side], own[side].stored
@@ -267,7 +274,9 @@ def einsum(step: Step) -> Outcome:
     *inside, after = labels
     letters = {own[x.batch] for x, own in zip(sides, inside, strict=True) if x.batch is not None}
     if len(letters) > 1:
-        raise RefusalError(f"its equation {step.attribute('equation')!r} has the batch axis under two letters")
+        raise RefusalError(
+            f"its equation {step.attribute('equation')!r} has the batch axis under two letters"
+        )
     batch = letters.pop() if letters else None
     if batch is not None and batch not in after:
         raise RefusalError(f"its equation {step.attribute('equation')!r} sums over the batch axis")
@@ -325,7 +334,9 @@ def _einsum_labels(step: Step) -> list[Labels]:
     if not arrow:
         once = sorted(a for a in set(letters) if letters.count(a) == 1)
         right = ("..." if "..." in left else "") + "".join(once)
-    own = [len(step.input(i).shape) - len(t.replace(".", "")) for i, t in zip(step.present, terms, strict=True)]
+    own = [
+        len(step.input(i).shape) - len(t.replace(".", "")) for i, t in zip(step.present, terms, strict=True)
+    ]
     if min(own) < 0 or any(c and "..." not in t for c, t in zip(own, terms, strict=True)):
         raise RefusalError(f"its equation {equation!r} does not fit the axes of its inputs")
     most = max(own)
@@ -336,5 +347,3 @@ def _einsum_labels(step: Step) -> list[Labels]:
         return (*before, *hidden, *after)
 
     return [*(spelled(t, c) for t, c in zip(terms, own, strict=True)), spelled(right, most)]
-
-

@@ -23,7 +23,10 @@ def flatten(step: Step) -> Outcome:
     x = step.input(0)
     axis = step.attribute("axis", 1)
     axis = axis + len(x.shape) if axis < 0 else axis
-    sizes = [s if step.samples is None or i != x.batch else x.shape[i] * step.samples for i, s in enumerate(x.sizes)]
+    sizes = [
+        s if step.samples is None or i != x.batch else x.shape[i] * step.samples
+        for i, s in enumerate(x.sizes)
+    ]
     return _grouped(step, [_product(sizes[:axis]), _product(sizes[axis:])], True)
 
 

@@ -6,8 +6,8 @@ from math import prod
 import numpy as np
 
 from sim_compress.activations import Activation
-from sim_compress.frontend.expressions import mapped, summed
 from sim_compress.frontend.registry import Activated, Call, RefusalError
+from sim_compress.frontend.terms.expressions import mapped, summed
 from sim_compress.model import Affine, LinearMap, Offset, Pad, Reshape, Shape, Slice, Term
 from sim_compress.model.maps import Array
 
@@ -46,10 +46,7 @@ def parts_of(call: Call, positions: Sequence[int]) -> list[Affine]:
     if not known:
         raise RefusalError("works on constants only")
     carrier = min(known.values(), key=lambda x: len(x.terms[0].maps))
-    return [
-        known[i] if i in known else constant_part(carrier, call.constant(i))
-        for i in positions
-    ]
+    return [known[i] if i in known else constant_part(carrier, call.constant(i)) for i in positions]
 
 
 def constant_part(carrier: Affine, values: Array) -> Affine:

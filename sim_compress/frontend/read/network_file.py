@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
 
 import onnx
@@ -11,8 +12,9 @@ from onnx.inliner import inline_local_functions
 
 from sim_compress.errors import ModelFileError, SimCompressError, UnsupportedError
 from sim_compress.frontend.budget import in_units
-from sim_compress.frontend.foreign import foreign_file
-from sim_compress.frontend.screening import check_functions, check_stored, tensors
+from sim_compress.frontend.read.foreign import foreign_file
+from sim_compress.frontend.read.screening import check_functions, check_stored, tensors
+from sim_compress.frontend.read.sources import Content, Source, content_of
 
 # Operators of older files broadcast by other rules, and onnxruntime promises nothing for them.
 OLDEST_OPSET = 7
@@ -30,22 +32,28 @@ class NetworkFile:
     sha256: str
 
 
-def read_network(path: Path) -> NetworkFile:
+def read_network(source: Source | Content) -> NetworkFile:
     """Parse the file, load its external data and inline its local functions.
+
+    Args:
+        source: a path, the file's bytes, the file opened with "rb", or a model in memory, which is left as it
+            is. External data are looked for beside the file.
 
     Raises:
         ModelFileError: the file is missing, a folder, empty, truncated, too large, not ONNX, without its
             external data, without inputs or outputs, or a tensor has not the values it declares.
         UnsupportedError: the file was made for an operator set older than this package reads, or its
             functions expand to more than a network can be.
+        InputError: the source is none of these.
     """
-    _check_sizes(path, [path])
-    data = _bytes(path)
+    content = _content(source)
+    path, data = content.name, content.data
     model = _parsed(path, data)
-    external = _external_files(path, model)
-    _check_sizes(path, [path, *external])
+    external = _external_files(content, model)
+    _check_sizes(path, len(data), external)
     parts = [data, *(_bytes(p) for p in external)]
-    _load_external_data(path, model)
+    if content.folder is not None:
+        _load_external_data(path, content.folder, model)
     if not model.graph.input:
         raise ModelFileError(f"{path}: the network has no inputs; export it with at least one graph input")
     if not model.graph.output:
@@ -63,12 +71,28 @@ def read_network(path: Path) -> NetworkFile:
     return NetworkFile(path, inlined, sum(len(p) for p in parts), digest.hexdigest())
 
 
-def _check_sizes(path: Path, files: list[Path]) -> None:
-    """ModelFileError where the network's files are no files, or too large to read at all."""
+def _content(source: Source | Content) -> Content:
+    if isinstance(source, Content):
+        return source
+    if not isinstance(source, str | PathLike):
+        return content_of(source)
+    path = Path(source)
+    _check_sizes(path, 0, [path])
+    return Content(path, _bytes(path), path.parent)
+
+
+def _check_sizes(path: Path, held: int, files: list[Path]) -> None:
+    """ModelFileError where the network's files are no files, or too large to read at all.
+
+    Args:
+        path: what the network is called.
+        held: bytes of it that are read already.
+        files: those to be read.
+    """
     odd = next((f for f in files if f.exists() and not (f.is_file() or f.is_dir())), None)
     if odd:
         raise ModelFileError(f"{odd}: is a device or a pipe; expected an ONNX network in a file")
-    size = sum(f.stat().st_size for f in files if f.is_file())
+    size = held + sum(f.stat().st_size for f in files if f.is_file())
     if size > MAX_BYTES:
         raise ModelFileError(
             f"{path}: takes {in_units(size)} with its external data, and networks over 2 GiB are not "
@@ -104,23 +128,30 @@ def _parsed(path: Path, data: bytes) -> onnx.ModelProto:
     return model
 
 
-def _external_files(path: Path, model: onnx.ModelProto) -> list[Path]:
+def _external_files(content: Content, model: onnx.ModelProto) -> list[Path]:
     """The files that hold weights beside the network, sorted by name."""
     external = (t for t in tensors(model) if t.data_location == onnx.TensorProto.EXTERNAL)
-    names = {entry.value for t in external for entry in t.external_data if entry.key == "location"}
-    folder = path.parent.resolve()
-    outside = sorted(n for n in names if not _inside(folder, n))
+    names = sorted({entry.value for t in external for entry in t.external_data if entry.key == "location"})
+    path, folder = content.name, content.folder
+    if folder is None and names:
+        raise ModelFileError(
+            f"{path}: its weights are in {names[0]!r} beside a file that is not known; give the path of the "
+            "network, or a model with its weights loaded (onnx.load)"
+        )
+    if folder is None:
+        return []
+    outside = [n for n in names if not _inside(folder.resolve(), n)]
     if outside:
         raise ModelFileError(
-            f"{path}: its weights are said to be in {outside[0]!r}, outside of {path.parent}, where nothing "
+            f"{path}: its weights are said to be in {outside[0]!r}, outside of {folder}, where nothing "
             "is read; put them beside the network and export it again"
         )
-    missing = sorted(n for n in names if not (path.parent / n).is_file())
+    missing = [n for n in names if not (folder / n).is_file()]
     if missing:
         raise ModelFileError(
-            f"{path}: its weights are in {missing[0]!r}, which is missing; put that file into {path.parent}"
+            f"{path}: its weights are in {missing[0]!r}, which is missing; put that file into {folder}"
         )
-    return [path.parent / n for n in sorted(names)]
+    return [folder / n for n in names]
 
 
 def _inside(folder: Path, name: str) -> bool:
@@ -131,9 +162,9 @@ def _inside(folder: Path, name: str) -> bool:
         return False
 
 
-def _load_external_data(path: Path, model: onnx.ModelProto) -> None:
+def _load_external_data(path: Path, folder: Path, model: onnx.ModelProto) -> None:
     try:
-        load_external_data_for_model(model, str(path.parent))
+        load_external_data_for_model(model, str(folder))
     except (onnx.checker.ValidationError, OSError, ValueError) as error:
         raise ModelFileError(
             f"{path}: its external weights cannot be loaded ({error}); export the network again"

@@ -13,7 +13,7 @@ from scipy import sparse
 
 from sim_compress.frontend.budget import spread_shape
 from sim_compress.frontend.refusal import RefusalError
-from sim_compress.frontend.rows import finite
+from sim_compress.frontend.terms.rows import finite
 from sim_compress.model import Affine, LinearMap, Offset, Pad, Reshape, Scale, Shape, Slice, Term, picking
 from sim_compress.model.maps import Array
 

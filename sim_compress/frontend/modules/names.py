@@ -1,7 +1,7 @@
 """Qualified names of a torch module's parts: from its exporter's graph to blocks."""
 
 import ast
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 import onnx
@@ -12,23 +12,28 @@ from sim_compress.model import Affine, ImplicitModel
 SCOPES, CLASSES = "pkg.torch.onnx.name_scopes", "pkg.torch.onnx.class_hierarchy"
 # Modules of torch itself are one operation each; a block of the user's own holds several.
 LEAF = "torch.nn.modules."
+# Operators that hand a matrix on.
+TURNS = ("Transpose", "Identity", "Cast")
 # A block that regresses the rows of several modules at once.
 JOINED = " + "
 
 
-def name_nodes(graph: onnx.GraphProto, parameters: Collection[str]) -> None:
+def name_nodes(graph: onnx.GraphProto, parameters: Mapping[str, Collection[str]]) -> None:
     """Name every node after its module: `layer1.0.conv2`, and `layer1.0.relu` where it has none of its own.
 
     Args:
-        graph: written by torch.onnx.export; its nodes lose their metadata.
-        parameters: names of the module's parameters and buffers.
+        graph: written by one of torch's exporters; its nodes lose their metadata.
+        parameters: name of a parameter or buffer -> all names that it has in the module: several where it is
+            tied.
     """
+    owners = _owners(graph, parameters)
     matrices = {i.name for i in graph.initializer if len(i.dims) > 1}
     taken: set[str] = set()
     # Modules first belong to the nodes that hold their weights.
-    for node in sorted(graph.node, key=lambda n: not matrices.intersection(n.input)):
-        name = _parameter_owner(node, parameters, matrices) or _scope(node)
-        node.name = _unique(name, node.op_type, taken)
+    for i, node in sorted(
+        enumerate(graph.node), key=lambda n: n[0] not in owners and not matrices.intersection(n[1].input)
+    ):
+        node.name = _unique(_named(node, owners.get(i, ())), node.op_type, taken)
         del node.metadata_props[:]
     _name_tensors(graph)
 
@@ -49,13 +54,32 @@ def _name_tensors(graph: onnx.GraphProto) -> None:
     del graph.value_info[:]
 
 
-def _parameter_owner(node: onnx.NodeProto, parameters: Collection[str], matrices: Collection[str]) -> str:
-    """The module whose matrix a node holds; batch normalisation is folded into the rows before it."""
-    own = [name for name in node.input if name in parameters and name in matrices]
-    return own[0].rpartition(".")[0] if own else ""
+def _owners(graph: onnx.GraphProto, parameters: Mapping[str, Collection[str]]) -> dict[int, list[str]]:
+    """Place of a node -> the modules whose matrix it holds: several where that is tied.
+
+    Batch normalisation is folded into the rows before it. A matrix belongs to the node that it is turned for.
+    """
+    held = {i.name: i.name for i in graph.initializer if len(i.dims) > 1 and i.name in parameters}
+    owners: dict[int, list[str]] = {}
+    for i, node in enumerate(graph.node):
+        own = [held[name] for name in node.input if name in held]
+        if own and node.op_type in TURNS:
+            held[node.output[0]] = own[0]
+        elif own:
+            owners[i] = [name.rpartition(".")[0] for name in parameters[own[0]]]
+    return owners
+
+
+def _named(node: onnx.NodeProto, owners: Sequence[str]) -> str:
+    """What a node is called: by the module whose matrix it holds, of several the one that it comes from."""
+    if not owners:
+        return _scope(node)
+    scope = f"{_scope(node)}."
+    return next((owner for owner in owners if scope.startswith(f"{owner}.")), owners[0]) or _scope(node)
 
 
 def _scope(node: onnx.NodeProto) -> str:
+    """The module that a node comes from, with its operation where that is none of torch's own."""
     metadata = {entry.key: entry.value for entry in node.metadata_props}
     scopes, classes = (ast.literal_eval(metadata.get(key, "[]")) for key in (SCOPES, CLASSES))
     if len(scopes) < 2:
@@ -76,13 +100,18 @@ def _unique(name: str, operator: str, taken: set[str]) -> str:
     return name
 
 
-def named_after_modules(teacher: Teacher) -> Teacher:
-    """The teacher whose blocks and outputs with rows are named after the modules that the rows come from."""
-    ends = {i.name for i in teacher.model.inputs}
+def named_after_modules(teacher: Teacher, keys: Collection[str]) -> Teacher:
+    """The teacher whose blocks and outputs with rows are named after the modules that the rows come from.
+
+    Args:
+        teacher: of a graph whose nodes are named.
+        keys: names of outputs that forward gives them: they stay.
+    """
+    ends = {*keys, *(i.name for i in teacher.model.inputs)}
     names = {name: name for name, _ in teacher.model.affines()}
     for name, nodes in teacher.nodes.items():
         wanted = JOINED.join(nodes)
-        if nodes and wanted not in ends and wanted not in names:
+        if nodes and name not in keys and wanted not in ends and wanted not in names:
             names[name] = wanted
     if len(set(names.values())) < len(names):
         return teacher

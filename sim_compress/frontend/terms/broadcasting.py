@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from sim_compress.frontend.expressions import mapped
 from sim_compress.frontend.refusal import RefusalError
+from sim_compress.frontend.terms.expressions import mapped
 from sim_compress.model import Affine, Reshape, Shape, picking
 
 

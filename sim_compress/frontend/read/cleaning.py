@@ -6,11 +6,11 @@ from math import prod
 from pathlib import Path
 
 import onnx
-from onnx.utils import Extractor
 
 from sim_compress.errors import ModelFileError
-from sim_compress.frontend.floats import in_float32
+from sim_compress.frontend.needed import needed
 from sim_compress.frontend.quiet import first_line, open_session
+from sim_compress.frontend.read.floats import in_float32
 from sim_compress.frontend.registry import STANDARD
 
 # Initialisers need not be inputs from version 4 on; onnxruntime may lag behind the newest version.
@@ -18,6 +18,8 @@ OLDEST_IR, NEWEST_IR = 4, 10
 # The newest operator set that every onnxruntime of the versions this package allows knows.
 NEWEST_OPSET = 21
 MAX_BYTES = 2**31 - 1
+# Bytes that onnxruntime writes beside a network: shapes of its tensors, the operator sets that it knows.
+WRITTEN_BESIDE = 2**16
 # Larger constants are weights: no shape follows from their values.
 LARGEST_SETTING = 4096
 
@@ -50,7 +52,7 @@ def _written(model: onnx.ModelProto) -> onnx.ModelProto:
         try:
             open_session(model, target)
         except ModelFileError:
-            _check_room(target, model.ByteSize())
+            _check_room(target, model.ByteSize() + WRITTEN_BESIDE)
             raise
         return onnx.load(target)
 
@@ -109,14 +111,13 @@ def optimised(model: onnx.ModelProto) -> onnx.ModelProto:
     if _has_constant_nodes(written.graph):
         # Operators without a kernel are replaced by their bodies after constants are folded.
         written = _written(written)
-    graph = written.graph
-    needed = Extractor(written).extract_model([i.name for i in graph.input], [o.name for o in graph.output])
+    part = needed(written, written.graph.output)
     # onnxruntime lists every operator set it knows.
-    used = {n.domain for n in needed.graph.node} | {""}
-    opsets = [o for o in needed.opset_import if o.domain in used]
-    del needed.opset_import[:]
-    needed.opset_import.extend(opsets)
-    return needed
+    used = {n.domain for n in part.graph.node} | {""}
+    opsets = [o for o in part.opset_import if o.domain in used]
+    del part.opset_import[:]
+    part.opset_import.extend(opsets)
+    return part
 
 
 def annotate(model: onnx.ModelProto) -> None:

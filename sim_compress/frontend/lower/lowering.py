@@ -10,12 +10,19 @@ from onnx import helper, numpy_helper
 
 from sim_compress.activations import IDENTITY, Activation
 from sim_compress.errors import InputError
-from sim_compress.frontend.expressions import is_weighted, mapped, reference
-from sim_compress.frontend.names import block_names
+from sim_compress.frontend.lower.names import block_names
+from sim_compress.frontend.lower.recognition import Recognised, recognised
 from sim_compress.frontend.operators import OPERATORS
-from sim_compress.frontend.recognition import Recognised, recognised
 from sim_compress.frontend.refusals import Refused, RefusedNodesError, reason, refusal_message
-from sim_compress.frontend.registry import Activated, Call, RefusalError, Result, qualified_name, standard_opset
+from sim_compress.frontend.registry import (
+    Activated,
+    Call,
+    RefusalError,
+    Result,
+    qualified_name,
+    standard_opset,
+)
+from sim_compress.frontend.terms.expressions import is_weighted, mapped, reference
 from sim_compress.model import Affine, ImplicitModel, Input, LinearMap, Output, Shape, StateBlock, shared
 from sim_compress.model.maps import Array
 

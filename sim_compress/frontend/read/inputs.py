@@ -1,4 +1,4 @@
-"""The inputs of a network file: what they hold, the sizes of their axes, and which axis may hold the samples."""
+"""The inputs of a network file: what they hold, their sizes, and which axis may hold the samples."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -43,8 +43,8 @@ class Reading:
 def readings(model: onnx.ModelProto, shapes: Mapping[str, Shape]) -> Iterator[Reading]:
     """The ways to read a file, the likeliest first.
 
-    The open axis of an input holds the samples; where all axes are fixed, the first one; in the end none, so that
-    each run of the file is one sample.
+    The open axis of an input holds the samples; where all axes are fixed, the first one; in the end none, so
+    that each run of the file is one sample.
 
     Args:
         shapes: sizes that were asked for, which may fix an open batch where each run is one sample.

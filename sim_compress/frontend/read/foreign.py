@@ -25,6 +25,9 @@ def foreign_file(data: bytes) -> str | None:
         return KERAS
     if head[4:8] == b"TFL3":
         return TFLITE
-    if head[8:10] == b'{"' and int.from_bytes(head[:8], "little") < len(data):
-        return SAFETENSORS
-    return None
+    return SAFETENSORS if is_safetensors(data) else None
+
+
+def is_safetensors(data: bytes) -> bool:
+    """Whether these are bytes of a safetensors file, as an artifact is."""
+    return data[8:10] == b'{"' and int.from_bytes(data[:8], "little") < len(data)

@@ -15,8 +15,8 @@ from onnx import helper, numpy_helper
 
 from sim_compress.activations import Activation
 from sim_compress.errors import ModelFileError
+from sim_compress.frontend.lower.regions import COMPONENTWISE, Region, Regions
 from sim_compress.frontend.quiet import RUNTIME_ERRORS, open_session
-from sim_compress.frontend.regions import COMPONENTWISE, Region, Regions
 from sim_compress.model import LinearMap, Offset, Scale, Shape
 from sim_compress.model.maps import Array
 
@@ -132,7 +132,9 @@ def _fitting(
     for phi in candidates:
         x = phi(z)
         for scale, shift in product((None, *fitting), (None, *fitting)):
-            found = (x if scale is None else x * scale[..., None]) + (0 if shift is None else shift[..., None])
+            found = (x if scale is None else x * scale[..., None]) + (
+                0 if shift is None else shift[..., None]
+            )
             error = np.abs(found - wanted) / np.maximum(np.abs(wanted), 1)
             if error.max() <= tolerance:
                 return Recognised(region, phi, _maps(scale, shift))

@@ -1,7 +1,7 @@
 """Nodes that behave as in training: what they give is another each time, or depends on the other samples."""
 
+from sim_compress.frontend.read.screening.known import Seen
 from sim_compress.frontend.refusals import reason
-from sim_compress.frontend.screening.known import Seen
 
 EVALUATION = "export the network in evaluation mode (model.eval() in torch)"
 # From this operator set on both operators say themselves whether they train.

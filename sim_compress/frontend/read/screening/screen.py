@@ -9,9 +9,9 @@ from onnx import TypeProto, helper
 
 from sim_compress.errors import UnsupportedError
 from sim_compress.frontend.budget import LARGEST, LARGEST_BATCH, in_units
+from sim_compress.frontend.read.screening.known import Seen, Walk, is_open, shape_of
+from sim_compress.frontend.read.screening.training import training
 from sim_compress.frontend.refusals import Refused, RefusedNodesError, refusal_message
-from sim_compress.frontend.screening.known import Seen, Walk, is_open, shape_of
-from sim_compress.frontend.screening.training import training
 
 # Constants that clean-up may compute: so many times the bytes of the file, for weights that are turned and
 # unpacked, and so many bytes more, for masks and tables of positions.

@@ -1,0 +1,1 @@
+"""The graph of one sample as the exact implicit model."""

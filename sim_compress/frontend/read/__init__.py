@@ -1,0 +1,1 @@
+"""The network's file: read, checked, counted and cleaned before anything is made of it."""
