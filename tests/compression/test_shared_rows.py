@@ -22,7 +22,7 @@ from sim_compress.model import ImplicitModel, chain_shape
 from sim_compress.states import Visit, baseline_grams
 from tests.core.problems import clarabel_optimum
 from tests.frontend.graphs import assert_close, run, saved
-from tests.shared_networks import NETWORKS, layers, recurrent, towers
+from tests.shared_networks import NETWORKS, WIDTH, layers, recurrent, towers
 
 SAMPLES = 96
 GRAPHS = {
@@ -207,3 +207,20 @@ def test_full_support_is_refused():
     teacher = opened("recurrent")
     with pytest.raises(UnsupportedError, match="share theirs"):
         compress(teacher, inputs(teacher), Settings(0.5, support="full"))
+
+
+def test_shared_rows_are_the_same_parameters_in_torch():
+    pytest.importorskip("torch")
+    from sim_compress.runtime import Session
+
+    model = half("recurrent").model
+    module = Session(model).to_torch()
+    ((owner, *others),) = uses(model)
+    first = module.rows_of(owner)
+    for other in others:
+        rows = module.rows_of(other)
+        assert rows.bias is first.bias
+        assert all(one is two for one, two in zip(first.weights, rows.weights, strict=True))
+    size = sum(p.numel() for p in module.parameters())
+    assert model.nnz <= size <= model.nnz + WIDTH + 4
+    assert_tied(module.to_model(), model)
