@@ -1,5 +1,6 @@
 """Rows with several uses: one row problem over all of them, one count, one place in every file."""
 
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -12,7 +13,7 @@ from sim_compress import Settings, Teacher, compress, load, open_teacher
 from sim_compress.artifact import read
 from sim_compress.compression import Compressed, parts
 from sim_compress.compression.channels import channels
-from sim_compress.compression.rows import row_limits
+from sim_compress.compression.rows import Limits, row_limits
 from sim_compress.compression.surveys import row_blocks
 from sim_compress.core import Gram, solve
 from sim_compress.core.engines import engine
@@ -148,6 +149,26 @@ def test_the_row_problem_of_a_set_is_that_of_the_stacked_data():
     scale = np.sqrt(np.outer(Z.var(axis=1), S.var(axis=1)))[W != 0]
     # Damping pulls a little towards the network's own rows.
     assert np.all(slope < 0.1 * scale)
+
+
+def test_rows_keep_the_kappa_constraint_of_every_use():
+    teacher = opened("recurrent")
+    ((owner, *others),) = uses(teacher.model)
+    affines, limits = dict(teacher.model.affines()), row_limits(teacher.model, 0.99)
+    tighter = {others[-1]: limits.bounds[others[-1]] * np.linspace(0.5, 2, WIDTH)}
+    limits = replace(limits, bounds={**limits.bounds, **tighter})
+    grams = baseline_grams(teacher, affines, inputs(teacher), lambda _part: None)
+
+    def share(name: str, limits: Limits) -> np.ndarray:
+        """What a unit of each entry takes of the radius, for the same row problems."""
+        (block,) = row_blocks(Visit(name, affines[name], grams[owner]), Settings(0.5), limits)
+        assert block.ball is not None
+        return block.ball.weights / block.ball.radius[:, None]
+
+    # The first step reads inputs alone.
+    alone = [share(name, replace(limits, uses={})) for name in others]
+    assert not np.allclose(alone[0], alone[-1])
+    np.testing.assert_allclose(share(owner, limits), np.max(alone, axis=0), rtol=1e-12)
 
 
 def test_an_engine_gives_the_same_bytes():
