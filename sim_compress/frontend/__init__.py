@@ -4,7 +4,7 @@ from sim_compress.frontend.lower.lowering import StateTensors
 from sim_compress.frontend.modules import is_module, is_onnx_program, load_module, module_signature
 from sim_compress.frontend.modules.signature import Signature, is_answer
 from sim_compress.frontend.operators import OPERATORS
-from sim_compress.frontend.quiet import quiet_options
+from sim_compress.frontend.quiet import quiet_options, with_weights
 from sim_compress.frontend.read.foreign import is_safetensors
 from sim_compress.frontend.read.network_file import read_network
 from sim_compress.frontend.read.sources import Content, Source, content_of
@@ -28,4 +28,5 @@ __all__ = [
     "quiet_options",
     "read_network",
     "teacher_of",
+    "with_weights",
 ]

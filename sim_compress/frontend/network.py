@@ -15,6 +15,7 @@ from sim_compress.frontend.read.inputs import Reading, readings
 from sim_compress.frontend.refusals import REASONS, Refused, reason
 from sim_compress.frontend.registry import standard_opset
 from sim_compress.frontend.simplify import simplify, without_tail
+from sim_compress.frontend.weights import Weights
 from sim_compress.model import Shape
 
 SYMBOL = "N"
@@ -34,6 +35,7 @@ class Network:
         file: the cleaned graph that both are made of.
         one_sample: its graph for one sample; nodes such as convolutions have no batch axis there.
         samples_first: its graph with the samples in front of every activation.
+        weights: those of the stubs in all three.
         tensors: name -> where the samples are in the file's tensor.
         refused: nodes that have no place.
         cut: what was left out of the file.
@@ -44,6 +46,7 @@ class Network:
     file: onnx.ModelProto
     one_sample: onnx.ModelProto
     samples_first: onnx.ModelProto
+    weights: Weights
     tensors: Mapping[str, Placed]
     refused: tuple[Refused, ...]
     cut: tuple[str, ...] = ()
@@ -88,28 +91,30 @@ class Network:
         return (*alone, *moved, *self.cut)
 
 
-def networks(model: onnx.ModelProto, asked: Mapping[str, Shape]) -> Iterator[Network]:
+def networks(model: onnx.ModelProto, weights: Weights, asked: Mapping[str, Shape]) -> Iterator[Network]:
     """The network in the ways to read it, the likeliest first.
 
     Args:
         model: in float32, without local functions.
+        weights: those of its stubs.
         asked: input name -> sizes that were asked for.
 
     Raises:
         UnsupportedError: an input cannot be read.
         ModelFileError: onnxruntime refuses the network.
     """
-    cleaned, samples, later = None, None, []
+    cleaned: tuple[onnx.ModelProto, Weights] | None = None
+    samples, later = None, []
     for reading in readings(model, asked):
         if cleaned is None or reading.samples != samples or reading.is_whole:
             try:
-                cleaned, samples = _cleaned(model, reading), reading.samples
+                cleaned, samples = _cleaned(model, weights, reading), reading.samples
             except ModelFileError:
                 if cleaned is None:
                     raise
                 # It does not run with the sizes of this reading.
                 continue
-        network = _without_tail(_network(cleaned, reading))
+        network = _without_tail(_network(*cleaned, reading))
         if reading.samples is not None and not reading.is_whole and not network.keeps_samples_first:
             # A run of a file of fixed batch that moves its samples is better one sample as it is.
             later.append(network)
@@ -120,11 +125,11 @@ def networks(model: onnx.ModelProto, asked: Mapping[str, Shape]) -> Iterator[Net
     yield from later
 
 
-def _cleaned(model: onnx.ModelProto, reading: Reading) -> onnx.ModelProto:
-    cleaned = cleaning.optimised(_with_sizes(model, reading))
-    simplify(cleaned.graph, standard_opset(cleaned))
+def _cleaned(model: onnx.ModelProto, weights: Weights, reading: Reading) -> tuple[onnx.ModelProto, Weights]:
+    cleaned, kept = cleaning.optimised(_with_sizes(model, reading), weights)
+    simplify(cleaned.graph, standard_opset(cleaned), kept)
     cleaning.annotate(cleaned)
-    return cleaned
+    return cleaned, kept
 
 
 def _with_sizes(model: onnx.ModelProto, reading: Reading) -> onnx.ModelProto:
@@ -145,18 +150,19 @@ def _with_sizes(model: onnx.ModelProto, reading: Reading) -> onnx.ModelProto:
     return copy
 
 
-def _network(model: onnx.ModelProto, reading: Reading) -> Network:
+def _network(model: onnx.ModelProto, weights: Weights, reading: Reading) -> Network:
     graph = model.graph
     types = {v.name: v.type.tensor_type.elem_type for v in (*graph.input, *graph.value_info, *graph.output)}
     rules = {name: o.axes for name, o in OPERATORS.items()}
-    found = placed(model, rules, reading.inputs, reading.samples, types)
+    found = placed(model, rules, reading.inputs, reading.samples, types, weights)
     refused = tuple(
         Refused.of(n.node, reason(n.node.op_type) if n.reason is None else n.reason, n.reason is None)
         for n in found.refused
     )
     one, first = (_written(model, found, writer, types) for writer in (found.one_sample, found.samples_first))
     _describe(first)
-    return Network(reading, model, one, first, found.tensors, refused)
+    held = {**weights, **found.one_sample.weights, **found.samples_first.weights}
+    return Network(reading, model, one, first, held, found.tensors, refused)
 
 
 def _describe(graph: onnx.ModelProto) -> None:
@@ -179,7 +185,7 @@ def _without_tail(network: Network) -> Network:
     if shorter is None:
         return network
     part, note = shorter
-    return replace(_network(part, network.reading), cut=(note,), unread=network.refused)
+    return replace(_network(part, network.weights, network.reading), cut=(note,), unread=network.refused)
 
 
 def _written(

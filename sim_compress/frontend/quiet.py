@@ -16,6 +16,7 @@ from onnxruntime.capi.onnxruntime_pybind11_state import (  # pyright: ignore[rep
 )
 
 from sim_compress.errors import ModelFileError
+from sim_compress.frontend.weights import LARGEST_INSIDE, NO_WEIGHTS, Weights, used
 
 FATAL = 4
 # onnxruntime's exceptions share no base class of their own. Their texts quote names of the file, which may be
@@ -30,26 +31,50 @@ RUNTIME_ERRORS = (
     RuntimeException,
     UnicodeDecodeError,
 )
+# Names of settings begin so that say where large constants of an optimised network go.
+OUTSIDE = "session.optimized_model_external_initializers"
 # Rewrites a token-wise MatMul as Reshape, Gemm, Reshape, which moves tokens onto the batch axis.
 KEPT_APART = ["MatMulAddFusion"]
 
 
-def open_session(model: onnx.ModelProto, optimised: Path | None = None) -> onnxruntime.InferenceSession:
-    """A CPU session with basic graph optimisation, which is written to `optimised` where that is given.
+def open_session(
+    model: onnx.ModelProto, weights: Weights = NO_WEIGHTS, optimised: Path | None = None
+) -> onnxruntime.InferenceSession:
+    """A CPU session with basic graph optimisation, for a few runs.
+
+    Args:
+        model: a network.
+        weights: those of its stubs; the session reads them where they are, as long as it lives.
+        optimised: where the optimised network is written, its large constants in a file beside it.
 
     Raises:
         ModelFileError: onnxruntime refuses the network.
     """
-    options = quiet_options()
+    options = with_weights(quiet_options(), model, weights)
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
+    # Weights in the order that a kernel likes are a copy of them, which pays off after many runs.
+    options.add_session_config_entry("session.disable_prepacking", "1")
     if optimised is not None:
         options.optimized_model_filepath = str(optimised)
+        options.add_session_config_entry(f"{OUTSIDE}_file_name", f"{optimised.name}.data")
+        options.add_session_config_entry(f"{OUTSIDE}_min_size_in_bytes", str(4 * LARGEST_INSIDE))
     try:
         return onnxruntime.InferenceSession(
             model.SerializeToString(), options, ["CPUExecutionProvider"], disabled_optimizers=KEPT_APART
         )
     except RUNTIME_ERRORS as error:
         raise ModelFileError(f"onnxruntime refuses the network: {first_line(error)}") from error
+
+
+def with_weights(
+    options: onnxruntime.SessionOptions, model: onnx.ModelProto, weights: Weights
+) -> onnxruntime.SessionOptions:
+    """The options of a session that reads the weights of stubs where they are, as long as it lives."""
+    held = used(model.graph, weights)
+    if held:
+        values = [onnxruntime.OrtValue.ortvalue_from_numpy(v) for v in held.values()]
+        options.add_external_initializers(list(held), values)
+    return options
 
 
 def evaluated(model: onnx.ModelProto) -> list[Any]:

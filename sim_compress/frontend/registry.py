@@ -175,8 +175,8 @@ def rewritten(name: str, axes: Rule, family: str, *, becomes: str, limits: str =
 
 
 def standard_opset(model: onnx.ModelProto) -> int:
-    """Version of the standard operator set."""
-    return next(o.version for o in model.opset_import if o.domain in STANDARD)
+    """Version of the standard operator set; the first one where the network names none, and uses none."""
+    return next((o.version for o in model.opset_import if o.domain in STANDARD), 1)
 
 
 def qualified_name(node: onnx.NodeProto) -> str:

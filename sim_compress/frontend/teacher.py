@@ -31,6 +31,7 @@ from sim_compress.frontend.refusals import (
 )
 from sim_compress.frontend.simplify import expanded, standard
 from sim_compress.frontend.verification import check
+from sim_compress.frontend.weights import Weights, keys
 from sim_compress.model import ImplicitModel, Shape
 
 # Stands for an open batch while sizes are computed; a prime, since feature axes are often powers of two.
@@ -44,6 +45,7 @@ class Teacher:
     Attributes:
         path: the file it came from.
         graph: the cleaned network; the samples are the first axis of every activation, which has its shape.
+        weights: its large constants, which are stubs in it.
         model: its implicit model.
         tensors: block name -> where the graph holds its pre-activation and its state; they are the same
             tensor where phi is the identity.
@@ -59,6 +61,7 @@ class Teacher:
 
     path: Path
     graph: onnx.ModelProto
+    weights: Weights
     model: ImplicitModel
     tensors: Mapping[str, StateTensors]
     outputs: Mapping[str, str]
@@ -80,7 +83,7 @@ class Teacher:
         return frozenset(v.name for v in (*graph.input, *graph.value_info, *graph.output))
 
     def submodel(self, inputs: Sequence[str], outputs: Sequence[str]) -> onnx.ModelProto:
-        """The part of the graph that computes some tensors from others, weights included.
+        """The part of the graph that computes some tensors from others, with stubs for its weights.
 
         Args:
             inputs: tensors the caller holds.
@@ -128,13 +131,13 @@ def teacher_of(file: NetworkFile, input_shapes: Mapping[str, Shape] = MappingPro
         ModelFileError, InputError, UnsupportedError: as `load_teacher`.
     """
     try:
-        known = standard(file.model)
+        known = standard(file.model, file.weights)
         check_known_operators(known)
         plain = expanded(known, OPERATORS.keys() | REASONS.keys())
         original = with_shapes(cleaning.normalise(plain), input_shapes)
         check_types(original)
-        screen(original, SCREENED)
-        network, lowered = _lowered(original, _dtypes(file.model), input_shapes)
+        screen(original, file.weights, SCREENED)
+        network, lowered = _lowered(original, file.weights, _dtypes(file.model), input_shapes)
     except SimCompressError as error:
         graph = file.model.graph
         beyond = [] if isinstance(error, RefusedNodesError) else beyond_help(graph)
@@ -145,6 +148,7 @@ def teacher_of(file: NetworkFile, input_shapes: Mapping[str, Shape] = MappingPro
     return Teacher(
         file.path,
         network.samples_first,
+        {key: network.weights[key] for key in keys(network.samples_first.graph)},
         lowered.model,
         lowered.tensors,
         lowered.outputs,
@@ -159,7 +163,10 @@ def teacher_of(file: NetworkFile, input_shapes: Mapping[str, Shape] = MappingPro
 
 
 def _lowered(
-    original: onnx.ModelProto, dtypes: Mapping[str, str], input_shapes: Mapping[str, Shape]
+    original: onnx.ModelProto,
+    weights: Weights,
+    dtypes: Mapping[str, str],
+    input_shapes: Mapping[str, Shape],
 ) -> tuple[Network, Lowered]:
     """The network in the first way to read it that has an exact model.
 
@@ -167,18 +174,47 @@ def _lowered(
         UnsupportedError: why the likeliest way has none, where no way has one.
     """
     first: UnsupportedError | None = None
-    for network in networks(original, input_shapes):
+    for network in networks(original, weights, input_shapes):
         try:
-            lowered = lower(
-                network.one_sample, network.shapes, dtypes, network.refused, network.unread, network.count
-            )
-            check(original, network)
+            lowered = _exact(original, weights, network, dtypes)
         except UnsupportedError as error:
             first = first or error
             continue
         return network, lowered
     assert first is not None
     raise first
+
+
+def _exact(
+    original: onnx.ModelProto, weights: Weights, network: Network, dtypes: Mapping[str, str]
+) -> Lowered:
+    """The exact model of a network that gives what the file gives.
+
+    Raises:
+        UnsupportedError: nodes have no place in the state model; or else the network gives something else.
+    """
+
+    def lowered() -> Lowered:
+        return lower(
+            network.one_sample,
+            network.weights,
+            network.shapes,
+            dtypes,
+            network.refused,
+            network.unread,
+            network.count,
+        )
+
+    if network.refused:
+        return lowered()
+    try:
+        # Before the model holds rows beside the weights: sessions take room as well.
+        check(original, weights, network)
+    except UnsupportedError:
+        # Refused nodes are named first.
+        lowered()
+        raise
+    return lowered()
 
 
 def _dtypes(model: onnx.ModelProto) -> dict[str, str]:

@@ -10,6 +10,7 @@ from onnx import helper
 from sim_compress.errors import ModelFileError, UnsupportedError
 from sim_compress.frontend.network import Network
 from sim_compress.frontend.quiet import RUNTIME_ERRORS, first_line, open_session
+from sim_compress.frontend.weights import Weights
 from sim_compress.model.maps import Array
 
 # The cleaned graph's fused operators round differently from the file's own.
@@ -19,8 +20,13 @@ PROBES = 3
 DEPENDS = "the network's result depends on its batch size; export it with a dynamic batch axis"
 
 
-def check(original: onnx.ModelProto, network: Network) -> None:
+def check(original: onnx.ModelProto, weights: Weights, network: Network) -> None:
     """Compare both on random inputs.
+
+    Args:
+        original: the file, in float32.
+        weights: those of its stubs.
+        network: what was made of it.
 
     Raises:
         UnsupportedError: a sample's outputs are not those of the file.
@@ -30,13 +36,14 @@ def check(original: onnx.ModelProto, network: Network) -> None:
     feed = {v.name: _random(rng, v, samples) for v in network.samples_first.graph.input}
     try:
         # The end of a file that was cut off is compared from where it was cut.
-        expected = _of_file(network.file if network.cut else original, network, feed, samples)
-        found = open_session(network.samples_first).run(None, feed)
+        file = (network.file, network.weights) if network.cut else (original, weights)
+        expected = _of_file(*file, network, feed, samples)
+        found = open_session(network.samples_first, network.weights).run(None, feed)
     except (ModelFileError, *RUNTIME_ERRORS) as error:
         raise UnsupportedError(f"{DEPENDS}; onnxruntime says: {first_line(error)}") from error
     _compare(expected, found)
     if network.reading.is_alone and not network.cut:
-        _compare_together(original, network, feed, expected)
+        _compare_together(original, weights, network, feed, expected)
 
 
 def _compare(expected: Sequence[Array], found: Sequence[Any]) -> None:
@@ -50,12 +57,16 @@ def _compare(expected: Sequence[Array], found: Sequence[Any]) -> None:
 
 
 def _compare_together(
-    original: onnx.ModelProto, network: Network, feed: Mapping[str, Array], alone: Sequence[Array]
+    original: onnx.ModelProto,
+    weights: Weights,
+    network: Network,
+    feed: Mapping[str, Array],
+    alone: Sequence[Array],
 ) -> None:
     """UnsupportedError where a file that was read one sample at a time gives something else for several."""
     given = {n: network.reading.inputs[n].in_file(u) for n, u in feed.items()}
     try:
-        found = open_session(original).run(None, given)
+        found = open_session(original, weights).run(None, given)
     except RUNTIME_ERRORS:
         # It takes no more than one.
         return
@@ -75,10 +86,14 @@ def _random(rng: np.random.Generator, value: onnx.ValueInfoProto, samples: int) 
 
 
 def _of_file(
-    original: onnx.ModelProto, network: Network, feed: Mapping[str, Array], samples: int
+    original: onnx.ModelProto,
+    weights: Weights,
+    network: Network,
+    feed: Mapping[str, Array],
+    samples: int,
 ) -> list[Array]:
     """Outputs of the file with the samples first, in as many runs as its batch asks for."""
-    session, inputs = open_session(original), network.reading.inputs
+    session, inputs = open_session(original, weights), network.reading.inputs
     each = network.reading.samples or samples
     ends = [network.tensors[o.name] for o in original.graph.output]
     empty = {n: x for n, x in inputs.items() if x.is_known}

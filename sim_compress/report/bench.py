@@ -1,7 +1,7 @@
 """How fast a session is beside onnxruntime on the dense network: the same inputs, threads and moments."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,6 +50,14 @@ class Speed:
         return self.batch / self.ours, self.batch / self.theirs
 
 
+def _in_file(values: Array, axes: Sequence[int | str | None]) -> Array:
+    """Samples (samples, ...) as a file has them: on its open axis or its first one, one alone without."""
+    if len(values) == 1 and values.ndim == len(axes) + 1:
+        return values[0]
+    opened = next((i for i, size in enumerate(axes) if not isinstance(size, int)), 0)
+    return np.moveaxis(values, 0, opened) if opened < values.ndim else values
+
+
 class DenseRuntime:
     """onnxruntime on a network with so many threads, called like a session.
 
@@ -82,7 +90,7 @@ class DenseRuntime:
         for given in self._session.get_inputs():
             if len(given.shape) == len(own.get(given.name, ())):
                 return 1
-            if given.shape and isinstance(given.shape[0], int):
+            if given.shape and all(isinstance(size, int) for size in given.shape):
                 return given.shape[0]
         return None
 
@@ -92,8 +100,8 @@ class DenseRuntime:
         Raises:
             DataError: the network takes other inputs or another batch size.
         """
-        axes = {given.name: len(given.shape) for given in self._session.get_inputs()}
-        given = {n: u[0] if len(u) == 1 and u.ndim == axes.get(n, 0) + 1 else u for n, u in inputs.items()}
+        axes = {given.name: given.shape for given in self._session.get_inputs()}
+        given = {n: _in_file(u, axes.get(n, ["N"])) for n, u in inputs.items()}
         try:
             return self._session.run(None, given)
         except RUNTIME_ERRORS as error:

@@ -7,7 +7,7 @@ import onnx
 import onnxruntime as ort
 from onnx import helper
 
-from sim_compress.frontend import quiet_options
+from sim_compress.frontend import quiet_options, with_weights
 from sim_compress.model.maps import Array
 
 
@@ -17,9 +17,23 @@ class Reader:
     States are numbers; where the graph holds another type, as truth values, they are converted to it.
     """
 
-    def __init__(self, graph: onnx.ModelProto, wanted: Sequence[str], optimised: bool = True) -> None:
-        """Unless `optimised`, onnxruntime computes node by node as the graph stands."""
-        options = quiet_options()
+    def __init__(
+        self,
+        graph: onnx.ModelProto,
+        weights: Mapping[str, Array],
+        wanted: Sequence[str],
+        optimised: bool = True,
+    ) -> None:
+        """Unless `optimised`, onnxruntime computes node by node as the graph stands.
+
+        Args:
+            graph: with stubs for large constants.
+            weights: key of a stub -> values.
+            wanted: tensors.
+        """
+        options = with_weights(quiet_options(), graph, weights)
+        # The session reads them where they are.
+        self._weights = weights
         if not optimised:
             options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
         self._session = ort.InferenceSession(

@@ -121,7 +121,9 @@ class NetworkTeacher:
             return lambda values: self._reading({}, values, names)
         sources = {t.source for n, affine in self.model.affines() if n in names for t in affine.terms}
         cut = {s: self._network.tensors.get(s, StateTensors(None, s)) for s in sorted(sources)}
-        reader = Reader(self._network.submodel([t.after for t in cut.values()], targets), targets)
+        reader = Reader(
+            self._network.submodel([t.after for t in cut.values()], targets), self._network.weights, targets
+        )
 
         def run(values: Mapping[str, Array]) -> Reading:
             read = reader({t.after: apply_chain(t.maps, values[s]) for s, t in cut.items()})
@@ -139,7 +141,7 @@ class NetworkTeacher:
     @cached_property
     def _everything(self) -> Reader:
         wanted = list(dict.fromkeys(self._targets.values()))
-        return Reader(with_outputs(self._network.graph, wanted), wanted)
+        return Reader(with_outputs(self._network.graph, wanted), self._network.weights, wanted)
 
     @cached_property
     def _outputs(self) -> Reader:
@@ -147,7 +149,7 @@ class NetworkTeacher:
 
     def _reader(self, optimised: bool) -> Reader:
         tensors = list(dict.fromkeys(self._network.outputs.values()))
-        return Reader(self._network.graph, tensors, optimised)
+        return Reader(self._network.graph, self._network.weights, tensors, optimised)
 
     def _named(self, read: Values) -> Values:
         return {name: read[tensor] for name, tensor in self._network.outputs.items()}

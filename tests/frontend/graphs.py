@@ -11,6 +11,7 @@ from onnx import helper, numpy_helper
 
 from sim_compress.errors import UnsupportedError
 from sim_compress.frontend import Teacher, load_teacher
+from sim_compress.frontend.weights import whole
 from sim_compress.runtime import Session
 
 ROOT = Path(__file__).parents[2]
@@ -128,7 +129,10 @@ def assert_exact(teacher: Teacher, inputs: Arrays | None = None) -> None:
     for samples in (each, 3 * each):
         feed = inputs or random_inputs(teacher, samples)
         expected = of_file(teacher, feed)
-        found, cleaned = Session(teacher.model).predict(feed), run(teacher.graph, feed)
+        found, cleaned = (
+            Session(teacher.model).predict(feed),
+            run(whole(teacher.graph, teacher.weights), feed),
+        )
         for name, value in expected.items():
             assert_close(found[name], value)
             assert_close(cleaned[name], value)

@@ -9,6 +9,7 @@ from onnx import helper
 
 from sim_compress.errors import UnsupportedError
 from sim_compress.frontend import Teacher, load_teacher
+from sim_compress.frontend.weights import whole
 from sim_compress.runtime import Session
 from tests.frontend.graphs import assert_close, exact, graph_of, node, random, random_inputs, run, saved
 
@@ -43,7 +44,7 @@ def _assert_free(teacher: Teacher, size: int) -> None:
     """The cleaned graph and the model give for many samples what the file gives in its own batches."""
     feed = random_inputs(teacher, 3 * size)
     parts = [run(teacher.path, {n: u[i : i + size] for n, u in feed.items()}) for i in (0, size, 2 * size)]
-    found, cleaned = Session(teacher.model).predict(feed), run(teacher.graph, feed)
+    found, cleaned = Session(teacher.model).predict(feed), run(whole(teacher.graph, teacher.weights), feed)
     for name in teacher.outputs:
         expected = np.concatenate([p[name] for p in parts])
         assert_close(found[name], expected)

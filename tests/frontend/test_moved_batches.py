@@ -6,6 +6,7 @@ import numpy as np
 import onnx
 import pytest
 
+from sim_compress.frontend.weights import whole
 from tests.frontend.graphs import assert_close, exact, node, random, random_inputs, refused, run
 
 AXES = {
@@ -133,7 +134,7 @@ def test_a_layer_shared_by_all_steps_is_exact_and_its_states_are_read(
     inputs = random_inputs(teacher, 3)
     (state,) = run(teacher.submodel(["x"], [before]), inputs).values()
     assert state.shape == (3, 3, 2)
-    (output,) = run(teacher.graph, inputs).values()
+    (output,) = run(whole(teacher.graph, teacher.weights), inputs).values()
     assert_close(output, run(teacher.path, inputs)["y"])
 
 

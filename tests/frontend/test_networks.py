@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from sim_compress.frontend import Teacher, load_teacher
+from sim_compress.frontend.weights import whole
 from sim_compress.runtime import Session
 from tests.frontend.graphs import ROOT, SHARED, assert_close, run
 
@@ -50,7 +51,7 @@ def _check(path: Path, largest: float, blocks: int, nonzeros: int) -> None:
     inputs = _inputs(teacher, 2, largest)
     single = [run(path, {n: u[i : i + 1] for n, u in inputs.items()}) for i in range(2)]
     found = Session(teacher.model).predict(inputs)
-    cleaned = run(teacher.graph, inputs)
+    cleaned = run(whole(teacher.graph, teacher.weights), inputs)
     for name in teacher.outputs:
         expected = np.concatenate([s[name] for s in single])
         assert_close(found[name], expected)

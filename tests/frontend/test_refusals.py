@@ -64,6 +64,14 @@ def test_an_operator_that_does_not_exist_is_refused(tmp_path: Path) -> None:
         load_teacher(saved(tmp_path, model))
 
 
+def test_a_network_of_one_other_domain_alone_is_refused(tmp_path: Path) -> None:
+    model = graph_of([node("Relu", ["x"], ["y"], "special")], {"x": (3,)})
+    model.graph.node[0].op_type, model.graph.node[0].domain = "Special", "my.company"
+    model.opset_import[0].domain, model.opset_import[0].version = "my.company", 1
+    with pytest.raises(UnsupportedError, match=r"my\.company\.Special 'special'"):
+        load_teacher(saved(tmp_path, model))
+
+
 def test_an_operator_newer_than_the_file_says_is_refused(tmp_path: Path) -> None:
     model = graph_of([node("Gelu", ["x"], ["y"], "early")], {"x": (3,)}, opset=20)
     model.opset_import[0].version = 17

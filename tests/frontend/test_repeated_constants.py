@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from sim_compress.frontend import load_teacher
+from sim_compress.frontend.weights import whole
 from tests.frontend.graphs import assert_exact, graph_of, node, random, random_inputs, run, saved
 
 
@@ -29,7 +30,7 @@ def test_a_token_before_every_sample_is_joined_to_any_batch(tmp_path: Path, size
     expected = np.concatenate(
         [run(path, {"x": inputs["x"][i : i + size]})["y"] for i in range(0, 2 * size, size)]
     )
-    np.testing.assert_allclose(run(teacher.graph, inputs)["y"], expected, atol=1e-6)
+    np.testing.assert_allclose(run(whole(teacher.graph, teacher.weights), inputs)["y"], expected, atol=1e-6)
     part = teacher.submodel(["x"], [teacher.outputs["y"]])
     np.testing.assert_allclose(run(part, inputs)["y"], expected, atol=1e-6)
 

@@ -8,6 +8,7 @@ import pytest
 
 from sim_compress.errors import InputError
 from sim_compress.frontend import StateTensors, Teacher, load_teacher
+from sim_compress.frontend.weights import whole
 from sim_compress.model import ImplicitModel, matrices
 from sim_compress.runtime import preactivation
 from tests.frontend.graphs import assert_close, graph_of, node, random, random_inputs, run, saved
@@ -44,7 +45,7 @@ def teacher(tmp_path: Path) -> Teacher:
 def _states(teacher: Teacher, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Every tensor of the cleaned graph that holds a pre-activation, a state or an output."""
     names = {name for pair in _pairs(teacher).values() for name in pair} | set(teacher.outputs.values())
-    return run(_with_outputs(teacher.graph, names), inputs, sorted(names)) | inputs
+    return run(_with_outputs(whole(teacher.graph, teacher.weights), names), inputs, sorted(names)) | inputs
 
 
 def _pairs(teacher: Teacher) -> dict[str, tuple[str, str]]:

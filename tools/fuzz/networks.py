@@ -17,6 +17,7 @@ from sim_compress.frontend.axes import Placed
 from sim_compress.frontend.quiet import RUNTIME_ERRORS, quiet_options
 from sim_compress.frontend.read.cleaning import normalise
 from sim_compress.frontend.read.network_file import read_network
+from sim_compress.frontend.weights import whole
 from sim_compress.model.maps import Array
 from sim_compress.runtime import Session
 from tools.fuzz import damage
@@ -118,7 +119,8 @@ def _reader(
 
     Beside it the places of its samples, and the batch that it takes.
     """
-    plain = normalise(read_network(file).model)
+    read = read_network(file)
+    plain = whole(normalise(read.model), read.weights)
     for data in (file.read_bytes(), plain.SerializeToString()):
         with suppress(*RUNTIME_ERRORS):
             session = onnxruntime.InferenceSession(data, quiet_options(), PROVIDERS)
@@ -129,7 +131,7 @@ def _reader(
     model = teacher.model
     first = {x.name: Placed((1, *x.shape), 0) for x in model.inputs}
     first |= {x.name: Placed((1, *x.affine.shape), 0) for x in model.outputs}
-    graph = teacher.graph.SerializeToString()
+    graph = whole(teacher.graph, teacher.weights).SerializeToString()
     return onnxruntime.InferenceSession(graph, quiet_options(), PROVIDERS), first, None
 
 

@@ -11,12 +11,14 @@ import onnx
 from onnx import helper, numpy_helper
 
 from sim_compress.frontend.axes.numbers import is_constant
-from sim_compress.frontend.axes.placed import DECIDED_BY_BATCH, Placed
+from sim_compress.frontend.axes.placed import DECIDED_BY_BATCH, Placed, Stored
 from sim_compress.frontend.axes.regrouping import Place
 from sim_compress.frontend.axes.step import Outcome, Rule, Step, checked
 from sim_compress.frontend.axes.writer import Writer
+from sim_compress.frontend.needed import reads
 from sim_compress.frontend.quiet import RUNTIME_ERRORS, evaluated, first_line
 from sim_compress.frontend.refusal import RefusalError
+from sim_compress.frontend.weights import NO_WEIGHTS, Weights, inside
 from sim_compress.model.maps import Array
 
 # Ways to group a batch of one that are tried before a file is refused.
@@ -54,6 +56,7 @@ def placed(
     inputs: Mapping[str, Placed],
     samples: int | None,
     types: Mapping[str, int],
+    weights: Weights = NO_WEIGHTS,
 ) -> Placement:
     """Place every tensor of a graph.
 
@@ -63,11 +66,12 @@ def placed(
         inputs: where the samples are in the inputs.
         samples: the batch that the file fixes, None where it is open.
         types: tensor name -> ONNX element type, as far as known.
+        weights: those of its stubs.
     """
     choices: list[int] = []
     best: _Pass | None = None
     for _ in range(MOST_TRIES):
-        one = _Pass(model, rules, inputs, samples, types, tuple(choices))
+        one = _Pass(model, rules, inputs, samples, types, weights, tuple(choices))
         one.run()
         if best is None or len(one.tensors) > len(best.tensors):
             best = one
@@ -99,6 +103,7 @@ class _Pass:
     inputs: Mapping[str, Placed]
     samples: int | None
     types: Mapping[str, int]
+    weights: Weights
     choices: tuple[int, ...]
     tensors: dict[str, Placed] = field(default_factory=dict)
     refused: list[NotPlaced] = field(default_factory=list)
@@ -110,8 +115,11 @@ class _Pass:
         self.writers = (Writer(False, taken), Writer(True, taken))
         self.opset = next(o.version for o in self.model.opset_import if o.domain in ("", "ai.onnx"))
         self.ends = {o.name for o in self.model.graph.output}
+        self.read = self.ends | {name for node in self.model.graph.node for name in reads(node)}
         stored = self.model.graph.initializer
-        self.tensors |= {i.name: Placed(tuple(i.dims), stored=i) for i in stored} | dict(self.inputs)
+        self.tensors |= {
+            i.name: Placed(tuple(i.dims), stored=Stored(i, self.weights)) for i in stored
+        } | dict(self.inputs)
 
     def run(self) -> None:
         for node in self.model.graph.node:
@@ -145,7 +153,7 @@ class _Pass:
         if rule is None:
             self.refused.append(NotPlaced(node, None))
             return
-        step = Step(node, inputs, self.opset, self.samples, self._choose)
+        step = Step(node, inputs, self.opset, self.samples, self._choose, self.read)
         outcome = checked(rule(step), inputs)
         outputs = outcome.outputs
         if all(x.is_constant for x in present) and not all(o.is_known for o in outputs):
@@ -187,7 +195,9 @@ class _Pass:
         """Outputs of a node whose inputs are the same for all samples: what it gives for one of them."""
         writer = Writer(False, self.tensors)
         outcome.write(writer)
-        values = self._run(writer.nodes, list(writer.constants.values()), node.output)
+        weights = self.weights | writer.weights
+        constants = [inside(c, weights) for c in writer.constants.values()]
+        values = self._run(writer.nodes, constants, node.output)
         return tuple(o.valued(v.reshape(o.shape)) for o, v in zip(outcome.outputs, values, strict=False))
 
     def _run(
@@ -216,7 +226,7 @@ class _Pass:
             own = onnx.TensorProto()
             own.CopyFrom(stored)
             own.name = _inside(node, stored.name)
-            self.tensors[own.name] = Placed(tuple(own.dims), stored=own)
+            self.tensors[own.name] = Placed(tuple(own.dims), stored=Stored(own, self.weights))
         for one in _renamed(body.node, node, inner):
             self._visit(one)
         for result, name in zip(body.output, node.output, strict=True):

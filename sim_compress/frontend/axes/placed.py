@@ -13,7 +13,6 @@ from math import prod
 
 import numpy as np
 import onnx
-from onnx import numpy_helper
 
 from sim_compress.frontend.axes.numbers import (
     Number,
@@ -23,10 +22,23 @@ from sim_compress.frontend.axes.numbers import (
     is_known,
     sample_count,
 )
+from sim_compress.frontend.weights import Weights, to_array
 from sim_compress.model import Shape
 from sim_compress.model.maps import Array
 
 DECIDED_BY_BATCH = "depends on the number of samples, or on which sample it is"
+
+
+@dataclass(frozen=True, eq=False)
+class Stored:
+    """A constant of the file; its numbers are read where they are asked for."""
+
+    tensor: onnx.TensorProto
+    weights: Weights
+
+    @property
+    def values(self) -> Array:
+        return to_array(self.tensor, self.weights)
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,19 +50,19 @@ class Placed:
         batch: the axis that holds the samples, None where none does.
         before: entries of that axis that stand in front of the samples, as [before, N, after].
         numbers: of one sample, None where data decide them; some may be unknown or depend on N and n.
-        stored: a constant of the file, whose numbers are read where they are asked for.
+        stored: where the tensor is a constant of the file; it has no numbers beside it.
     """
 
     shape: Shape
     batch: int | None = None
     before: int = 1
     numbers: Array | None = None
-    stored: onnx.TensorProto | None = None
+    stored: Stored | None = None
 
     @property
     def value(self) -> Array | None:
         """The numbers of one sample, None where data decide them."""
-        return self.numbers if self.stored is None else numpy_helper.to_array(self.stored)
+        return self.numbers if self.stored is None else self.stored.values
 
     @property
     def after(self) -> int:

@@ -1,6 +1,6 @@
 """One node while its tensors are placed: what a rule is given, and what it gives back."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,6 +41,7 @@ class Step:
         opset: version of the standard operator set.
         samples: the batch that the file fixes, None where it is open.
         choose: takes one of several places for the samples.
+        read: the tensors that a node or the file's user reads.
     """
 
     node: onnx.NodeProto
@@ -48,6 +49,7 @@ class Step:
     opset: int
     samples: int | None
     choose: Callable[[Sequence[Place]], Place]
+    read: Collection[str]
 
     def has(self, position: int) -> bool:
         """Whether an optional input is present."""

@@ -12,7 +12,8 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
-from sim_compress.frontend.axes.placed import Placed
+from sim_compress.frontend.axes.placed import Placed, Stored
+from sim_compress.frontend.weights import LARGEST_INSIDE, single, stub
 from sim_compress.model import Shape
 from sim_compress.model.maps import Array
 
@@ -22,6 +23,7 @@ class Writer:
 
     Attributes:
         shift: 1 where the samples come first, 0 where there is one sample.
+        weights: of constants that it made.
     """
 
     def __init__(self, samples_first: bool, taken: Collection[str] = ()) -> None:
@@ -31,6 +33,7 @@ class Writer:
         self.nodes: list[onnx.NodeProto] = []
         self._counted: set[str] = set()
         self.constants: dict[str, onnx.TensorProto] = {}
+        self.weights: dict[str, Array] = {}
 
     def axis(self, axis: int) -> int:
         """An axis of one sample in this form."""
@@ -46,19 +49,24 @@ class Writer:
     def constant(self, values: Array, output: str) -> str:
         """Store a constant for the node that gives `output`."""
         name = f"{output}:constant{len(self.constants)}"
-        while name in self._taken:
+        while name in self._taken or f"{name}:{self.shift}" in self._taken:
             name += "'"
-        self.constants[name] = numpy_helper.from_array(
-            np.ascontiguousarray(values).reshape(values.shape), name
-        )
+        if values.dtype == np.float32 and values.size > LARGEST_INSIDE:
+            # Both forms have constants of one name.
+            key = f"{name}:{self.shift}"
+            self.weights[key] = single(values)
+            self.constants[name] = stub(name, values, key)
+        else:
+            stored = np.ascontiguousarray(values).reshape(values.shape)
+            self.constants[name] = numpy_helper.from_array(stored, name)
         return name
 
     def integers(self, values: Sequence[int] | Array, output: str) -> str:
         return self.constant(np.asarray(values, np.int64), output)
 
-    def keep(self, stored: onnx.TensorProto, name: str) -> str:
+    def keep(self, stored: Stored, name: str) -> str:
         """A constant of the file under its own name."""
-        self.constants[name] = stored
+        self.constants[name] = stored.tensor
         return name
 
     def add(self, kind: str, inputs: Sequence[str], output: str, name: str = "", **attributes: Any) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import onnx
-from onnx import helper, numpy_helper
+from onnx import helper
 
 from sim_compress.activations import IDENTITY, Activation
 from sim_compress.errors import InputError
@@ -23,6 +23,7 @@ from sim_compress.frontend.registry import (
     standard_opset,
 )
 from sim_compress.frontend.terms.expressions import is_weighted, mapped, reference
+from sim_compress.frontend.weights import Weights, to_array
 from sim_compress.model import Affine, ImplicitModel, Input, LinearMap, Output, Shape, StateBlock, shared
 from sim_compress.model.maps import Array
 
@@ -64,6 +65,7 @@ class Lowered:
 
 def lower(
     model: onnx.ModelProto,
+    weights: Weights,
     shapes: Mapping[str, Shape],
     dtypes: Mapping[str, str],
     refused: Sequence[Refused] = (),
@@ -74,6 +76,7 @@ def lower(
 
     Args:
         model: nodes in topological order, for one sample.
+        weights: those of its stubs.
         shapes: of tensors as far as known, for what comes behind a refused node.
         dtypes: input name -> numpy dtype that its values come in.
         refused: what is refused before, named together with what is refused here.
@@ -83,9 +86,9 @@ def lower(
     Raises:
         UnsupportedError: lists every node that has no place in the state model.
     """
-    graph, known = model.graph, recognised(model, shapes)
+    graph, known = model.graph, recognised(model, weights, shapes)
     nodes = _joined(graph, known)
-    walk = _Walk(model, nodes, known, _inputs(graph, shapes, dtypes), shapes)
+    walk = _Walk(model, weights, nodes, known, _inputs(graph, shapes, dtypes), shapes)
     for node in nodes:
         walk.visit(node)
     if not refused:
@@ -119,6 +122,7 @@ class _Walk:
     def __init__(
         self,
         model: onnx.ModelProto,
+        weights: Weights,
         nodes: Sequence[onnx.NodeProto],
         known: Mapping[str, Recognised],
         inputs: tuple[Input, ...],
@@ -127,7 +131,7 @@ class _Walk:
         graph = model.graph
         self.known = known
         self.inputs = inputs
-        self.values: dict[str, Affine | Array] = {i.name: numpy_helper.to_array(i) for i in graph.initializer}
+        self.values: dict[str, Affine | Array] = {i.name: to_array(i, weights) for i in graph.initializer}
         self.values |= {i.name: reference(i.name, i.shape) for i in self.inputs}
         self.shapes = {i.name: i.shape for i in self.inputs}
         self.inferred = shapes

@@ -17,6 +17,7 @@ from sim_compress.activations import Activation
 from sim_compress.errors import ModelFileError
 from sim_compress.frontend.lower.regions import COMPONENTWISE, Region, Regions
 from sim_compress.frontend.quiet import RUNTIME_ERRORS, open_session
+from sim_compress.frontend.weights import Weights, to_array
 from sim_compress.model import LinearMap, Offset, Scale, Shape
 from sim_compress.model.maps import Array
 
@@ -40,15 +41,18 @@ class Recognised:
     maps: tuple[LinearMap, ...] = ()
 
 
-def recognised(model: onnx.ModelProto, shapes: Mapping[str, Shape]) -> dict[str, Recognised]:
+def recognised(
+    model: onnx.ModelProto, weights: Weights, shapes: Mapping[str, Shape]
+) -> dict[str, Recognised]:
     """The regions of a graph that are one phi, by the tensor that they give; they share no node.
 
     Args:
         model: nodes in topological order, for one sample.
+        weights: those of its stubs.
         shapes: of tensors as far as known.
     """
     graph = model.graph
-    constants = {i.name: numpy_helper.to_array(i) for i in graph.initializer}
+    constants = {i.name: to_array(i, weights) for i in graph.initializer}
     found: dict[str, Recognised] = {}
     taken: set[str] = set()
     finder = Regions(graph)
@@ -77,14 +81,14 @@ def _match(
         if any(v.size > 1 for v in values):
             return None
         grid = GRID.reshape(-1, *(1,) * (len(shape) - 1))
-        return _fitting(model, region, [grid], _componentwise(scalars), (), CLOSE)
+        return _fitting(model, region, constants, [grid], _componentwise(scalars), (), CLOSE)
     axes = _axes(region, constants)
     if not axes:
         return None
     rng = np.random.default_rng(0)
     probes = [spread * rng.standard_normal(shape, np.float32) for spread in SPREADS]
     behind = [v for v in values if v.size > 1 and v.dtype == np.float32]
-    return _fitting(model, region, probes, _grouped(axes, scalars), behind, CLOSE_NORMALISED)
+    return _fitting(model, region, constants, probes, _grouped(axes, scalars), behind, CLOSE_NORMALISED)
 
 
 def _componentwise(scalars: Sequence[float]) -> Iterator[Activation]:
@@ -119,13 +123,14 @@ def _axes(region: Region, constants: Mapping[str, Array]) -> Shape:
 def _fitting(
     model: onnx.ModelProto,
     region: Region,
+    constants: Mapping[str, Array],
     probes: Sequence[Array],
     candidates: Iterator[Activation],
     behind: Sequence[Array],
     tolerance: float,
 ) -> Recognised | None:
     """The first candidate that gives the region's result, with constants of the region as scale and shift."""
-    z, wanted = np.stack(probes, -1), _results(model, region, probes)
+    z, wanted = np.stack(probes, -1), _results(model, region, constants, probes)
     if wanted is None or wanted.shape != z.shape or not np.isfinite(wanted).all():
         return None
     fitting = list(_broadcasting(behind, z.shape[:-1]))
@@ -154,7 +159,9 @@ def _maps(scale: Array | None, shift: Array | None) -> tuple[LinearMap, ...]:
     return maps if shift is None else (*maps, Offset(shift))
 
 
-def _results(model: onnx.ModelProto, region: Region, probes: Sequence[Array]) -> Array | None:
+def _results(
+    model: onnx.ModelProto, region: Region, constants: Mapping[str, Array], probes: Sequence[Array]
+) -> Array | None:
     """What a region computes for probes, (*shape, probes); None where they do not fit it."""
     dims = [None] * probes[0].ndim
     graph = helper.make_graph(
@@ -162,7 +169,7 @@ def _results(model: onnx.ModelProto, region: Region, probes: Sequence[Array]) ->
         "region",
         [helper.make_tensor_value_info(region.root, onnx.TensorProto.FLOAT, dims)],
         [helper.make_tensor_value_info(region.result, onnx.TensorProto.FLOAT, None)],
-        [i for i in model.graph.initializer if i.name in region.constants],
+        [numpy_helper.from_array(constants[name], name) for name in region.constants],
     )
     part = helper.make_model(graph, opset_imports=model.opset_import, ir_version=model.ir_version)
     try:

@@ -15,6 +15,7 @@ from sim_compress.frontend.modules.names import name_nodes, named_after_modules
 from sim_compress.frontend.modules.signature import module_signature
 from sim_compress.frontend.read.network_file import NetworkFile
 from sim_compress.frontend.teacher import Teacher, teacher_of
+from sim_compress.frontend.weights import taken_out
 from sim_compress.model.maps import Array
 
 
@@ -46,7 +47,9 @@ def load_module(module: Any, examples: Mapping[str, Array]) -> Teacher:
 def _file(model: onnx.ModelProto, name: str) -> NetworkFile:
     """The network as if it had come from a file; its bytes do not outlive this."""
     data = model.SerializeToString(deterministic=True)
-    return NetworkFile(Path(name), model, len(data), hashlib.sha256(data).hexdigest())
+    size, digest = len(data), hashlib.sha256(data).hexdigest()
+    del data
+    return NetworkFile(Path(name), *taken_out(model), size, digest)
 
 
 def _parameters(module: Any) -> dict[str, list[str]]:

@@ -10,8 +10,11 @@ import onnx
 from sim_compress.errors import ModelFileError
 from sim_compress.frontend.needed import needed
 from sim_compress.frontend.quiet import first_line, open_session
+from sim_compress.frontend.read.external_data import read_external
 from sim_compress.frontend.read.floats import in_float32
 from sim_compress.frontend.registry import STANDARD
+from sim_compress.frontend.weights import Weights, keys, used
+from sim_compress.model.maps import Array
 
 # Initialisers need not be inputs from version 4 on; onnxruntime may lag behind the newest version.
 OLDEST_IR, NEWEST_IR = 4, 10
@@ -46,15 +49,31 @@ def normalise(model: onnx.ModelProto) -> onnx.ModelProto:
     return copy
 
 
-def _written(model: onnx.ModelProto) -> onnx.ModelProto:
+def _written(model: onnx.ModelProto, weights: Weights) -> tuple[onnx.ModelProto, dict[str, Array]]:
+    """The optimised network with its weights, arrays of the original where they are the same."""
     with tempfile.TemporaryDirectory() as folder:
         target = Path(folder) / "optimised.onnx"
+        held = used(model.graph, weights)
         try:
-            open_session(model, target)
+            open_session(model, weights, target)
         except ModelFileError:
-            _check_room(target, model.ByteSize() + WRITTEN_BESIDE)
+            _check_room(target, model.ByteSize() + sum(v.nbytes for v in held.values()) + WRITTEN_BESIDE)
             raise
-        return onnx.load(target)
+        written = onnx.load(target, load_external_data=False)
+        _keep_order(written.graph, model.graph)
+        return written, read_external(written, target.parent, held)
+
+
+def _keep_order(written: onnx.GraphProto, given: onnx.GraphProto) -> None:
+    """Nodes that onnxruntime left as they were in the order that they had; it writes them in its own."""
+    place = {(n.op_type, *n.output): i for i, n in enumerate(given.node)}
+    places = {place.get((n.op_type, *n.output), -1): n for n in written.node}
+    if places.keys() == set(range(len(given.node))):
+        nodes = [places[i] for i in range(len(given.node))]
+        ordered = onnx.GraphProto()
+        ordered.node.extend(nodes)
+        del written.node[:]
+        written.node.extend(ordered.node)
 
 
 def _check_room(target: Path, size: int) -> None:
@@ -101,23 +120,23 @@ def _date_back(model: onnx.ModelProto) -> None:
                 entry.version = NEWEST_OPSET
 
 
-def optimised(model: onnx.ModelProto) -> onnx.ModelProto:
-    """The graph after onnxruntime's basic optimisation, without nodes that no output needs.
+def optimised(model: onnx.ModelProto, weights: Weights) -> tuple[onnx.ModelProto, dict[str, Array]]:
+    """The graph after onnxruntime's basic optimisation, without nodes that no output needs, and its weights.
 
     Raises:
         ModelFileError: onnxruntime refuses the network, or there is no room for a temporary copy.
     """
-    written = _written(model)
+    written, kept = _written(model, weights)
     if _has_constant_nodes(written.graph):
         # Operators without a kernel are replaced by their bodies after constants are folded.
-        written = _written(written)
+        written, kept = _written(written, kept)
     part = needed(written, written.graph.output)
     # onnxruntime lists every operator set it knows.
     used = {n.domain for n in part.graph.node} | {""}
     opsets = [o for o in part.opset_import if o.domain in used]
     del part.opset_import[:]
     part.opset_import.extend(opsets)
-    return part
+    return part, {name: kept[name] for name in keys(part.graph)}
 
 
 def annotate(model: onnx.ModelProto) -> None:

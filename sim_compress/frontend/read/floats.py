@@ -6,6 +6,8 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
+from sim_compress.frontend.weights import is_stub
+
 FLOAT = onnx.TensorProto.FLOAT
 OTHERS = frozenset({onnx.TensorProto.FLOAT16, onnx.TensorProto.BFLOAT16, onnx.TensorProto.DOUBLE})
 # Attributes that name an element type.
@@ -38,7 +40,10 @@ def _graphs(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
 
 
 def _convert(tensor: onnx.TensorProto) -> None:
-    if tensor.data_type in OTHERS:
+    if tensor.data_type in OTHERS and is_stub(tensor):
+        # Its values are in float32 already.
+        tensor.data_type = FLOAT
+    elif tensor.data_type in OTHERS:
         # Bounds beyond float32, as masks have them, become infinite.
         with np.errstate(over="ignore"):
             values = numpy_helper.to_array(tensor).astype(np.float32)

@@ -1,33 +1,43 @@
 """The network's file: read, hashed and checked before anything is made of it."""
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 
 import onnx
 from google.protobuf.message import DecodeError
-from onnx.external_data_helper import load_external_data_for_model
 from onnx.inliner import inline_local_functions
 
 from sim_compress.errors import ModelFileError, SimCompressError, UnsupportedError
 from sim_compress.frontend.budget import in_units
+from sim_compress.frontend.read.external_data import read_external, tensors
 from sim_compress.frontend.read.foreign import foreign_file
-from sim_compress.frontend.read.screening import check_functions, check_stored, tensors
+from sim_compress.frontend.read.screening import check_functions, check_stored
 from sim_compress.frontend.read.sources import Content, Source, content_of
+from sim_compress.frontend.weights import Weights, taken_out
+from sim_compress.model.maps import Array
 
 # Operators of older files broadcast by other rules, and onnxruntime promises nothing for them.
 OLDEST_OPSET = 7
 # Clean-up writes the whole network as one protobuf message, which holds no more.
 MAX_BYTES = 2**31 - 1
+# Bytes of a file that are in memory at once while it is hashed.
+HASHED = 2**20
 
 
 @dataclass(frozen=True, eq=False)
 class NetworkFile:
-    """A readable ONNX network; size and sha256 cover the file and its external data."""
+    """A readable ONNX network; size and sha256 cover the file and its external data.
+
+    Attributes:
+        weights: the values of large initialisers, which are stubs in the model.
+    """
 
     path: Path
     model: onnx.ModelProto
+    weights: Weights
     size: int
     sha256: str
 
@@ -47,13 +57,15 @@ def read_network(source: Source | Content) -> NetworkFile:
         InputError: the source is none of these.
     """
     content = _content(source)
-    path, data = content.name, content.data
-    model = _parsed(path, data)
+    path, folder, size = content.name, content.folder, len(content.data)
+    digest, model = hashlib.sha256(content.data), _parsed(path, content.data)
     external = _external_files(content, model)
-    _check_sizes(path, len(data), external)
-    parts = [data, *(_bytes(p) for p in external)]
-    if content.folder is not None:
-        _load_external_data(path, content.folder, model)
+    _check_sizes(path, size, external)
+    # Of a file the bytes are held here alone.
+    del content, source
+    for file in external:
+        size += _hashed(file, digest.update)
+    weights = {} if folder is None else _external_data(path, folder, model)
     if not model.graph.input:
         raise ModelFileError(f"{path}: the network has no inputs; export it with at least one graph input")
     if not model.graph.output:
@@ -64,11 +76,9 @@ def read_network(source: Source | Content) -> NetworkFile:
         check_functions(model)
     except SimCompressError as error:
         raise type(error)(f"{path}: {error}") from error
-    digest = hashlib.sha256()
-    for part in parts:
-        digest.update(part)
+    model, inner = taken_out(model)
     inlined = inline_local_functions(model) if model.functions else model
-    return NetworkFile(path, inlined, sum(len(p) for p in parts), digest.hexdigest())
+    return NetworkFile(path, inlined, weights | inner, size, digest.hexdigest())
 
 
 def _content(source: Source | Content) -> Content:
@@ -162,9 +172,23 @@ def _inside(folder: Path, name: str) -> bool:
         return False
 
 
-def _load_external_data(path: Path, folder: Path, model: onnx.ModelProto) -> None:
+def _hashed(path: Path, update: Callable[[bytes], None]) -> int:
+    """Add a file to a hash without holding it; gives its bytes."""
+    size = 0
     try:
-        load_external_data_for_model(model, str(folder))
+        with path.open("rb") as file:
+            while part := file.read(HASHED):
+                update(part)
+                size += len(part)
+    except OSError as error:
+        raise ModelFileError(f"{path}: cannot be read ({error.strerror}); check its permissions") from error
+    return size
+
+
+def _external_data(path: Path, folder: Path, model: onnx.ModelProto) -> dict[str, Array]:
+    """Large weights of the files beside the network; what else is there is in the model then."""
+    try:
+        return read_external(model, folder)
     except (onnx.checker.ValidationError, OSError, ValueError) as error:
         raise ModelFileError(
             f"{path}: its external weights cannot be loaded ({error}); export the network again"

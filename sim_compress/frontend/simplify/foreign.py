@@ -11,6 +11,7 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
+from sim_compress.frontend.weights import Weights, to_array
 from sim_compress.model.maps import Array
 
 # Activations of fused nodes, with the names of the attributes that hold their parameters in order.
@@ -28,10 +29,14 @@ class _Nodes:
     """The nodes that take the place of one."""
 
     def __init__(
-        self, graph: onnx.GraphProto, node: onnx.NodeProto, shapes: Mapping[str, Sequence[int]]
+        self,
+        graph: onnx.GraphProto,
+        node: onnx.NodeProto,
+        shapes: Mapping[str, Sequence[int]],
+        weights: Weights,
     ) -> None:
         self.graph, self.node, self.made = graph, node, list[onnx.NodeProto]()
-        self.shapes = shapes
+        self.shapes, self.weights = shapes, weights
         self.attributes: dict[str, Any] = {a.name: helper.get_attribute_value(a) for a in node.attribute}
 
     def add(
@@ -108,7 +113,7 @@ def _extractor(nodes: _Nodes) -> bool:
     table, places = nodes.node.input
     known = {i.name: i for i in nodes.graph.initializer}
     if table in known and len(known[table].dims) == 1:
-        table = nodes.constant(numpy_helper.to_array(known[table])[None])
+        table = nodes.constant(to_array(known[table], nodes.weights)[None])
     flat = nodes.add("Reshape", [places, nodes.constant(np.array([-1], np.int64))])
     nodes.add("Gather", [table, flat], nodes.result, nodes.node.name, axis=-1)
     return True
@@ -161,7 +166,7 @@ RULES: dict[str, Callable[[_Nodes], bool]] = {
 }
 
 
-def standard(model: onnx.ModelProto) -> onnx.ModelProto:
+def standard(model: onnx.ModelProto, weights: Weights) -> onnx.ModelProto:
     """A copy in which known nodes of other domains stand as standard ones; the file itself without any."""
     if not any(f"{n.domain}.{n.op_type}" in RULES for n in model.graph.node):
         return model
@@ -169,7 +174,7 @@ def standard(model: onnx.ModelProto) -> onnx.ModelProto:
     copy.CopyFrom(model)
     graph, made, shapes = copy.graph, list[onnx.NodeProto](), _shapes(model)
     for node in model.graph.node:
-        rule, nodes = RULES.get(f"{node.domain}.{node.op_type}"), _Nodes(graph, node, shapes)
+        rule, nodes = RULES.get(f"{node.domain}.{node.op_type}"), _Nodes(graph, node, shapes, weights)
         made += nodes.made if rule is not None and rule(nodes) else [node]
     del graph.node[:]
     graph.node.extend(made)

@@ -11,6 +11,7 @@ import onnx
 from onnx import helper, numpy_helper
 
 from sim_compress.frontend.simplify.infinities import INFINITE, infinite_constants
+from sim_compress.frontend.weights import Weights
 
 # Softmax takes one axis from this operator set on.
 SOFTMAX_OPSET = 13
@@ -18,13 +19,13 @@ SOFTMAX_OPSET = 13
 AXES_OPSET = 18
 
 
-def guards(graph: onnx.GraphProto, opset: int) -> None:
+def guards(graph: onnx.GraphProto, opset: int, weights: Weights) -> None:
     """Write the guards of a graph as comparisons, or leave them out."""
     softmaxes = {n.output[0]: n for n in graph.node if n.op_type == "Softmax" and opset >= SOFTMAX_OPSET}
     guarded = [n for n in graph.node if n.op_type == "IsNaN" and n.input[0] in softmaxes]
     if not guarded:
         return
-    needed = any(True for _ in infinite_constants(graph)) or _fills_with_infinity(graph)
+    needed = any(True for _ in infinite_constants(graph, weights)) or _fills_with_infinity(graph)
     replaced: dict[str, list[onnx.NodeProto]] = {}
     for node in guarded:
         name = node.output[0]

@@ -11,6 +11,7 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
+from sim_compress.frontend.weights import Weights, to_array
 from sim_compress.model.maps import Array
 
 # 2^124: below the largest float32 by enough for several masks to be added, beyond any score.
@@ -22,16 +23,16 @@ MASKED_BY = frozenset(
 REARRANGED_BY = frozenset({"Cast", "Gather", "Reshape", "Slice", "Squeeze", "Transpose", "Unsqueeze"})
 
 
-def infinities(graph: onnx.GraphProto, _: int) -> None:
+def infinities(graph: onnx.GraphProto, _: int, weights: Weights) -> None:
     """Make the infinite constants of masks finite."""
     readers: dict[str, set[str]] = {}
     for node in graph.node:
         for name in node.input:
             readers.setdefault(name, set()).add(node.op_type)
     shown = _shown(graph)
-    for tensor in infinite_constants(graph):
+    for tensor in infinite_constants(graph, weights):
         if readers.get(tensor.name, set()) <= MASKED_BY and tensor.name not in shown:
-            tensor.CopyFrom(numpy_helper.from_array(finite(numpy_helper.to_array(tensor)), tensor.name))
+            tensor.CopyFrom(numpy_helper.from_array(finite(to_array(tensor, weights)), tensor.name))
     for node in graph.node:
         for attribute in node.attribute:
             if (
@@ -52,10 +53,10 @@ def _shown(graph: onnx.GraphProto) -> set[str]:
     return names
 
 
-def infinite_constants(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:
+def infinite_constants(graph: onnx.GraphProto, weights: Weights) -> Iterator[onnx.TensorProto]:
     """The constants of a graph that hold an infinite number."""
     for tensor in graph.initializer:
-        if tensor.data_type == onnx.TensorProto.FLOAT and np.isinf(numpy_helper.to_array(tensor)).any():
+        if tensor.data_type == onnx.TensorProto.FLOAT and np.isinf(to_array(tensor, weights)).any():
             yield tensor
 
 

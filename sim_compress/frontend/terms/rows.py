@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
+from weakref import WeakValueDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +12,10 @@ from scipy import sparse
 from sim_compress.frontend.refusal import RefusalError
 from sim_compress.model import Affine, LinearMap, Pad, Shape, Term
 from sim_compress.model.maps import Array
+
+# (rows, features, groups) -> columns of the matrices that are held somewhere. In BERT-base they would take as
+# much as the weights, and three shapes have all of them.
+COLUMNS: WeakValueDictionary[tuple[int, int, int], NDArray[Any]] = WeakValueDictionary()
 
 
 def finite(values: Array) -> NDArray[np.float32]:
@@ -79,18 +85,31 @@ def side_by_side(x: Affine, axis: int) -> list[tuple[int, int, Term]] | None:
 def tied_rows(weight: Array, groups: int = 1) -> sparse.csr_array:
     """Dense rows (rows, k) as float32 CSR over groups * k features; rows of group i use the i-th k.
 
+    Without a zero among them the values are not copied where they stand in order.
+
     Raises:
         RefusalError: a weight is infinite or not a number.
     """
     rows, width = weight.shape
-    values = finite(weight)
-    index = np.int32 if max(values.size, groups * width) <= np.iinfo(np.int32).max else np.int64
-    first = np.arange(rows, dtype=index) // (rows // groups) * index(width)
-    columns = first[:, None] + np.arange(width, dtype=index)
-    pointers = np.arange(rows + 1, dtype=index) * index(width)
-    tied = sparse.csr_array(
-        (np.array(values.ravel()), columns.ravel(), pointers), shape=(rows, groups * width)
-    )
+    values = np.ascontiguousarray(finite(weight)).ravel()
+    columns = _columns(rows, width, groups)
+    pointers = np.arange(rows + 1, dtype=columns.dtype) * columns.dtype.type(width)
+    full = bool(values.all())
+    parts = (values, columns, pointers) if full else (values.copy(), columns.copy(), pointers)
+    tied = sparse.csr_array(parts, shape=(rows, groups * width))
     tied.has_canonical_format = True
-    tied.eliminate_zeros()
+    if not full:
+        tied.eliminate_zeros()
     return tied
+
+
+def _columns(rows: int, width: int, groups: int) -> NDArray[Any]:
+    """The columns of rows without zeros; matrices of one shape share them, since nothing writes to them."""
+    shape = (rows, width, groups)
+    table = COLUMNS.get(shape)
+    if table is None:
+        index = np.int32 if max(rows, groups) * width <= np.iinfo(np.int32).max else np.int64
+        first = np.arange(rows, dtype=index) // (rows // groups) * index(width)
+        table = COLUMNS[shape] = first[:, None] + np.arange(width, dtype=index)
+    # A view, as those that scipy makes, keeps the table.
+    return table.ravel()

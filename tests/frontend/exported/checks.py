@@ -9,8 +9,9 @@ import pytest
 from sim_compress import Settings, compress, load
 from sim_compress.artifact import read
 from sim_compress.export import to_onnx
-from sim_compress.frontend import Teacher, cleaning
+from sim_compress.frontend import Teacher
 from sim_compress.frontend.network import networks
+from sim_compress.frontend.read import cleaning
 from sim_compress.runtime import Session
 from sim_compress.states import NetworkTeacher
 from tests.frontend.exported.placing import POOL, misplaced

@@ -28,6 +28,9 @@ INFERENCE_ERRORS = (onnx.shape_inference.InferenceError, onnx.checker.Validation
 def windows(step: Step) -> Outcome:
     """Convolutions and pooling."""
     x = step.input(0)
+    unread = [name for name in step.node.output[1:] if name in step.read]
+    if unread:
+        raise RefusalError(f"its output {unread[0]!r} is read; only the first output is supported")
     steps = _steps(step)
     if steps == 1:
         return _as_it_is(step)

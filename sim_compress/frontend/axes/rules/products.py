@@ -222,7 +222,8 @@ def gemm(step: Step) -> Outcome:
             return
         shift = _shift(writer, step, lined.inputs[1], result) if step.has(2) else []
         alpha = np.float32(step.attribute("alpha", 1.0))
-        weight = (sides[side].first_sample * alpha).astype(np.float32, copy=False)
+        own_weight = sides[side].first_sample
+        weight = own_weight if alpha == 1 else (own_weight * alpha).astype(np.float32, copy=False)
         _write_sum(writer, step, (side, weight), x, turned[1 - side], shift)
 
     return Outcome((result,), write)

@@ -16,6 +16,7 @@ from onnx import TypeProto, helper, numpy_helper
 
 from sim_compress.frontend.quiet import RUNTIME_ERRORS, evaluated
 from sim_compress.frontend.registry import STANDARD
+from sim_compress.frontend.weights import Weights, inside, to_array
 from sim_compress.model.maps import Array, Shape
 
 # Values in all on the way to a constant that decides a shape; shapes themselves have a handful.
@@ -83,7 +84,7 @@ class Seen:
         if position >= len(self.node.input) or not self.node.input[position]:
             return None
         found = self.walk.value(self.node.input[position], self.scope)
-        return None if found is None else numpy_helper.to_array(found)
+        return None if found is None else to_array(found, self.walk.weights)
 
 
 def shape_of(kind: TypeProto | None) -> Shape | None:
@@ -102,9 +103,9 @@ def is_open(kind: TypeProto | None) -> bool:
 class Walk:
     """The nodes of a model of standard operators, in order, those of the graphs inside them first."""
 
-    def __init__(self, model: onnx.ModelProto, batch: int) -> None:
+    def __init__(self, model: onnx.ModelProto, weights: Weights, batch: int) -> None:
         """The first axes of inputs have the size `batch` where the file leaves them open."""
-        self._model = model
+        self._model, self.weights = model, weights
         self._place = 0
         self.inputs = {i.name: _with_batch(i.type, batch) for i in model.graph.input}
         self.opset = next(o.version for o in model.opset_import if o.domain in STANDARD)
@@ -201,7 +202,7 @@ class Walk:
             "constant",
             [],
             [onnx.ValueInfoProto(name=name, type=scope.types[name])],
-            [_named(scope.values[n], n) for n in sorted(inputs - made)],
+            [inside(_named(scope.values[n], n), self.weights) for n in sorted(inputs - made)],
         )
         model = helper.make_model(
             graph, ir_version=self._model.ir_version, opset_imports=list(self._model.opset_import)

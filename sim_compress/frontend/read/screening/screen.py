@@ -12,6 +12,7 @@ from sim_compress.frontend.budget import LARGEST, LARGEST_BATCH, in_units
 from sim_compress.frontend.read.screening.known import Seen, Walk, is_open, shape_of
 from sim_compress.frontend.read.screening.training import training
 from sim_compress.frontend.refusals import Refused, RefusedNodesError, refusal_message
+from sim_compress.frontend.weights import Weights, used
 
 # Constants that clean-up may compute: so many times the bytes of the file, for weights that are turned and
 # unpacked, and so many bytes more, for masks and tables of positions.
@@ -23,11 +24,12 @@ SMALLER = (
 )
 
 
-def screen(model: onnx.ModelProto, batch: int) -> None:
+def screen(model: onnx.ModelProto, weights: Weights, batch: int) -> None:
     """Refuse a network that takes too much memory, or computes something else each time.
 
     Args:
         model: standard operators alone, its tensors as large as they say.
+        weights: those of its stubs.
         batch: size that stands for the batch where the file leaves it open.
 
     Raises:
@@ -36,8 +38,9 @@ def screen(model: onnx.ModelProto, batch: int) -> None:
     first = [i.type.tensor_type.shape.dim for i in model.graph.input]
     fixed = max((d[0].dim_value for d in first if d), default=1)
     samples = fixed if fixed > 0 else batch
-    allowed = CONSTANTS_PER_BYTE * model.ByteSize() + CONSTANTS
-    refused, walk = [], Walk(model, batch)
+    stored = model.ByteSize() + sum(v.nbytes for v in used(model.graph, weights).values())
+    allowed = CONSTANTS_PER_BYTE * stored + CONSTANTS
+    refused, walk = [], Walk(model, weights, batch)
     for name, kind in walk.inputs.items():
         _check_size(f"input {name!r}", {name: kind}, samples, fixed > 0)
     for seen in walk:

@@ -1,12 +1,13 @@
 """Tensors that a file stores: as many values as their shapes say, wherever in the file they stand."""
 
-from collections.abc import Iterable, Iterator
 from math import prod
 
 import onnx
 from onnx import helper
 
 from sim_compress.errors import ModelFileError
+from sim_compress.frontend.read.external_data import tensors
+from sim_compress.frontend.weights import is_stub
 
 # Element types of less than a byte, by name: older versions of onnx lack some. Bits of one value.
 NARROW = {"UINT4": 4, "INT4": 4, "FLOAT4E2M1": 4, "UINT2": 2, "INT2": 2}
@@ -15,22 +16,17 @@ FIELDS = ("float_data", "int32_data", "int64_data", "double_data", "uint64_data"
 COMPLEX = (onnx.TensorProto.COMPLEX64, onnx.TensorProto.COMPLEX128)
 
 
-def tensors(model: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
-    """Every dense tensor of a file: weights, attributes, in graphs inside nodes and in functions too."""
-    yield from _of_graph(model.graph)
-    for function in model.functions:
-        yield from _of_nodes(function.node)
-
-
 def check_stored(model: onnx.ModelProto) -> None:
     """Refuse tensors that declare other sizes than they have values, and sparse weights.
 
-    External data must have been loaded.
+    External data must have been read; what is a stub since then has the size that it declares.
 
     Raises:
         ModelFileError: names the tensor.
     """
     for tensor in tensors(model):
+        if is_stub(tensor):
+            continue
         name = f"tensor {tensor.name!r}" if tensor.name else "a constant without a name"
         bits = _bits(tensor)
         if bits is None:
@@ -48,20 +44,6 @@ def check_stored(model: onnx.ModelProto) -> None:
             f"weight {model.graph.sparse_initializer[0].values.name!r} is stored as a sparse tensor, which "
             "is not supported; export it as a dense tensor"
         )
-
-
-def _of_graph(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:
-    yield from graph.initializer
-    yield from _of_nodes(graph.node)
-
-
-def _of_nodes(nodes: Iterable[onnx.NodeProto]) -> Iterator[onnx.TensorProto]:
-    for attribute in (a for node in nodes for a in node.attribute):
-        if attribute.HasField("t"):
-            yield attribute.t
-        yield from attribute.tensors
-        for inner in (*([attribute.g] if attribute.HasField("g") else []), *attribute.graphs):
-            yield from _of_graph(inner)
 
 
 def _bits(tensor: onnx.TensorProto) -> int | None:

@@ -1,0 +1,189 @@
+"""Large weights are held once: graphs have stubs for them; sessions, rows and parts share their arrays."""
+
+import hashlib
+import pickle
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper
+
+from sim_compress.errors import ModelFileError
+from sim_compress.frontend import Teacher, load_teacher
+from sim_compress.frontend.read.network_file import read_network
+from sim_compress.frontend.weights import is_stub, whole
+from sim_compress.states import open_teacher
+from tests.frontend.graphs import (
+    assert_close,
+    assert_exact,
+    graph_of,
+    node,
+    random,
+    random_inputs,
+    run,
+    saved,
+)
+
+WIDTH = 80
+
+
+def wide() -> onnx.ModelProto:
+    """Two products of one shape with large weights, and a Gemm whose weight is transposed."""
+    nodes = [
+        node("MatMul", ["x", "v"], ["a"], "first"),
+        node("Relu", ["a"], ["r"], "relu"),
+        node("MatMul", ["r", "w"], ["b"], "second"),
+        node("Relu", ["b"], ["s"], "relu2"),
+        node("Gemm", ["s", "u", "c"], ["y"], "head", transB=1),
+    ]
+    constants = {
+        "v": random(WIDTH, WIDTH, seed=1),
+        "w": random(WIDTH, WIDTH, seed=2),
+        "u": random(WIDTH, WIDTH, seed=3),
+        "c": random(WIDTH, seed=4),
+    }
+    return graph_of(nodes, {"x": (WIDTH,)}, constants)
+
+
+def beside(folder: Path, model: onnx.ModelProto) -> Path:
+    """The same network with its weights in a file of their own."""
+    onnx.save(model, folder / "outside.onnx", save_as_external_data=True, location="w.bin", size_threshold=0)
+    return folder / "outside.onnx"
+
+
+@pytest.fixture(params=["inside", "outside"])
+def teacher(request: pytest.FixtureRequest, tmp_path: Path) -> Teacher:
+    path = saved(tmp_path, wide()) if request.param == "inside" else beside(tmp_path, wide())
+    return load_teacher(path)
+
+
+def test_large_weights_are_stubs_in_the_graph_and_in_its_parts(teacher: Teacher) -> None:
+    assert_exact(teacher)
+    part = teacher.submodel(["r"], ["b"])
+    for graph in (teacher.graph.graph, part.graph):
+        large = [i for i in graph.initializer if np.prod(i.dims) > WIDTH]
+        assert large
+        assert all(is_stub(i) for i in large)
+        assert graph.ByteSize() < WIDTH * WIDTH
+    assert len(teacher.weights) == 3
+
+
+def test_weights_of_the_teacher_are_those_that_were_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = read_network(beside(tmp_path, wide()))
+    monkeypatch.setattr("sim_compress.frontend.teacher.read_network", lambda _: file)
+    held = load_teacher(tmp_path).weights
+    assert all(any(values is given for values in held.values()) for given in file.weights.values())
+    assert file.weights.keys() == set("uvw")
+
+
+def test_rows_that_stand_in_order_are_not_copied_and_matrices_of_a_shape_share_their_columns(
+    teacher: Teacher,
+) -> None:
+    rows = [t.weight for _, affine in teacher.model.affines() for t in affine.terms if t.weight is not None]
+    assert len(rows) == 3
+    assert all(np.shares_memory(rows[0].indices, other.indices) for other in rows)
+    head = dict(teacher.model.affines())["y"].terms[0].weight
+    assert head is not None
+    assert any(np.shares_memory(head.data, values) for values in teacher.weights.values())
+
+
+def test_a_zero_among_the_weights_leaves_those_of_the_others_as_they_are(tmp_path: Path) -> None:
+    model = wide()
+    weight = random(WIDTH, WIDTH, seed=2)
+    weight[3, 5] = 0
+    model.graph.initializer[1].CopyFrom(onnx.numpy_helper.from_array(weight, "w"))
+    teacher = load_teacher(saved(tmp_path, model))
+    counts = [t.weight.nnz for _, a in teacher.model.affines() for t in a.terms if t.weight is not None]
+    assert sorted(counts) == [WIDTH * WIDTH - 1, WIDTH * WIDTH, WIDTH * WIDTH]
+    assert_exact(teacher)
+
+
+def test_a_whole_network_holds_its_weights_and_is_saved_as_any_other(
+    teacher: Teacher, tmp_path: Path
+) -> None:
+    model = whole(teacher.graph, teacher.weights)
+    onnx.checker.check_model(model)
+    onnx.save(model, tmp_path / "saved.onnx")
+    inputs = random_inputs(teacher, 3)
+    assert_close(run(tmp_path / "saved.onnx", inputs)["y"], run(teacher.path, inputs)["y"])
+
+
+def test_weights_that_clean_up_changes_are_the_changed_ones(tmp_path: Path) -> None:
+    channels = 24
+    nodes = [
+        node("Conv", ["x", "w"], ["a"], "conv", kernel_shape=[3, 3], pads=[1, 1, 1, 1]),
+        node("BatchNormalization", ["a", "scale", "shift", "mean", "var"], ["b"], "norm"),
+        node("Relu", ["b"], ["y"], "relu"),
+    ]
+    constants = {
+        "w": random(channels, channels, 3, 3),
+        "scale": random(channels, seed=1),
+        "shift": random(channels, seed=2),
+        "mean": random(channels, seed=3),
+        "var": np.abs(random(channels, seed=4)) + 0.5,
+    }
+    teacher = load_teacher(beside(tmp_path, graph_of(nodes, {"x": (channels, 5, 5)}, constants)))
+    (values,) = teacher.weights.values()
+    scale = constants["scale"] / np.sqrt(constants["var"] + 1e-5)
+    np.testing.assert_allclose(values, constants["w"] * scale[:, None, None, None], rtol=1e-5)
+    assert_exact(teacher)
+
+
+@pytest.mark.parametrize("kind", [TensorProto.FLOAT16, TensorProto.DOUBLE, TensorProto.BFLOAT16])
+@pytest.mark.parametrize("outside", [False, True])
+def test_large_weights_in_another_precision_are_float32(tmp_path: Path, kind: int, outside: bool) -> None:
+    weight = random(WIDTH, WIDTH)
+    dtype = helper.tensor_dtype_to_np_dtype(kind)
+    stored = weight.astype(dtype)
+    graph = helper.make_graph(
+        [node("MatMul", ["x", "w"], ["y"])],
+        "g",
+        [helper.make_tensor_value_info("x", kind, ["N", WIDTH])],
+        [helper.make_tensor_value_info("y", kind, ["N", WIDTH])],
+        [onnx.numpy_helper.from_array(stored, "w")],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    teacher = load_teacher(beside(tmp_path, model) if outside else saved(tmp_path, model))
+    (values,) = teacher.weights.values()
+    assert values.dtype == np.float32
+    np.testing.assert_array_equal(values, stored.astype(np.float32))
+
+
+def test_a_file_with_weights_beside_it_is_hashed_with_them(tmp_path: Path) -> None:
+    path = beside(tmp_path, wide())
+    expected = hashlib.sha256(path.read_bytes() + (tmp_path / "w.bin").read_bytes()).hexdigest()
+    file = read_network(path)
+    assert file.sha256 == expected
+    assert file.size == path.stat().st_size + (tmp_path / "w.bin").stat().st_size
+
+
+@pytest.mark.parametrize("change", ["cut", "length", "offset"])
+def test_large_weights_that_are_not_as_long_as_they_say_are_refused(tmp_path: Path, change: str) -> None:
+    path = beside(tmp_path, wide())
+    if change == "cut":
+        (tmp_path / "w.bin").write_bytes((tmp_path / "w.bin").read_bytes()[:-100])
+    else:
+        model = onnx.load(path, load_external_data=False)
+        for entry in model.graph.initializer[0].external_data:
+            if entry.key == change:
+                entry.value = str(4 * WIDTH if change == "length" else 10**9)
+        onnx.save(model, path)
+    with pytest.raises(ModelFileError, match=r"holds|cannot be loaded"):
+        load_teacher(path)
+
+
+def test_a_teacher_is_sent_to_another_process_with_its_weights(teacher: Teacher) -> None:
+    graph, weights = pickle.loads(pickle.dumps((teacher.graph, teacher.weights)))
+    inputs = random_inputs(teacher, 3)
+    assert_close(run(whole(graph, weights), inputs)["y"], run(teacher.path, inputs)["y"])
+
+
+def test_states_are_read_from_weights_that_are_shared(teacher: Teacher) -> None:
+    opened = open_teacher(teacher.path)
+    inputs = random_inputs(teacher, 3)
+    batch = {n: np.moveaxis(u, 0, -1) for n, u in inputs.items()}
+    found = opened.outputs(batch)["y"]
+    assert_close(np.moveaxis(found, -1, 0), run(teacher.path, inputs)["y"])
