@@ -11,7 +11,7 @@ import pytest
 
 from sim_compress import Settings, Teacher, compress, load, open_teacher
 from sim_compress.artifact import read
-from sim_compress.compression import Compressed, parts
+from sim_compress.compression import Compressed, gram_costs, parts, prepared
 from sim_compress.compression.channels import channels
 from sim_compress.compression.rows import Limits, row_limits
 from sim_compress.compression.surveys import row_blocks
@@ -23,7 +23,7 @@ from sim_compress.model import ImplicitModel, chain_shape
 from sim_compress.states import Visit, baseline_grams
 from tests.core.problems import clarabel_optimum
 from tests.frontend.graphs import assert_close, run, saved
-from tests.shared_networks import NETWORKS, WIDTH, layers, recurrent, towers
+from tests.shared_networks import FEATURES, NETWORKS, STEPS, WIDTH, layers, recurrent, towers
 
 SAMPLES = 96
 GRAPHS = {
@@ -189,6 +189,14 @@ def test_the_name_of_any_use_stands_for_the_rows():
     assert first not in part.names
     (part,) = parts(teacher.model, teacher.nodes, Settings(0.5, only=(last,)))
     assert part.names == (first,)
+
+
+def test_the_planned_work_counts_every_use_and_the_row_groups_once():
+    teacher = opened("recurrent")
+    costs = gram_costs(prepared(teacher, inputs(teacher), Settings(0.5)), Settings(0.5))
+    assert costs.row_groups == 2
+    read = WIDTH + FEATURES
+    assert costs.operations == SAMPLES * (STEPS * read * (read + WIDTH) + WIDTH * (WIDTH + 4))
 
 
 def test_an_artifact_with_shared_rows_is_compressed_further(tmp_path: Path):
