@@ -34,11 +34,10 @@ class Artifact(NamedTuple):
 def open_file(path: Path) -> tuple[dict, dict]:
     """Metadata and tensors of a file whose digest is right."""
     data = path.read_bytes()
-    with safe_open(path, "numpy") as file:
-        head = json.loads(file.metadata()["sim_compress"])
+    head = json.loads(safe_open(path, "numpy").metadata()["sim_compress"])
     if (version := head.pop("version")) != 4:
         raise ValueError(f"expected format version 4, found {version}")
-    if needs := head.pop("needs", []):
+    if needs := set(head.pop("needs", [])) - {"shared"}:
         raise ValueError(f"the file needs {needs}, which this reader does not know")
     digits = data.index(mark := b'\\"digest\\":\\"') + len(mark)
     if sha256(data[:digits] + b"0" * 64 + data[digits + 64 :]).hexdigest() != head.pop("digest"):
@@ -127,16 +126,17 @@ def read(path: Path) -> Artifact:
     inputs, blocks = {i["name"] for i in metadata["inputs"]}, metadata["blocks"]
     found, biases = Artifact(metadata, {}, {}), 0
     for i, entry in enumerate([*blocks, *metadata["outputs"]]):
-        letters = "AB" if i < len(blocks) else "CD"
         for t, term in enumerate(entry["terms"]):
-            if "weight" in term:
-                name = f"{letters[term['source'] in inputs]}.{i}.{t}"
-                found.matrices[name] = matrix(tensors, name, term["weight"])
-        if "bias" in entry:
+            if weight := term.get("weight"):
+                name = f"{('AB' if i < len(blocks) else 'CD')[term['source'] in inputs]}.{i}.{t}"
+                earlier = found.matrices.get(str(weight))
+                found.matrices[name] = matrix(tensors, name, weight) if earlier is None else earlier
+        if (bias := entry.get("bias")) in found.biases:
+            found.biases[f"bias.{i}"] = found.biases[bias]
+        elif bias:
             rows = entry["shape"][entry.get("row_axis", 0)] if entry["shape"] else 1
             own = tensors.get(f"bias.{i}")
-            tensor, start = (own, 0) if own else (tensors["bias"], biases)
-            biases += 0 if own else rows
+            tensor, start, biases = (own, 0, biases) if own else (tensors["bias"], biases, biases + rows)
             found.biases[f"bias.{i}"] = whole(tensor["data"], DTYPES[tensor["dtype"]])[start : start + rows]
     return found
 

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,8 +19,10 @@ from sim_compress.artifact.spec import (
     ITEM_BYTES,
     KEY,
     METADATA,
+    NEEDS,
     NO_DIGEST,
     PLAIN_KEY,
+    SHARED,
     VERSION,
     WINDOW,
 )
@@ -96,29 +98,33 @@ def opened(file: File) -> tuple[Field, Tensors]:
     """
     head = dict(file.head)
     del head["version"]
-    _check_needs(Field(head.pop("needs", []), "needs"))
+    needs = _checked_needs(Field(head.pop(NEEDS, []), NEEDS))
     claimed = Field(head.pop(DIGEST, None), DIGEST).text()
     if digest(file.data) != claimed:
         raise ArtifactError("the file is damaged: its digest (SHA-256) is not that of its bytes")
     _check_places(file)
     tensors = dict(file.tensors)
     if METADATA not in tensors:
-        return Field(head, METADATA), Tensors(tensors, len(file.data), claimed)
+        return Field(head, METADATA), Tensors(tensors, len(file.data), claimed, needs)
     if head:
         raise ArtifactError(f"expected the metadata in one place, found {shown(min(head))} beside the tensor")
     packed = tensors.pop(METADATA)
     if packed.dtype != BYTES or len(packed.shape) != 1:
         raise ArtifactError(f"{METADATA}: expected {BYTES} of one axis, found {packed.dtype}")
-    return parse(_text(packed.data, len(file.data)), METADATA), Tensors(tensors, len(file.data), claimed)
+    return parse(_text(packed.data, len(file.data)), METADATA), Tensors(
+        tensors, len(file.data), claimed, needs
+    )
 
 
-def _check_needs(needs: Field) -> None:
+def _checked_needs(field: Field) -> frozenset[str]:
     """Before all else: what a file needs may change any other rule."""
-    if unknown := [need.text() for need in needs.items()]:
+    needs = [need.text() for need in field.items()]
+    if unknown := [need for need in needs if need != SHARED]:
         raise ForeignFileError(
             f"the file needs {shown(unknown[0])}, which this program does not know: "
             "run  pip install --upgrade sim-compress"
         )
+    return frozenset(needs)
 
 
 def digest(data: bytes) -> str:
@@ -163,7 +169,9 @@ def _text(stream: Bytes, size: int) -> str:
         raise ArtifactError(f"{METADATA}: {error}") from error
 
 
-def packed(metadata: Mapping[str, JSON], tensors: Mapping[str, Tensor], plain: bool) -> bytes:
+def packed(
+    metadata: Mapping[str, JSON], tensors: Mapping[str, Tensor], plain: bool, needs: Sequence[str] = ()
+) -> bytes:
     """The bytes of a file, its metadata as plain text in the head or deflated in a tensor.
 
     Raises:
@@ -171,9 +179,9 @@ def packed(metadata: Mapping[str, JSON], tensors: Mapping[str, Tensor], plain: b
     """
     text = as_json(metadata)
     if plain:
-        return sealed(text, tensors)
+        return sealed(text, tensors, needs=needs)
     stream = np.frombuffer(deflated(text.encode(), window=WINDOW), np.uint8)
-    return sealed("{}", {METADATA: Tensor(BYTES, stream.shape, stream), **tensors})
+    return sealed("{}", {METADATA: Tensor(BYTES, stream.shape, stream), **tensors}, needs=needs)
 
 
 def as_json(value: object) -> str:
@@ -188,9 +196,12 @@ def as_json(value: object) -> str:
         raise InputError(f"the model's metadata cannot be stored as JSON: {error}") from error
 
 
-def sealed(text: str, tensors: Mapping[str, Tensor], version: JSON = VERSION) -> bytes:
+def sealed(
+    text: str, tensors: Mapping[str, Tensor], version: JSON = VERSION, needs: Sequence[str] = ()
+) -> bytes:
     """A file of these tensors with the digest that it has; the keys of the object `text` are in its head."""
-    head = as_json({DIGEST: NO_DIGEST, "version": version})
+    words = {NEEDS: list(needs)} if needs else {}
+    head = as_json({DIGEST: NO_DIGEST, "version": version, **words})
     data = safetensors_file({KEY: head[:-1] + ("," if len(text) > 2 else "") + text[1:]}, tensors)
     place = _digest_place(data)
     return data[:place] + digest(data).encode() + data[place + len(NO_DIGEST) :]

@@ -16,7 +16,7 @@ from sim_compress.artifact.coding import Coded, Size, encode_matrix, narrowest, 
 from sim_compress.artifact.container import packed
 from sim_compress.artifact.encoder import described
 from sim_compress.artifact.fields import JSON
-from sim_compress.artifact.spec import BIAS, BYTES
+from sim_compress.artifact.spec import BIAS, BYTES, SHARED
 from sim_compress.artifact.store import Floats
 from sim_compress.artifact.tensors import Tensor, tensor_of
 from sim_compress.certificate import Certificate, verify
@@ -49,7 +49,7 @@ def encode(model: ImplicitModel, certificate: Certificate, provenance: Mapping[s
     def file(layout: Layout) -> bytes:
         arrays = Arrays(layout.shared, coded)
         metadata = described(model, certificate, provenance, arrays)
-        return packed(metadata, arrays.tensors(), layout.plain)
+        return packed(metadata, arrays.tensors(), layout.plain, arrays.needs)
 
     tight = file(tightest)
     for layout in readable:
@@ -65,28 +65,45 @@ class Arrays:
     Args:
         shared: whether the parts of a matrix share a tensor, and all biases one.
         coded: matrices that are coded already, by name; those that are coded here join them.
+
+    Attributes:
+        needs: what a reader must know beyond the first page of this version, so far.
     """
 
     def __init__(self, shared: bool, coded: dict[str, Coded]) -> None:
         self._shared, self._coded = shared, coded
         self._biases: dict[str, NDArray[np.float32]] = {}
         self._constants: dict[str, Floats] = {}
-        # An array that several maps hold, as a tied table, is one tensor.
+        # An array that several maps or blocks hold, as a tied table or weight, is stored once.
         self._names: dict[int, str] = {}
+        self.needs: tuple[str, ...] = ()
 
     def bias(self, name: str, values: NDArray[np.float32]) -> JSON:
+        if earlier := self._earlier(name, values):
+            return earlier
         narrowest(values)
         self._biases[name] = values
         return True
 
     def matrix(self, name: str, weight: sparse.csr_array, groups: int) -> JSON:
+        return self._earlier(name, weight) or self._fields(name, weight, groups)
+
+    def _earlier(self, name: str, array: object) -> str | None:
+        """The name under which an array of M is stored already."""
+        known = self._names.setdefault(id(array), name)
+        if known == name:
+            return None
+        self.needs = (SHARED,)
+        return known
+
+    def _fields(self, name: str, weight: sparse.csr_array, groups: int) -> dict[str, JSON]:
         rows, columns = weight_shape(weight)
         if name not in self._coded:
             self._coded[name] = encode_matrix(weight, Size(rows, columns, groups))
         return self._coded[name].fields
 
     def fixed_matrix(self, name: str, matrix: sparse.csr_array) -> JSON:
-        return {"tensor": name, "weight": self.matrix(name, matrix, 1)}
+        return {"tensor": name, "weight": self._fields(name, matrix, 1)}
 
     def constant(self, name: str, values: Floats) -> JSON:
         known = self._names.setdefault(id(values), name)

@@ -18,6 +18,10 @@ MAX_ROWS = 2**20
 # 2^18 elements a byte.
 ELEMENTS = 2**24
 ELEMENTS_PER_BYTE = 2**20
+# With the bytes of the file: the most nonzeros of all uses of matrices behind their first. A network of 1000
+# layers on the rows of one has about 500 for each byte.
+USED_AGAIN = 2**24
+USED_AGAIN_PER_BYTE = 2**10
 # A norm certificate is recomputed on arrays of the claimed shapes: these two keep it near the file's size.
 PROOF_ELEMENTS = 2**24
 PROOF_ELEMENTS_PER_BYTE = 256

@@ -50,8 +50,12 @@ def _entry(found: Mapping[str, Any]) -> _Entry:
 def listing(artifact: Artifact) -> tuple[Listed, ...]:
     """Matrices and biases in model order, then what else there is in order of names."""
     tensors = {name: _entry(found) for name, found in artifact.header.items() if name != "__metadata__"}
-    affines = enumerate(artifact.model.affines())
-    rows = [item for i, (name, affine) in affines for item in _rows(artifact.model, tensors, i, name, affine)]
+    affines, known = enumerate(artifact.model.affines()), set[int]()
+    rows = [
+        item
+        for i, (name, affine) in affines
+        for item in _rows(artifact.model, tensors, i, name, affine, known)
+    ]
     used = {name for item in rows for name in item.tensors}
     others = (
         Listed(name, None, tensor.shape, None, tensor.bytes, {name: tensor.dtype})
@@ -62,18 +66,25 @@ def listing(artifact: Artifact) -> tuple[Listed, ...]:
 
 
 def _rows(
-    model: ImplicitModel, tensors: Mapping[str, _Entry], index: int, block: str, affine: Affine
+    model: ImplicitModel,
+    tensors: Mapping[str, _Entry],
+    index: int,
+    block: str,
+    affine: Affine,
+    known: set[int],
 ) -> Iterator[Listed]:
-    """The matrices and the bias of one block or output."""
+    """The matrices and the bias of one block or output that are not known yet, as an earlier block's are."""
     part = (block_part if index < len(model.blocks) else output_part)(index)
     for t, term in enumerate(affine.terms):
-        if term.weight is not None:
+        if term.weight is not None and id(term.weight) not in known:
+            known.add(id(term.weight))
             name = part.matrix(t, model.is_input(term.source))
             own = {n: tensors[n].dtype for n in (name, *(f"{name}.{p}" for p in PARTS)) if n in tensors}
             # A matrix of zeros has no tensor; in version 3 none has one of its own.
             size = sum(tensors[n].bytes for n in own) if own or not term.weight.nnz else None
             yield Listed(name, block, weight_shape(term.weight), term.weight.nnz, size, own)
-    if affine.bias is not None:
+    if affine.bias is not None and id(affine.bias) not in known:
+        known.add(id(affine.bias))
         name = part.bias if part.bias in tensors else BIAS
         own = {name: tensors[name].dtype} if name in tensors else {}
         size = len(affine.bias) * ITEM_BYTES[tensors[name].dtype] if own else None

@@ -3,8 +3,11 @@
 import math
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from sim_compress.artifact.coding import Size, encode_matrix, narrowest
-from sim_compress.model import Affine, ImplicitModel, weight_shape
+from sim_compress.model import ImplicitModel, Term, weight_shape
 
 
 @dataclass(frozen=True)
@@ -27,31 +30,34 @@ class Sizes:
 
 def sizes(model: ImplicitModel) -> Sizes:
     """The sizes of a model in its artifact."""
-    parts = [part for _, affine in model.affines() for part in (_matrices(affine), _bias(affine))]
+    affines = [affine for _, affine in model.affines()]
+    # Arrays that several blocks share are stored once.
+    weights = {id(t.weight): t for affine in affines for t in affine.weighted}
+    biases = {id(affine.bias): affine.bias for affine in affines if affine.bias is not None}
+    parts = [(0, 0, 0, 0), *map(_matrix, weights.values()), *map(_bias, biases.values())]
     return Sizes(*(math.ceil(sum(column) / 8) for column in zip(*parts, strict=True)))
 
 
 Bits = tuple[float, float, float, float]
 
 
-def _matrices(affine: Affine) -> Bits:
-    """Bits in the order of the attributes of `Sizes`."""
-    supports = bound = values = plain = 0.0
-    for term in affine.terms:
-        if term.weight is not None:
-            rows, columns = weight_shape(term.weight)
-            size = Size(rows, columns, term.groups)
-            coded = encode_matrix(term.weight, size)
-            nonzeros = int(term.weight.count_nonzero())
-            supports += 8 * len(coded.support.data) if coded.support else 0
-            bound += size.entries * _entropy(nonzeros / size.entries)
-            values += 8 * coded.values.size
-            plain += nonzeros * coded.values.kind.bits
-    return supports, bound, values, plain
+def _matrix(term: Term) -> Bits:
+    """Bits of a term's weight in the order of the attributes of `Sizes`."""
+    assert term.weight is not None
+    rows, columns = weight_shape(term.weight)
+    size = Size(rows, columns, term.groups)
+    coded = encode_matrix(term.weight, size)
+    nonzeros = int(term.weight.count_nonzero())
+    return (
+        8 * len(coded.support.data) if coded.support else 0,
+        size.entries * _entropy(nonzeros / size.entries),
+        8 * coded.values.size,
+        nonzeros * coded.values.kind.bits,
+    )
 
 
-def _bias(affine: Affine) -> Bits:
-    bits = 0 if affine.bias is None else len(affine.bias) * narrowest(affine.bias).bits
+def _bias(bias: NDArray[np.float32]) -> Bits:
+    bits = len(bias) * narrowest(bias).bits
     return 0, 0, bits, bits
 
 

@@ -7,6 +7,7 @@ KEY = "sim_compress"
 PLAIN_KEY = "sim_compress_csr"
 VERSION = 4
 DIGEST = "digest"
+NEEDS = "needs"
 NO_DIGEST = "0" * 64
 # The deflated metadata, and the biases of all rows, where they share a tensor.
 METADATA, BIAS = "metadata", "bias"
@@ -19,6 +20,8 @@ WINDOW = (
     b't":"network","target_sparsity":0.,"targets":{},"tune":null,"values":{"blocks":[{"bias":true,"name":"re'
     b'lu","phi":{"name":"relu"},"shape":[16],"terms":[{"source":"x","weight":{"exponent":126,"nonzeros":'
 )
+# The word for rows that several blocks name; a file that needs no other can be read.
+SHARED = "shared"
 # safetensors' names of the tensors that hold bytes, and the formats of constants, as numpy names them.
 BYTES = "U8"
 CONSTANTS = {"F32": "<f4", "F64": "<f8"}

@@ -10,7 +10,13 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from sim_compress.artifact.fields import JSON, Field
-from sim_compress.artifact.limits import ELEMENTS, ELEMENTS_PER_BYTE, MAX_ROWS
+from sim_compress.artifact.limits import (
+    ELEMENTS,
+    ELEMENTS_PER_BYTE,
+    MAX_ROWS,
+    USED_AGAIN,
+    USED_AGAIN_PER_BYTE,
+)
 from sim_compress.errors import ArtifactError
 from sim_compress.model import ImplicitModel, Shape
 
@@ -48,7 +54,7 @@ class Store(Protocol):
         ...
 
     def matrix(self, name: str, field: Field, rows: int) -> tuple[sparse.csr_array, int]:
-        """A canonical float32 matrix of M, and its number of groups."""
+        """A canonical float32 matrix of M, and its number of groups; an earlier one where it is named."""
         ...
 
     def fixed_matrix(self, field: Field) -> sparse.csr_array:
@@ -105,7 +111,8 @@ class Allowance:
     def __init__(self, size: int) -> None:
         self._rows = MAX_ROWS + size
         self._elements = ELEMENTS + ELEMENTS_PER_BYTE * size
-        self._rows_left, self._elements_left = self._rows, self._elements
+        self._again = USED_AGAIN + USED_AGAIN_PER_BYTE * size
+        self._rows_left, self._elements_left, self._again_left = self._rows, self._elements, self._again
 
     def rows(self, count: int) -> None:
         """Count the rows of one more matrix.
@@ -116,6 +123,18 @@ class Allowance:
         self._rows_left -= count
         if self._rows_left < 0:
             raise ArtifactError(f"expected at most {self._rows} rows of matrices in all, found more")
+
+    def again(self, nonzeros: int) -> None:
+        """Count the nonzeros of a matrix that is used once more.
+
+        Raises:
+            ArtifactError: all further uses so far have more than they may have together.
+        """
+        self._again_left -= nonzeros
+        if self._again_left < 0:
+            raise ArtifactError(
+                f"expected at most {self._again} nonzeros in all further uses of matrices, found more"
+            )
 
     def arrays(self, place: str, shapes: Iterable[Shape]) -> None:
         """Count the elements of arrays that evaluating a sample makes.

@@ -1,7 +1,7 @@
 """The tensors of an open file by name: each is taken once, checked and decoded."""
 
 from collections.abc import Collection, Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,12 +18,13 @@ from sim_compress.artifact.coding import (
 from sim_compress.artifact.coding.deflate import inflated, inflated_front
 from sim_compress.artifact.fields import Field, shown
 from sim_compress.artifact.limits import refusing, sane
-from sim_compress.artifact.spec import BIAS, BYTES, CONSTANTS, scaling_name
+from sim_compress.artifact.spec import BIAS, BYTES, CONSTANTS, SHARED, scaling_name
 from sim_compress.artifact.store import Allowance, Floats, Source
 from sim_compress.errors import ArtifactError
-from sim_compress.model import ImplicitModel, Shape
+from sim_compress.model import ImplicitModel, Shape, weight_shape
 
 BY_DTYPE = {kind.dtype: kind for kind in KINDS.values()}
+Known = TypeVar("Known")
 NOTHING = np.zeros(0, np.uint8)
 
 
@@ -49,10 +50,15 @@ class Tensors:
         tensors: by name.
         size: bytes of the file.
         digest: that it has.
+        needs: words for what the file uses of this format.
     """
 
-    def __init__(self, tensors: Mapping[str, Tensor], size: int, digest: str) -> None:
-        self.digest = digest
+    def __init__(
+        self, tensors: Mapping[str, Tensor], size: int, digest: str, needs: Collection[str] = ()
+    ) -> None:
+        self.digest, self._needs = digest, needs
+        self._matrices: dict[str, tuple[sparse.csr_array, int]] = {}
+        self._biases_of: dict[str, Floats] = {}
         self._left = dict(tensors)
         self.allowance = Allowance(size)
         self._constants: dict[str, Floats] = {}
@@ -66,9 +72,18 @@ class Tensors:
         return sources[name]
 
     def bias(self, name: str, field: Field, rows: int) -> Floats:
-        """Its own tensor, or the next numbers of the shared one."""
+        """An earlier one, its own tensor, or the next numbers of the shared one."""
+        if self._names_earlier(field):
+            found = self._earlier(field, self._biases_of)
+            if len(found) != rows:
+                raise field.wrong(f"the bias of {rows} rows")
+            return found
         if field.boolean() is not True:
             raise field.wrong("true, or no key")
+        self._biases_of[name] = found = self._own_bias(name, rows)
+        return found
+
+    def _own_bias(self, name: str, rows: int) -> Floats:
         if name in self._left:
             return self._vector(name, self._shaped(name, BY_DTYPE, (rows,)))
         if self._biases is None:
@@ -80,9 +95,27 @@ class Tensors:
         return found.copy()
 
     def matrix(self, name: str, field: Field, rows: int) -> tuple[sparse.csr_array, int]:
-        claims = matrix_claims(field, rows)
         self.allowance.rows(rows)
-        return self._matrix(name, claims), claims.size.groups
+        if self._names_earlier(field):
+            found = self._earlier(field, self._matrices)
+            if weight_shape(found[0])[0] != rows:
+                raise field.wrong(f"the name of a matrix of {rows} rows")
+            self.allowance.again(found[0].nnz)
+            return found
+        claims = matrix_claims(field, rows)
+        self._matrices[name] = found = self._matrix(name, claims), claims.size.groups
+        return found
+
+    def _names_earlier(self, field: Field) -> bool:
+        """Whether rows are those of an earlier name; a file that does not need the word has none such."""
+        return SHARED in self._needs and isinstance(field.value, str)
+
+    def _earlier(self, field: Field, known: Mapping[str, Known]) -> Known:
+        """What stands in the file under a name, before this field."""
+        name = field.text()
+        if name not in known:
+            raise field.wrong("the name of a matrix or bias before it")
+        return known[name]
 
     def fixed_matrix(self, field: Field) -> sparse.csr_array:
         entries = field.entries(("tensor", "weight"))

@@ -199,7 +199,7 @@ def _stored_as(item: Listed) -> str:
 
 
 SIZES: Mapping[str, Callable[[BlockFigures], str]] = {
-    "rows": lambda b: words.count(b.rows),
+    "rows": lambda b: words.count(b.rows) if b.rows_of is None else "shared",
     "features": lambda b: words.count(b.features),
 }
 

@@ -53,6 +53,7 @@ def channels(model: ImplicitModel, names: Container[str]) -> Channels:
     for name, affine in model.affines():
         for term in affine.terms:
             links.follow(name, affine, term)
+    links.share(model)
     return links.found()
 
 
@@ -93,6 +94,17 @@ class _Links:
             self._added(name, affine, term, end)
         else:
             self._columns[name].append(self._read(name, affine, term, end))
+
+    def share(self, model: ImplicitModel) -> None:
+        """Join rows and columns of all uses of the same rows."""
+        for owner in filter(model.owns, model.owners):
+            first, *others = ([self._given(n), *self._columns[n]] for n in model.uses(owner))
+            for other in others:
+                self._edges += zip(first, other, strict=True)
+
+    def _given(self, name: str) -> Numbers:
+        """The node of every row of a block with rows, or of none for an output."""
+        return self._rows(name, self._affines[name])
 
     def found(self) -> Channels:
         """The sets, numbered in the order of their first channels."""

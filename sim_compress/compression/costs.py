@@ -42,8 +42,11 @@ def gram_costs(ready: Prepared, settings: Settings) -> GramCosts:
     if may_mirror(model, ready.calibration, settings):
         samples *= 2
     names = [name for part in parts(model, ready.teacher.nodes, settings) for name in part.names]
+    points = {
+        n: samples * sum(math.prod(ready.affines[use].positions) for use in model.uses(n)) for n in names
+    }
     sizes = [
-        (group.width, group.rows.stop - group.rows.start, samples * math.prod(ready.affines[name].positions))
+        (group.width, group.rows.stop - group.rows.start, points[name])
         for name in names
         for group in row_groups(ready.affines[name])
     ]

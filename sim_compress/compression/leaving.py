@@ -56,7 +56,7 @@ def leaving(
     Raises:
         InputError: no channel can.
     """
-    found = channels(teacher.model, affines)
+    found = channels(teacher.model, {n for owner in affines for n in teacher.model.uses(owner)})
     if not found.count:
         raise InputError(
             "no channel of this network can leave alone: its states are mixed, grouped or left as they are; "

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from sim_compress.compression.rows import with_rows
 from sim_compress.core import Block, Curve, Path, Projection, refit
 from sim_compress.core.allocation import rounded
-from sim_compress.model import Affine, ImplicitModel
+from sim_compress.model import Affine, ImplicitModel, every_use
 from sim_compress.model.maps import Array
 from sim_compress.runtime import Stage, preactivation, schedule
 from sim_compress.states import Teacher, dense_product, settle
@@ -163,7 +163,11 @@ class Trial:
         }
 
     def error(self, rows: Mapping[str, Affine]) -> float:
-        """Squared error of all outputs relative to their variance, with new rows of some blocks."""
+        """Squared error of all outputs relative to their variance, with new rows of some blocks.
+
+        Rows that are shared are given for their owner.
+        """
+        rows = every_use(self._model, rows)
         values, changed = dict(self._values), set[str]()
         for stage in self._stages:
             fresh = _with(stage, rows)

@@ -34,7 +34,9 @@ from sim_compress.model import (
     Affine,
     ImplicitModel,
     channel_axes,
+    every_use,
     narrowed,
+    replaced,
     rounded,
     rounded_rows,
     without_vanishing,
@@ -304,7 +306,7 @@ def _in_order(
         return found
 
     with Store() as store:
-        return regenerate(teacher, inputs, rows, store, progress, plan.groups)
+        return regenerate(teacher, inputs, rows, store, progress, plan.groups, plan.survey.behind)
 
 
 def _nearest(
@@ -333,17 +335,11 @@ def _from_baseline(
     groups = [g for own in plan.groups.values() for g in own]
     found = regressed_by(engine, groups, progress) if engine else _one_by_one(groups, progress)
     solved = iter(spent(plan, groups, found))
-    rows = without_empty_terms(
-        {
-            name: _assembled(affine, plan.groups[name], [next(solved) for _ in plan.groups[name]])
-            for name, affine in plan.survey.affines.items()
-        }
-    )
-    return ImplicitModel(
-        model.inputs,
-        tuple(replace(b, affine=rows.get(b.name, b.affine)) for b in model.blocks),
-        tuple(replace(o, affine=rows.get(o.name, o.affine)) for o in model.outputs),
-    )
+    rows = {
+        name: _assembled(affine, plan.groups[name], [next(solved) for _ in plan.groups[name]])
+        for name, affine in plan.survey.affines.items()
+    }
+    return replaced(model, without_empty_terms(every_use(model, rows)))
 
 
 def _one_by_one(groups: Sequence[Planned], progress: Callable[[float], None]) -> list[Regressed]:

@@ -1,7 +1,7 @@
 """Between the state model and the numerical core: rows of a block as problems, and solutions as rows."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,10 +28,12 @@ class Limits:
     Attributes:
         scaling: s of theorem 2.4 for the blocks that have one.
         bounds: block name -> bound, of the shape of the state.
+        uses: owner of rows that are shared -> all blocks that have them.
     """
 
     scaling: Scaling
     bounds: Scaling
+    uses: Mapping[str, tuple[tuple[str, Affine], ...]] = field(default_factory=dict)
 
 
 def row_limits(model: ImplicitModel, kappa: float) -> Limits:
@@ -41,7 +43,9 @@ def row_limits(model: ImplicitModel, kappa: float) -> Limits:
         CertificateError: its blocks form a loop of which kappa is not proven.
     """
     scaling = row_scaling(model, kappa, HEADROOM)
-    return Limits(scaling, row_bounds(model, scaling, kappa))
+    own = dict(model.affines())
+    uses = {owner: tuple((n, own[n]) for n in model.uses(owner)) for owner in own if model.owns(owner)}
+    return Limits(scaling, row_bounds(model, scaling, kappa), uses)
 
 
 def row_problems(
@@ -61,9 +65,14 @@ def row_problems(
     damping = 0.0 if settings.matching == "exact" else DAMPING * group.width / gram.points
     problems = standardise(gram, teacher_rows(affine, group), damping)
     penalty = L1 if settings.objective == "l1" else Penalty(_typical_size(problems.prior))
-    ball = None
-    if name in limits.bounds:
-        ball = _ball(affine, group, problems, _smallest(affine, limits.bounds[name]), limits.scaling)
+    uses = [(name, affine), *limits.uses.get(name, ())[1:]]
+    ball = _inside_all(
+        [
+            _ball(a, group, problems, _smallest(a, limits.bounds[n]), limits.scaling)
+            for n, a in uses
+            if n in limits.bounds
+        ]
+    )
     if ball is not None and settings.support == "full":
         ball = replace(ball, weights=np.where(own_states(name, affine, group), FORBIDDEN, ball.weights))
     return Block(problems, penalty, ball, _biased(affine, group))
@@ -95,6 +104,19 @@ def _ball(
     d = problems.feature_scale
     per_feature = np.divide(s, d, out=np.zeros_like(s), where=d > 0)
     return Ball(np.outer(problems.row_scale, per_feature), bound[group.rows] - taken)
+
+
+def _inside_all(balls: Sequence[Ball | None]) -> Ball | None:
+    """A ball inside those of all uses of the same rows; the ball itself where there is one.
+
+    Entries count as in the use where they take most of the radius.
+    """
+    first, *others = [b for b in balls if b is not None] or [None]
+    if first is None or not others:
+        return first
+    tiny = np.finfo(float).tiny
+    relative = [b.weights * (first.radius / np.maximum(b.radius, tiny))[:, None] for b in others if b]
+    return replace(first, weights=np.max([first.weights, *relative], axis=0))
 
 
 def _smallest(affine: Affine, own: Matrix) -> Matrix:

@@ -1,7 +1,8 @@
 """Which blocks are compressed, and how far: patterns on names, as pruning tools have them.
 
 A pattern is a regular expression that must match a whole name: that of a block or output, or that of a
-node or module of the network whose parameters the block holds.
+node or module of the network whose parameters the block holds. Rows that are shared go by the names of all
+their uses.
 """
 
 import re
@@ -23,7 +24,7 @@ class Part:
     Attributes:
         pattern: of `Settings.targets`, or REST.
         target: sparsity of these blocks together.
-        names: in the order of the model.
+        names: in the order of the model; of rows that are shared their owner.
     """
 
     pattern: str
@@ -51,9 +52,9 @@ def parts(model: ImplicitModel, nodes: Mapping[str, tuple[str, ...]], settings: 
             f"nothing to compress in this network: {what}; was it exported before it was trained?"
         )
     known = {
-        name: (name, *nodes.get(name, ()))
+        name: tuple(n for use in model.uses(name) for n in (use, *nodes.get(use, ())))
         for name, affine in model.affines()
-        if affine.weighted or affine.bias is not None
+        if model.owns(name) and (affine.weighted or affine.bias is not None)
     }
     ignored = {n for p in settings.ignore for n in _matching(p, known)}
     wanted = {n for p in settings.only for n in _matching(p, known)} if settings.only else set(known)

@@ -19,7 +19,7 @@ from sim_compress.core import Block, Convex, Curve, Path, Projection, trace
 from sim_compress.errors import InputError
 from sim_compress.model import Affine
 from sim_compress.model.maps import Array
-from sim_compress.states import RowGroup, Teacher, Visit, baseline_grams, row_groups
+from sim_compress.states import Grams, RowGroup, Teacher, Visit, baseline_grams, merge, row_groups
 
 # progress(stage, finished part in [0, 1])
 Progress = Callable[[str, float], None]
@@ -43,6 +43,7 @@ class Survey:
         fixed: entries that the pattern keeps of every row group; none where the target says how many.
         paths: of every row group, on one grid of alphas; none where rows are matched exactly.
         curves: output error against entries kept; none where the allocation does not ask for it.
+        behind: Grams of the uses behind the first of rows that are shared.
         trials: what the curves are made of, for those of longer paths.
         leaving: the channels that can leave, where the pattern asks for whole ones.
         notes: rows and features of which the calibration inputs say nothing.
@@ -55,6 +56,7 @@ class Survey:
     fixed: Mapping[str, tuple[int, ...]]
     paths: Mapping[str, tuple[Path, ...]]
     curves: Mapping[str, Curve]
+    behind: Mapping[str, Grams]
     trials: Trials = field(default_factory=dict)
     leaving: Leaving | None = None
     notes: tuple[str, ...] = ()
@@ -121,15 +123,32 @@ def _moments(
 ) -> Survey:
     """The row problems alone, and the supports that they may have."""
     limits = row_limits(teacher.model, settings.kappa)
-    grams = baseline_grams(teacher, affines, inputs, progress)
+    grams, behind = _of_all_uses(teacher, affines, inputs, progress)
     blocks = {n: row_blocks(Visit(n, a, grams[n]), settings, limits) for n, a in affines.items()}
     notes = unvaried(affines, grams, inputs, damped=settings.matching == "relaxed")
     if channel_multiple(settings.pattern):
-        return Survey(affines, limits, blocks, {}, {}, {}, {}, notes=notes)
+        return Survey(affines, limits, blocks, {}, {}, {}, {}, behind, notes=notes)
     pattern = pattern_of(settings.pattern)
     projections = {n: tuple(pattern.projection(a, g) for g in row_groups(a)) for n, a in affines.items()}
     fixed = _fixed(affines, pattern) if settings.matching == "relaxed" else {}
-    return Survey(affines, limits, blocks, projections, fixed, {}, {}, notes=notes)
+    return Survey(affines, limits, blocks, projections, fixed, {}, {}, behind, notes=notes)
+
+
+def _of_all_uses(
+    teacher: Teacher,
+    affines: Mapping[str, Affine],
+    inputs: Mapping[str, Array],
+    progress: Callable[[float], None],
+) -> tuple[dict[str, Grams], dict[str, Grams]]:
+    """Grams over all uses of every set of rows, and those behind the first where there are more."""
+    own, later = dict(teacher.model.affines()), {n: teacher.model.uses(n)[1:] for n in affines}
+    designs = {**affines, **{n: own[n] for names in later.values() for n in names}}
+    summed = {n: names[0] for names in later.values() for n in names[1:]}
+    found = baseline_grams(teacher, designs, inputs, progress, summed)
+    behind = {owner: found[names[0]] for owner, names in later.items() if names}
+    for owner, grams in behind.items():
+        merge(found[owner], grams)
+    return {n: found[n] for n in affines}, behind
 
 
 def row_blocks(visit: Visit, settings: Settings, limits: Limits) -> tuple[Block, ...]:

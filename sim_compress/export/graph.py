@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import onnx
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from onnx import helper, numpy_helper
 
 from sim_compress.model import Shape
@@ -25,6 +25,7 @@ class Graph:
         self.nodes: list[onnx.NodeProto] = []
         self.constants: list[onnx.TensorProto] = []
         self.scope = ""
+        self._shared: dict[tuple[int, ...], str] = {}
         self._taken = set(taken)
 
     def node(self, operator: str, inputs: Sequence[str], **attributes: Any) -> str:
@@ -37,6 +38,20 @@ class Graph:
     def reals(self, values: ArrayLike, what: str = "constant") -> str:
         """A float32 constant."""
         return self._constant(np.asarray(values, np.float32), what)
+
+    def shared(self, values: NDArray[np.float32], what: str, of: object) -> str:
+        """A float32 constant made of the rows of a block; the same one wherever it is asked for again.
+
+        Args:
+            values: in the form that a node reads.
+            what: its name.
+            of: the object that they are made of.
+        """
+        # Of two forms of a square weight one is the transpose of the other: their strides differ.
+        key = (id(of), *values.shape, *values.strides)
+        if key not in self._shared:
+            self._shared[key] = self.reals(values, what)
+        return self._shared[key]
 
     def integers(self, values: ArrayLike, what: str = "constant") -> str:
         """An int64 constant."""

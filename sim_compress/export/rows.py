@@ -34,7 +34,7 @@ def preactivation(
     if bias is None or not bias.any():
         return total
     column = bias.reshape(-1, *(1,) * (len(affine.shape) - 1 - affine.row_axis))
-    return graph.node("Add", [total, graph.reals(column, "bias")])
+    return graph.node("Add", [total, graph.shared(column, "bias", affine.bias)])
 
 
 def _kept(affine: Affine) -> tuple[Term, ...]:
@@ -50,9 +50,9 @@ def _weighted(
     if isinstance(last, Patches) and len(last.kernel) <= 3 and affine.row_axis == 0:
         x, shape = _applied(graph, tensor, before, shape)
         weight = _dense(term).reshape(affine.rows, shape[0] // term.groups, *last.kernel)
-        inputs = [x, graph.reals(weight, "weight")]
+        inputs = [x, graph.shared(weight, "weight", term.weight)]
         if bias is not None:
-            inputs.append(graph.reals(bias, "bias"))
+            inputs.append(graph.shared(bias, "bias", affine.bias))
         return graph.node(
             "Conv",
             inputs,
@@ -68,11 +68,12 @@ def _weighted(
     x, shape = _applied(graph, tensor, before, shape)
     weight = _full(term)
     if len(shape) == 1:
-        inputs = [x, graph.reals(weight, "weight")]
+        inputs = [x, graph.shared(weight, "weight", term.weight)]
         if bias is not None:
-            inputs.append(graph.reals(bias, "bias"))
+            inputs.append(graph.shared(bias, "bias", affine.bias))
         return graph.node("Gemm", inputs, transB=1), None
-    return moved_axis(graph, _along(graph, x, shape, axis, weight), len(shape), axis, affine.row_axis), bias
+    product = _along(graph, x, shape, axis, weight, term.weight)
+    return moved_axis(graph, product, len(shape), axis, affine.row_axis), bias
 
 
 def _applied(graph: Graph, tensor: str, maps: Sequence[LinearMap], shape: Shape) -> tuple[str, Shape]:
@@ -87,12 +88,12 @@ def _front_axis(step: LinearMap | None) -> int | None:
     return first if rest == sorted(rest) else None
 
 
-def _along(graph: Graph, x: str, shape: Shape, axis: int, weight: NDArray[np.float32]) -> str:
+def _along(graph: Graph, x: str, shape: Shape, axis: int, weight: NDArray[np.float32], of: object) -> str:
     """weight (rows, k) on one axis of (N, *shape); the rows take its place."""
     if axis == len(shape) - 2:
-        return graph.node("MatMul", [graph.reals(weight, "weight"), x])
+        return graph.node("MatMul", [graph.shared(weight, "weight", of), x])
     last = moved_axis(graph, x, len(shape), axis, len(shape) - 1)
-    product = graph.node("MatMul", [last, graph.reals(weight.T, "weight")])
+    product = graph.node("MatMul", [last, graph.shared(weight.T, "weight", of)])
     return moved_axis(graph, product, len(shape), len(shape) - 1, axis)
 
 

@@ -24,6 +24,7 @@ from sim_compress.model.maps import (
 from sim_compress.model.matrices import Matrices, from_matrices, matrices, unrolled_bytes
 from sim_compress.model.narrowing import narrowed
 from sim_compress.model.rounding import VALUES, round_values, rounded, rounded_rows, without_vanishing
+from sim_compress.model.sharing import every_use, replaced, shared, with_rows_of
 from sim_compress.model.unrolling import chain_matrix
 
 __all__ = [
@@ -52,15 +53,19 @@ __all__ = [
     "chain_matrix",
     "chain_shape",
     "channel_axes",
+    "every_use",
     "from_matrices",
     "matrices",
     "narrowed",
     "picking",
+    "replaced",
     "round_values",
     "rounded",
     "rounded_rows",
     "selects",
+    "shared",
     "unrolled_bytes",
     "weight_shape",
+    "with_rows_of",
     "without_vanishing",
 ]

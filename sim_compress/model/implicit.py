@@ -157,10 +157,38 @@ class ImplicitModel:
         """All row groups of M in order: the blocks' (A, B), then the outputs' (C, D)."""
         return [(b.name, b.affine) for b in (*self.blocks, *self.outputs)]
 
+    @cached_property
+    def owners(self) -> dict[str, str]:
+        """Block or output with weights -> the first one of the same rows, itself where no other has them.
+
+        Rows are the same where weights, groups and bias are: the same arrays, not equal ones.
+        """
+        first: dict[tuple[object, ...], str] = {}
+        return {
+            name: first.setdefault((id(a.bias), *((id(t.weight), t.groups) for t in a.weighted)), name)
+            for name, a in self.affines()
+            if a.weighted
+        }
+
+    def owns(self, name: str) -> bool:
+        """Whether the rows of a block or output are no earlier one's."""
+        return self.owners.get(name, name) == name
+
+    def uses(self, owner: str) -> tuple[str, ...]:
+        """The owner of some rows and all blocks and outputs that share them, in order."""
+        return self._uses.get(owner, (owner,))
+
+    @cached_property
+    def _uses(self) -> dict[str, tuple[str, ...]]:
+        found: dict[str, tuple[str, ...]] = {}
+        for name, owner in self.owners.items():
+            found[owner] = (*found.get(owner, ()), name)
+        return found
+
     @property
     def nnz(self) -> int:
-        """nnz(M), tied rows counted once, biases included."""
-        return sum(affine.nnz for _, affine in self.affines())
+        """nnz(M), tied rows and those that blocks share counted once, biases included."""
+        return sum(affine.nnz for name, affine in self.affines() if self.owns(name))
 
     @property
     def parameters(self) -> int:

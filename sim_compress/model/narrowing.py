@@ -29,6 +29,7 @@ from sim_compress.model.maps import (
     Slice,
     picking,
 )
+from sim_compress.model.sharing import still_shared
 
 
 def narrowed(model: ImplicitModel, kept: Mapping[str, Mask]) -> ImplicitModel:
@@ -45,7 +46,7 @@ def narrowed(model: ImplicitModel, kept: Mapping[str, Mask]) -> ImplicitModel:
     cut = _Cut(model, kept)
     blocks = tuple(replace(b, affine=_affine(b.name, b.affine, cut), phi=_phi(b, cut)) for b in model.blocks)
     outputs = tuple(replace(o, affine=_affine(o.name, o.affine, cut)) for o in model.outputs)
-    return ImplicitModel(model.inputs, blocks, outputs)
+    return still_shared(ImplicitModel(model.inputs, blocks, outputs), model.owners)
 
 
 class _Cut:

@@ -16,6 +16,7 @@ from scipy import sparse
 
 from sim_compress.errors import InputError
 from sim_compress.model.implicit import Affine, ImplicitModel
+from sim_compress.model.sharing import every_use, replaced
 
 VALUES = ("float32", "float16", "bfloat16")
 # Means of the features that each weighted term reads, (columns,) each.
@@ -42,22 +43,14 @@ def rounded(
     Args:
         model: in float32.
         kind: one of VALUES.
-        means: block or output name -> of its features; biases of blocks that are not there stay.
+        means: block or output name -> of its features, over all uses of its rows; biases of blocks that
+            are not there stay.
 
     Raises:
         InputError: a weight is too large for the format, with the block it is in.
     """
-    return replace(
-        model,
-        blocks=tuple(
-            replace(b, affine=rounded_rows(b.name, b.affine, kind, means.get(b.name, ())))
-            for b in model.blocks
-        ),
-        outputs=tuple(
-            replace(o, affine=rounded_rows(o.name, o.affine, kind, means.get(o.name, ())))
-            for o in model.outputs
-        ),
-    )
+    rows = {n: rounded_rows(n, a, kind, means.get(n, ())) for n, a in model.affines() if model.owns(n)}
+    return replaced(model, every_use(model, rows))
 
 
 def rounded_rows(name: str, affine: Affine, kind: str, means: Means = ()) -> Affine:

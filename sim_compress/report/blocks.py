@@ -10,13 +10,13 @@ OUTPUT = "output"
 
 def compressed_blocks(teacher: ImplicitModel, model: ImplicitModel) -> tuple[BlockFigures, ...]:
     """Blocks in model order, then outputs; parameters are the teacher's nonzeros."""
-    before = {name: _parameters(affine) for name, affine in teacher.affines()}
+    before = {name: _parameters(teacher, name, affine) for name, affine in teacher.affines()}
     return _blocks(model, [before[name] for name, _ in model.affines()])
 
 
 def stored_blocks(model: ImplicitModel) -> tuple[BlockFigures, ...]:
     """The same without a teacher: parameters are the entries that the rows may use, and the biases."""
-    return _blocks(model, [_entries(model, affine) for _, affine in model.affines()])
+    return _blocks(model, [_entries(model, name, affine) for name, affine in model.affines()])
 
 
 def _blocks(model: ImplicitModel, parameters: list[int]) -> tuple[BlockFigures, ...]:
@@ -24,26 +24,34 @@ def _blocks(model: ImplicitModel, parameters: list[int]) -> tuple[BlockFigures, 
     shapes = [b.shape for b in model.blocks] + [o.shape for o in model.outputs]
     return tuple(
         BlockFigures(
-            name, phi, shape, _regressed(affine), _features(model, affine), count, _parameters(affine)
+            name,
+            phi,
+            shape,
+            _regressed(model, name, affine),
+            _features(model, affine),
+            count,
+            _parameters(model, name, affine),
+            None if model.owns(name) else model.owners[name],
         )
         for (name, affine), phi, shape, count in zip(model.affines(), phis, shapes, parameters, strict=True)
     )
 
 
-def _parameters(affine: Affine) -> int:
-    """Nonzeros of the rows, and of the tables they look ids up in."""
-    return affine.nnz + sum(int(np.count_nonzero(table)) for table in affine.tables)
+def _parameters(model: ImplicitModel, name: str, affine: Affine) -> int:
+    """Nonzeros of the rows that a block owns, and of the tables they look ids up in."""
+    own = affine.nnz if model.owns(name) else 0
+    return own + sum(int(np.count_nonzero(table)) for table in affine.tables)
 
 
-def _regressed(affine: Affine) -> int:
-    return affine.rows if affine.weighted else 0
+def _regressed(model: ImplicitModel, name: str, affine: Affine) -> int:
+    return affine.rows if affine.weighted and model.owns(name) else 0
 
 
 def _features(model: ImplicitModel, affine: Affine) -> int:
     return sum(chain_shape(t.maps, model.shapes[t.source])[0] // t.groups for t in affine.weighted)
 
 
-def _entries(model: ImplicitModel, affine: Affine) -> int:
-    biases = 0 if affine.bias is None else len(affine.bias)
+def _entries(model: ImplicitModel, name: str, affine: Affine) -> int:
+    biases = 0 if affine.bias is None or not model.owns(name) else len(affine.bias)
     tables = sum(table.size for table in affine.tables)
-    return _regressed(affine) * _features(model, affine) + biases + tables
+    return _regressed(model, name, affine) * _features(model, affine) + biases + tables

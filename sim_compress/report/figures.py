@@ -204,10 +204,11 @@ class BlockFigures:
         name: of the block or output.
         phi: its nonlinearity; `output` for rows of the prediction equation.
         shape: of its state.
-        rows: tied rows that are regressed.
+        rows: tied rows that are regressed; none where they are an earlier block's.
         features: entries of M that one row may use, its bias not counted.
         parameters: nonzeros before compression, biases included.
         nonzeros: nonzeros after it.
+        rows_of: the earlier block whose rows it has, and where they are counted; None where they are its own.
     """
 
     name: str
@@ -217,6 +218,7 @@ class BlockFigures:
     features: int
     parameters: int
     nonzeros: int
+    rows_of: str | None = None
 
     @property
     def sparsity(self) -> float | None:

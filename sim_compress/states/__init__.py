@@ -2,7 +2,7 @@
 
 from sim_compress.states.designs import RowGroup, by_column, row_groups, teacher_rows
 from sim_compress.states.store import Store
-from sim_compress.states.streams import Visit, baseline_grams, own_means, regenerate
+from sim_compress.states.streams import Grams, Visit, baseline_grams, merge, own_means, regenerate
 from sim_compress.states.teachers import (
     ImplicitTeacher,
     NetworkTeacher,
@@ -14,6 +14,7 @@ from sim_compress.states.teachers import (
 )
 
 __all__ = [
+    "Grams",
     "ImplicitTeacher",
     "NetworkTeacher",
     "RowGroup",
@@ -23,6 +24,7 @@ __all__ = [
     "baseline_grams",
     "by_column",
     "dense_product",
+    "merge",
     "open_module",
     "open_teacher",
     "own_means",

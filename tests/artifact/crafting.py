@@ -53,12 +53,13 @@ class Crafted:
 
     metadata: dict[str, Any]
     tensors: dict[str, Tensor]
+    needs: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, model: ImplicitModel, shared: bool = False) -> "Crafted":
         arrays = Arrays(shared, {})
         metadata = described(model, certify(model), PROVENANCE, arrays)
-        return cls(json.loads(json.dumps(metadata)), arrays.tensors())
+        return cls(json.loads(json.dumps(metadata)), arrays.tensors(), arrays.needs)
 
     def array(self, name: str) -> np.ndarray:
         """A tensor as an array of its dtype and shape."""
@@ -67,7 +68,7 @@ class Crafted:
         return found.data.view(dtype).reshape(found.shape)
 
     def bytes(self) -> bytes:
-        return sealed(json.dumps(self.metadata), self.tensors)
+        return sealed(json.dumps(self.metadata), self.tensors, needs=self.needs)
 
 
 def packed_text(text: bytes) -> bytes:

@@ -90,7 +90,7 @@ def looped_model() -> ImplicitModel:
     """Two blocks that read each other, with |A| small enough for a norm certificate."""
     small = weights(4, 4, 0.7) * np.float32(0.1)
     first = Affine((4, 3), (Term("u", (), weights(4, 2, 0.8)), Term("second", (), small)), column(4))
-    second = Affine((4, 3), (Term("first", (), small),))
+    second = Affine((4, 3), (Term("first", (), small.copy()),))
     return ImplicitModel(
         (Input("u", (2, 3)),),
         (

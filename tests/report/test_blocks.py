@@ -4,9 +4,10 @@ from dataclasses import replace
 
 from scipy import sparse
 
-from sim_compress.model import ImplicitModel
+from sim_compress.activations import Activation
+from sim_compress.model import Affine, ImplicitModel, Input, Output, StateBlock, Term
 from sim_compress.report import compressed_blocks, stored_blocks
-from tests.networks import residual_network
+from tests.networks import bias, residual_network, weight
 
 
 def halved(model: ImplicitModel) -> ImplicitModel:
@@ -35,6 +36,19 @@ def test_rows_and_features_are_those_of_the_row_problems():
     assert (blocks["block"].rows, blocks["block"].features) == (6, 18)
     assert (blocks["tokens"].rows, blocks["tokens"].features) == (5, 6)
     assert (blocks["scores"].rows, blocks["scores"].features) == (3, 15 + 2)
+
+
+def test_rows_with_several_uses_are_counted_at_the_first():
+    rows = Affine((6,), (Term("u", (), weight(6, 6)),), bias(6))
+    again = replace(rows, terms=(replace(rows.terms[0], source="first"),))
+    blocks = (StateBlock("first", rows, Activation("tanh")), StateBlock("second", again, Activation("tanh")))
+    model = ImplicitModel((Input("u", (6,)),), blocks, (Output("y", Affine((6,), (Term("second"),))),))
+    for first, second, _ in (stored_blocks(model), compressed_blocks(model, model)):
+        assert (first.rows, first.nonzeros, first.rows_of) == (6, rows.nnz, None)
+        assert (second.rows, second.parameters, second.nonzeros) == (0, 0, 0)
+        assert second.rows_of == "first"
+        assert second.sparsity is None
+    assert sum(b.nonzeros for b in stored_blocks(model)) == model.nnz == rows.nnz
 
 
 def test_without_a_teacher_parameters_are_the_entries_that_rows_may_use():

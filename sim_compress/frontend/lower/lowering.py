@@ -24,7 +24,7 @@ from sim_compress.frontend.registry import (
 )
 from sim_compress.frontend.terms.expressions import is_weighted, mapped, reference
 from sim_compress.frontend.weights import Weights, to_array
-from sim_compress.model import Affine, ImplicitModel, Input, LinearMap, Output, Shape, StateBlock
+from sim_compress.model import Affine, ImplicitModel, Input, LinearMap, Output, Shape, StateBlock, shared
 from sim_compress.model.maps import Array
 
 # A residual stream of 128 transformer layers has 257 terms; every term is one pass over a state.
@@ -233,6 +233,6 @@ class _Walk:
     def lowered(self, graph: onnx.GraphProto) -> Lowered:
         affines = {o.name: self.values[o.name] for o in graph.output}
         outputs = tuple(Output(name, a) for name, a in affines.items() if isinstance(a, Affine))
-        model = ImplicitModel(self.inputs, tuple(self.blocks), outputs)
+        model = shared(ImplicitModel(self.inputs, tuple(self.blocks), outputs))
         nodes = self.nodes | {o.name: self.parametric.get(o.name, ()) for o in outputs}
         return Lowered(model, self.tensors, {o.name: o.name for o in outputs}, nodes, self.shapes)

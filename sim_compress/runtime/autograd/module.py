@@ -1,7 +1,6 @@
 """An implicit model as an nn.Module: any device, any floating dtype, gradients to inputs and parameters."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from sim_compress.errors import DataError
-from sim_compress.model import ImplicitModel, Input, StateBlock
+from sim_compress.model import ImplicitModel, Input, StateBlock, every_use, replaced
 from sim_compress.runtime.autograd.fixed_point import fixed_point
 from sim_compress.runtime.autograd.inputs import as_tensor, named_inputs
 from sim_compress.runtime.autograd.phis import apply_phi, check_phi
@@ -24,8 +23,8 @@ class ImplicitModule(nn.Module):
     """Evaluates an implicit model on tensors (samples, ...).
 
     Parameters are the nonzero values of every weight, and the biases; what is zero stays zero in training.
-    Their places and all constants are buffers, so that a state_dict is the whole model. `names` says which
-    block or output the parameters `rows.N...` belong to.
+    Blocks that share rows have the same parameters. Their places and all constants are buffers, so that a
+    state_dict is the whole model. `names` says which block or output the parameters `rows.N...` belong to.
 
     Args:
         tolerance: when the fixed point of a loop counts as reached, forwards and backwards.
@@ -42,7 +41,10 @@ class ImplicitModule(nn.Module):
         self.names = [name for name, _ in model.affines()]
         for block in model.blocks:
             check_phi(block.phi)
-        self._every_rows = [Rows(name, affine) for name, affine in model.affines()]
+        rows: dict[str, Rows] = {}
+        for name, affine in model.affines():
+            rows[name] = Rows(name, affine, rows.get(model.owners.get(name, name)))
+        self._every_rows = list(rows.values())
         self.rows = nn.ModuleList(self._every_rows)
         self._stages = schedule(model)
         self.register_buffer("unit", torch.ones(()), persistent=False)
@@ -80,10 +82,9 @@ class ImplicitModule(nn.Module):
         affines = {
             name: rows.affine(a)
             for (name, a), rows in zip(self.model.affines(), self._every_rows, strict=True)
+            if self.model.owns(name)
         }
-        blocks = tuple(replace(b, affine=affines[b.name]) for b in self.model.blocks)
-        outputs = tuple(replace(o, affine=affines[o.name]) for o in self.model.outputs)
-        return ImplicitModel(self.model.inputs, blocks, outputs)
+        return replaced(self.model, every_use(self.model, affines))
 
     def _states(self, stage: Stage, values: Mapping[str, Tensor]) -> Values:
         """States of one stage from the values of its sources."""

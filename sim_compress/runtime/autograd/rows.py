@@ -71,9 +71,9 @@ class UnweightedTerm(nn.Module):
 class WeightedTerm(nn.Module):
     """A chain of maps, then rows: a convolution where the chain ends in patches."""
 
-    def __init__(self, term: Term, row_axis: int) -> None:
+    def __init__(self, term: Term, row_axis: int, weight: Weight) -> None:
         super().__init__()
-        self.source, self._row_axis, self.weight = term.source, row_axis, Weight(term)
+        self.source, self._row_axis, self.weight = term.source, row_axis, weight
         *before, last = term.maps or (None,)
         self._patches = last if isinstance(last, Patches) and len(last.kernel) in CONVOLUTIONS else None
         self.chain = chain(term.maps if self._patches is None else before)
@@ -102,18 +102,35 @@ class WeightedTerm(nn.Module):
 
 
 class Rows(nn.Module):
-    """z = sum of terms + bias; the bias is a parameter with all its entries, also those that are zero."""
+    """z = sum of terms + bias; the bias is a parameter with all its entries, also those that are zero.
 
-    def __init__(self, name: str, affine: Affine) -> None:
+    Args:
+        name: of the block or output.
+        affine: its terms and bias.
+        owner: the rows that the block shares, whose parameters are its own.
+    """
+
+    def __init__(self, name: str, affine: Affine, owner: "Rows | None" = None) -> None:
         super().__init__()
         self.name = name
         self._trailing = (1,) * (len(affine.shape) - 1 - affine.row_axis)
+        weights = map(Weight, affine.weighted) if owner is None else iter(owner.weights)
         self._terms: list[UnweightedTerm | WeightedTerm] = [
-            UnweightedTerm(term) if term.weight is None else WeightedTerm(term, affine.row_axis)
+            UnweightedTerm(term)
+            if term.weight is None
+            else WeightedTerm(term, affine.row_axis, next(weights))
             for term in affine.terms
         ]
         self.terms = nn.ModuleList(self._terms)
-        self.bias = None if affine.bias is None else nn.Parameter(torch.tensor(affine.bias))
+        if owner is None:
+            self.bias = None if affine.bias is None else nn.Parameter(torch.tensor(affine.bias))
+        else:
+            self.bias = owner.bias
+
+    @property
+    def weights(self) -> list[Weight]:
+        """Those of its terms, in order."""
+        return [t.weight for t in self._terms if isinstance(t, WeightedTerm)]
 
     def dense_weights(self, unit: Tensor) -> list[Tensor]:
         """The weight of every term, `unit` where there is none: made once for all evaluations of a call."""

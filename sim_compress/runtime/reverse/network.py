@@ -1,11 +1,10 @@
 """A model that is evaluated in lanes, block after block, and differentiated backwards."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import replace
 
 from sim_compress.certificate import order_of_evaluation
 from sim_compress.errors import InputError
-from sim_compress.model import ImplicitModel, StateBlock
+from sim_compress.model import ImplicitModel, StateBlock, every_use, replaced
 from sim_compress.model.maps import Array
 from sim_compress.runtime.reverse.lanes import Buffers, Floats, filled, shaped
 from sim_compress.runtime.reverse.phis import IN_PLACE, pulled_back
@@ -20,7 +19,8 @@ class Network:
         names: blocks in order of evaluation, then outputs.
         inputs: the model's inputs.
         blocks: name -> block.
-        rows: name of a block or output -> its rows.
+        owners: name of a block or output with rows -> the one that owns them.
+        rows: name of a block or output -> its rows; where rows are shared, the parameters are the owner's.
 
     Raises:
         InputError: the model has loops.
@@ -30,17 +30,20 @@ class Network:
         order = order_of_evaluation(model)
         if order is None:
             raise InputError("a model with loops is not differentiated here: use to_torch()")
-        self._model, self.inputs = model, model.inputs
+        self._model, self.inputs, self.owners = model, model.inputs, model.owners
         self.names = [*order, *(o.name for o in model.outputs)]
         self.blocks = {b.name: b for b in model.blocks}
-        self.rows = {name: Rows(name, affine, model.shapes) for name, affine in model.affines()}
+        self.rows: dict[str, Rows] = {}
+        for name, affine in model.affines():
+            owner = self.rows.get(model.owners.get(name, name))
+            self.rows[name] = Rows(name, affine, model.shapes, owner)
 
     def model(self) -> ImplicitModel:
         """The model with the values as they are now."""
         own = self._model
-        blocks = tuple(replace(b, affine=self.rows[b.name].affine()) for b in own.blocks)
-        outputs = tuple(replace(o, affine=self.rows[o.name].affine()) for o in own.outputs)
-        return ImplicitModel(own.inputs, blocks, outputs)
+        return replaced(
+            own, every_use(own, {n: rows.affine() for n, rows in self.rows.items() if own.owns(n)})
+        )
 
 
 class Pass:
@@ -73,19 +76,21 @@ class Pass:
         return x
 
     def backward(self, gradients: dict[str, Floats], wanted: Collection[str]) -> dict[str, list[Floats]]:
-        """Gradients of the parameters of some names.
+        """Gradients of the parameters of some names, over all uses of rows that they own.
 
         Args:
             gradients: name -> gradient of every state and output by itself; what follows from later ones is
                 added to them.
         """
-        names, found = self._network.names, {}
-        first = min(map(names.index, wanted), default=len(names))
+        names, owner_of, found = self._network.names, self._network.owners, {}
+        first = min((names.index(n) for n in names if owner_of.get(n, n) in wanted), default=len(names))
         for name in reversed(names[first:]):
-            dz = self._pulled_back(name, gradients[name])
+            dz, owner = self._pulled_back(name, gradients[name]), owner_of.get(name, name)
             own = self._network.rows[name].backward(self._values, dz, gradients)
-            if name in wanted:
-                found[name] = own
+            if owner in wanted:
+                found[owner] = (
+                    [a + b for a, b in zip(found[owner], own, strict=True)] if owner in found else own
+                )
         return found
 
     def _state(self, block: StateBlock, z: Floats) -> Floats:

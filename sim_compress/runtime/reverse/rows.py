@@ -46,20 +46,30 @@ class _Term:
 class Rows:
     """z = sum of terms + bias.
 
+    Args:
+        name: of the block or output.
+        affine: its terms and bias.
+        shapes: source name -> shape.
+        owner: the rows that the block shares, whose parameters are its own.
+
     Attributes:
         parameters: the nonzero values of every weight, then the bias where there is one; to be changed in
             place. Rows without a bias have a zero there, and no gradient.
     """
 
-    def __init__(self, name: str, affine: Affine, shapes: Mapping[str, Shape]) -> None:
+    def __init__(
+        self, name: str, affine: Affine, shapes: Mapping[str, Shape], owner: "Rows | None" = None
+    ) -> None:
         self._name, self._affine = name, affine
-        self._terms = [_read_of(affine, term, shapes[term.source]) for term in affine.terms]
-        self._bias = None if affine.bias is None else affine.bias.astype(np.float32)
+        self.parameters = _parameters(affine) if owner is None else owner.parameters
+        own = iter(self.parameters)
+        self._terms = [
+            _read_of(affine, term, shapes[term.source], None if term.weight is None else next(own))
+            for term in affine.terms
+        ]
+        self._bias = None if affine.bias is None else self.parameters[-1]
         self._start = np.zeros(affine.rows, np.float32) if self._bias is None else self._bias
         self._biased = self._start != 0
-        self.parameters = [t.values for t in self._terms if t.weighted]
-        if self._bias is not None:
-            self.parameters.append(self._bias)
 
     def forward(self, values: Values, *, rectified: bool) -> Floats:
         """z, or max(z, 0), entries in the block's own shape."""
@@ -144,13 +154,20 @@ class Rows:
         return moved[:-1].reshape(affine.rows, -1, LANES)
 
 
-def _read_of(affine: Affine, term: Term, shape: Shape) -> _Term:
+def _parameters(affine: Affine) -> list[Floats]:
+    """Copies of the values of every weight, then of the bias where there is one."""
+    biases = () if affine.bias is None else (affine.bias,)
+    return [values.astype(np.float32) for values in (*(w.data for w in affine.weights), *biases)]
+
+
+def _read_of(affine: Affine, term: Term, shape: Shape, values: Floats | None) -> _Term:
     """A term whose source has this shape; a skip connection has a one for each row."""
     weight = term.weight
     if weight is None:
         weight = sparse.csr_array(sparse.eye_array(affine.rows, format="csr"))
     indptr, columns = (a.astype(np.int32) for a in (weight.indptr, weight.indices))
-    values = weight.data.astype(np.float32)
+    if values is None:
+        values = weight.data.astype(np.float32)
     own = features(affine, term, shape)
     shared = _shared(indptr, columns)
     return _Term(term.source, shape, own, indptr, columns, values, shared, term.weight is not None)

@@ -1,5 +1,6 @@
 """Values equal those of the scipy kernel, gradients equal finite differences and those of torch."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -63,9 +64,10 @@ def assert_gradients_are_differences(model: ImplicitModel, fed: Arrays, step: fl
     network = Network(model)
     run, found = evaluated(network, fed)
     coefficient = coefficients(found, len(next(iter(fed.values()))))
-    gradients = run.backward({n: _copied(g) for n, g in coefficient.items()}, network.names)
-    parameters = [p for n in network.names for p in network.rows[n].parameters]
-    flat = [g for n in network.names for g in gradients[n]]
+    owners = [n for n in network.names if model.owns(n)]
+    gradients = run.backward({n: _copied(g) for n, g in coefficient.items()}, owners)
+    parameters = [p for n in owners for p in network.rows[n].parameters]
+    flat = [g for n in owners for g in gradients[n]]
     assert any(np.any(g) for g in flat)
     rng, starts = np.random.default_rng(1), [p.copy() for p in parameters]
     for _ in range(3):
@@ -100,6 +102,19 @@ def test_a_residual_network(samples: int):
     model = residual_network()
     assert_values_are_those_of_scipy(model, inputs(model, samples))
     assert_gradients_are_differences(model, inputs(model, samples), step=1e-3)
+
+
+def test_rows_with_several_uses_have_the_sum_of_their_gradients():
+    rows = Affine((6,), (Term("u", (), weight(6, 6)),), bias(6))
+    blocks = [StateBlock("h0", rows, Activation("tanh"))]
+    for i in range(1, 4):
+        step = replace(rows, terms=(replace(rows.terms[0], source=f"h{i - 1}"),))
+        blocks.append(StateBlock(f"h{i}", step, Activation("tanh")))
+    scores = Output("y", Affine((2,), (Term("h3", (), weight(2, 6)),)))
+    model = ImplicitModel((Input("u", (6,)),), tuple(blocks), (scores,))
+    assert model.uses("h0") == ("h0", "h1", "h2", "h3")
+    assert_values_are_those_of_scipy(model, inputs(model))
+    assert_gradients_are_differences(model, inputs(model))
 
 
 @pytest.mark.parametrize(("name", "a"), every_phi())
