@@ -205,7 +205,8 @@ def _exact(
             network.count,
         )
 
-    if network.refused:
+    ends = (network.file if network.cut else original).graph.output
+    if network.refused or any(o.name not in network.tensors for o in ends):
         return lowered()
     try:
         # Before the model holds rows beside the weights: sessions take room as well.

@@ -9,7 +9,6 @@ A tensor that no input reaches is the same for all samples, and then its value i
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from math import prod
 
 import numpy as np
 import onnx
@@ -146,7 +145,7 @@ class Placed:
         """The file's values (shape with N samples) as (N, *sample_shape)."""
         if self.batch is None:
             return values.reshape(1, *self.shape)
-        samples = values.size // prod(self.shape)
+        samples = values.shape[self.batch] // self.shape[self.batch]
         head, tail = self.shape[: self.batch], self.shape[self.batch + 1 :]
         split = values.reshape(*head, self.before, samples, self.after, *tail)
         return np.moveaxis(split, len(head) + 1, 0).reshape(samples, *self.sample_shape)

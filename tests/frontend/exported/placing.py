@@ -8,8 +8,8 @@ import onnxruntime
 from onnx import helper
 
 from sim_compress.frontend.axes import Placed
-from sim_compress.frontend.axes.numbers import Polynomial, Unknown
 from sim_compress.frontend.network import Network
+from tests.frontend.axes.oracle import number_at
 from tests.frontend.graphs import Arrays
 
 # Sums of some thousand products in float32, relative to each value and to 1.
@@ -122,12 +122,8 @@ def _as_known(x: Placed, value: np.ndarray, samples: int, place: int) -> bool:
     known = x.value.reshape(value.shape)
     if known.dtype != object:
         return _close(value, known)
-    pairs = zip(known.ravel(), value.ravel(), strict=True)
-    return all(isinstance(k, Unknown) or _number(k, samples, place) == v for k, v in pairs)
-
-
-def _number(number: object, samples: int, place: int) -> object:
-    return number.at(samples, place) if isinstance(number, Polynomial) else number
+    numbers = (number_at(k, samples, place) for k in known.ravel())
+    return all(n is None or n == v for n, v in zip(numbers, value.ravel(), strict=True))
 
 
 def _close(a: np.ndarray, b: np.ndarray) -> bool:
