@@ -2,6 +2,7 @@
 
 This makes loops in A, so the kappa constraint is what keeps the equilibrium unique. Rows copy their own
 state where they may (z_i from relu(z_i)), which slows the fixed point and amplifies errors: it is forbidden.
+Blocks that share rows in the network read other sources, and get rows of their own.
 """
 
 import math
@@ -34,12 +35,6 @@ def widened(model: ImplicitModel) -> dict[str, Affine]:
         )
     tied = [name for name, a in model.affines() if a.weighted and math.prod(a.positions) > 1]
     grouped = [name for name, a in model.affines() if any(t.groups > 1 for t in a.weighted)]
-    shared = [uses for uses in map(model.uses, filter(model.owns, model.owners)) if len(uses) > 1]
-    if shared:
-        raise UnsupportedError(
-            f"full support needs rows of one block each, but {', '.join(map(repr, shared[0]))} share theirs: "
-            "networks that use weights several times have the support of the network alone"
-        )
     if tied or grouped:
         raise UnsupportedError(
             f"full support needs untied rows, but those of {(tied + grouped)[0]!r} are tied or grouped: "

@@ -17,7 +17,7 @@ ROUNDING = 1e-9
 
 def sparsity_of(teacher: ImplicitModel, model: ImplicitModel, names: tuple[str, ...]) -> float:
     """1 - nnz / nnz of the teacher's over the named blocks."""
-    before, after = (sum(a.nnz for n, a in m.affines() if n in names) for m in (teacher, model))
+    before, after = (sum(a.nnz for n, a in m.affines() if n in names and m.owns(n)) for m in (teacher, model))
     return 1 - after / before
 
 

@@ -24,7 +24,7 @@ class Part:
     Attributes:
         pattern: of `Settings.targets`, or REST.
         target: sparsity of these blocks together.
-        names: in the order of the model; of rows that are shared their owner.
+        names: in the order of the model; of rows that are shared their owner, but for full support.
     """
 
     pattern: str
@@ -51,10 +51,11 @@ def parts(model: ImplicitModel, nodes: Mapping[str, tuple[str, ...]], settings: 
         raise InputError(
             f"nothing to compress in this network: {what}; was it exported before it was trained?"
         )
+    apart = settings.support == "full"
     known = {
-        name: tuple(n for use in model.uses(name) for n in (use, *nodes.get(use, ())))
+        name: tuple(n for use in ((name,) if apart else model.uses(name)) for n in (use, *nodes.get(use, ())))
         for name, affine in model.affines()
-        if model.owns(name) and (affine.weighted or affine.bias is not None)
+        if (apart or model.owns(name)) and (affine.weighted or affine.bias is not None)
     }
     ignored = {n for p in settings.ignore for n in _matching(p, known)}
     wanted = {n for p in settings.only for n in _matching(p, known)} if settings.only else set(known)

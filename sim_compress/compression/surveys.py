@@ -123,6 +123,8 @@ def _moments(
 ) -> Survey:
     """The row problems alone, and the supports that they may have."""
     limits = row_limits(teacher.model, settings.kappa)
+    if settings.support == "full":
+        limits = replace(limits, uses={})
     grams, behind = _of_all_uses(teacher, affines, inputs, progress)
     blocks = {n: row_blocks(Visit(n, a, grams[n]), settings, limits) for n, a in affines.items()}
     notes = unvaried(affines, grams, inputs, damped=settings.matching == "relaxed")
@@ -141,7 +143,8 @@ def _of_all_uses(
     progress: Callable[[float], None],
 ) -> tuple[dict[str, Grams], dict[str, Grams]]:
     """Grams over all uses of every set of rows, and those behind the first where there are more."""
-    own, later = dict(teacher.model.affines()), {n: teacher.model.uses(n)[1:] for n in affines}
+    own = dict(teacher.model.affines())
+    later = {n: tuple(use for use in teacher.model.uses(n) if use not in affines) for n in affines}
     designs = {**affines, **{n: own[n] for names in later.values() for n in names}}
     summed = {n: names[0] for names in later.values() for n in names[1:]}
     found = baseline_grams(teacher, designs, inputs, progress, summed)
@@ -161,8 +164,8 @@ def row_blocks(visit: Visit, settings: Settings, limits: Limits) -> tuple[Block,
 
 def counts_to_keep(teacher: Teacher, scope: Sequence[Part]) -> list[int]:
     """Weights that each part of the network keeps."""
-    own = dict(teacher.model.affines())
-    return [weights_to_keep([own[n] for n in part.names], part.target) for part in scope]
+    own = {n: a for n, a in teacher.model.affines() if teacher.model.owns(n)}
+    return [weights_to_keep([own[n] for n in part.names if n in own], part.target) for part in scope]
 
 
 def allocation_of(settings: Settings, convex: Convex | None) -> str:

@@ -137,8 +137,8 @@ def sets_that_leave(model: ImplicitModel) -> list[int]:
         ("gate and up", [4] * 5),
         # Of the squeezed ones each alone; a convolution's channel, its gate and their product.
         ("squeeze and excite", [1] * 3 + [3] * 6),
-        # The second time they are used their rows are others; what is given out stays.
-        ("shared weights", [1] * 12),
+        # A channel of both uses; what is given out stays, and with it what the second use reads.
+        ("shared weights", [2] * 6),
         # What is between the heads and the last layer.
         ("heads", [1] * 5),
         ("slices", [1] * 12),

@@ -17,7 +17,7 @@ from sim_compress.compression.rows import Limits, row_limits
 from sim_compress.compression.surveys import row_blocks
 from sim_compress.core import Gram, solve
 from sim_compress.core.engines import engine
-from sim_compress.errors import InputError, UnsupportedError
+from sim_compress.errors import InputError
 from sim_compress.export import to_onnx
 from sim_compress.model import ImplicitModel, chain_shape
 from sim_compress.states import Visit, baseline_grams
@@ -232,10 +232,10 @@ def test_networks_by_channels_stay_tied(network: str):
     assert_tied(found.model, teacher.model)
 
 
-def test_full_support_is_refused():
+def test_full_support_gives_every_use_rows_of_its_own():
     teacher = opened("recurrent")
-    with pytest.raises(UnsupportedError, match="share theirs"):
-        compress(teacher, inputs(teacher), Settings(0.5, support="full"))
+    found = compress(teacher, inputs(teacher), Settings(0.5, support="full"))
+    assert uses(found.model) == []
 
 
 def test_shared_rows_are_the_same_parameters_in_torch():
