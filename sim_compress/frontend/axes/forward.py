@@ -195,7 +195,7 @@ class _Pass:
         """Outputs of a node whose inputs are the same for all samples: what it gives for one of them."""
         writer = Writer(False, self.tensors)
         outcome.write(writer)
-        weights = self.weights | writer.weights
+        weights = {**self.weights, **writer.weights}
         constants = [inside(c, weights) for c in writer.constants.values()]
         values = self._run(writer.nodes, constants, node.output)
         return tuple(o.valued(v.reshape(o.shape)) for o, v in zip(outcome.outputs, values, strict=False))

@@ -12,6 +12,7 @@ from sim_compress.export import to_onnx
 from sim_compress.frontend import Teacher
 from sim_compress.frontend.network import networks
 from sim_compress.frontend.read import cleaning
+from sim_compress.frontend.weights import taken_out
 from sim_compress.runtime import Session
 from sim_compress.states import NetworkTeacher
 from tests.frontend.exported.placing import POOL, misplaced
@@ -52,7 +53,8 @@ def assert_compresses(teacher: Teacher, subject: Subject, folder: Path) -> None:
 
 def assert_placed(path: Path, subject: Subject) -> None:
     """Every tensor has its samples where the axis pass says."""
-    network = next(networks(cleaning.normalise(onnx.load(path)), {}))
+    model, weights = taken_out(onnx.load(path))
+    network = next(networks(cleaning.normalise(model), weights, {}))
     assert network.refused == ()
     pool = samples_first(subject.drawn(POOL, seed=3), subject)
     assert list(misplaced(network, pool)) == []

@@ -9,6 +9,7 @@ from onnx import helper
 
 from sim_compress.frontend.axes import Placed
 from sim_compress.frontend.network import Network
+from sim_compress.frontend.weights import whole
 from tests.frontend.axes.oracle import number_at
 from tests.frontend.graphs import Arrays
 
@@ -50,15 +51,15 @@ def misplaced(network: Network, pool: Arrays) -> Iterator[str]:
     """
     inputs, size = network.reading.inputs, network.reading.samples
     runs = _runs(size)
-    whole = Unoptimised(network.file)
+    file = Unoptimised(whole(network.file, network.weights))
     found = {}
     for members in runs:
         chosen = {n: v[list(members)] for n, v in pool.items()}
         given = {n: inputs[n].in_file(v) for n, v in chosen.items()}
-        found[members] = whole.run(given)
+        found[members] = file.run(given)
     yield from _wrong_places(network.tensors, found)
     expected = _by_sample(network.tensors, found)
-    first = Unoptimised(network.samples_first).run(pool)
+    first = Unoptimised(whole(network.samples_first, network.weights)).run(pool)
     for name in first.keys() & expected.keys():
         if first[name].ndim == 0 or len(first[name]) != POOL:
             yield f"samples first: {name} has shape {first[name].shape} for {POOL} samples"
