@@ -14,7 +14,9 @@ def test_every_batch_size_has_a_line(run, compressed):
     code, out, _ = run("bench", compressed, "--against", "net.onnx", "--batch", 1, 3, "--rounds", 2)
     assert code == 0
     lines = [line for line in out.splitlines() if line.startswith("│")]
-    assert [line.strip("│").split("│")[0].strip() for line in lines] == ["1", "3"]
+    sizes = [line.strip("│").split("│")[0].strip() for line in lines]
+    # Where figures are long a row has a second line, without its size.
+    assert [size for size in sizes if size] == ["1", "3"]
     assert "kernel numba" in out
 
 

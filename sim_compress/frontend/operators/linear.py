@@ -2,7 +2,9 @@
 
 import numpy as np
 
-from sim_compress.frontend.axes.rules import products
+from sim_compress.frontend.axes.rules.einsum import einsum
+from sim_compress.frontend.axes.rules.gemm import gemm as gemm_axes
+from sim_compress.frontend.axes.rules.products import matmul as matmul_axes
 from sim_compress.frontend.operators.combining import matrix_product
 from sim_compress.frontend.registry import Call, RefusalError, Result, operator, rewritten
 from sim_compress.frontend.terms.broadcasting import broadcast, stretched
@@ -22,7 +24,7 @@ def _product(x: Affine, axis: int, weight: Array, shape: Shape) -> Affine:
 
 @operator(
     "Gemm",
-    products.gemm,
+    gemm_axes,
     becomes="rows",
     limits="one side is a constant",
 )
@@ -45,7 +47,7 @@ def gemm(call: Call) -> Affine:
 
 @operator(
     "MatMul",
-    products.matmul,
+    matmul_axes,
     becomes="tied rows, one per output feature, shared by all tokens",
     limits="of two activations: state block with phi = matmul",
 )
@@ -69,7 +71,7 @@ def _constant_on_the_left(call: Call) -> Affine:
 
 rewritten(
     "Einsum",
-    products.einsum,
+    einsum,
     "linear",
     becomes="transposes, sums, and tied rows or the product of two activations",
     limits="at most two operands, none with one axis twice; the samples are kept apart",

@@ -7,6 +7,7 @@ from scipy import sparse
 
 from sim_compress.activations import IDENTITY, Activation
 from sim_compress.frontend.axes.rules import along, filling, gathering
+from sim_compress.frontend.axes.rules.several_numbers import gather_nd
 from sim_compress.frontend.registry import Activated, Call, RefusalError, operator, rewritten
 from sim_compress.frontend.terms.broadcasting import broadcast, stretched
 from sim_compress.frontend.terms.expressions import finite, mapped, picked
@@ -67,7 +68,7 @@ def gather_elements(call: Call) -> Affine | Activated:
 
 rewritten(
     "GatherND",
-    gathering.gather_nd,
+    gather_nd,
     "picking",
     becomes="entries picked",
     limits="constant indices beside the sample's own number; one that data decide",

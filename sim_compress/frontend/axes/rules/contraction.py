@@ -11,6 +11,7 @@ from math import prod
 
 import numpy as np
 
+from sim_compress.frontend.axes.placed import Placed
 from sim_compress.frontend.axes.rules.reducing import AXES_ARE_INPUT
 from sim_compress.frontend.axes.step import Step
 from sim_compress.frontend.axes.writer import Writer
@@ -152,3 +153,47 @@ def _product(nodes: _Nodes, x: Operand, y: Operand, result: Labels) -> str:
     product = nodes.add("MatMul", both, nodes.step.node.name)
     axes = (*shared, *left, *right)
     return nodes.arranged(nodes.reshaped(product, [sizes[a] for a in axes]), axes, result)
+
+
+def write_contraction(
+    writer: Writer, step: Step, sides: Sequence[Placed], labels: Sequence[Labels], result: Placed
+) -> None:
+    """A contraction of labelled axes, without the axis of the samples."""
+    *inside, after = labels
+    batch = None if result.batch is None or result.is_merged else after[result.batch]
+    sizes = dict(zip(after, result.shape, strict=True))
+    operands = [
+        _operand(writer, step, i, x, own, batch, sizes)
+        for i, (x, own) in enumerate(zip(sides, inside, strict=True))
+    ]
+    contract(writer, step, operands, tuple(a for a in after if a != batch))
+
+
+def _operand(
+    writer: Writer,
+    step: Step,
+    position: int,
+    x: Placed,
+    labels: Labels,
+    batch: str | None,
+    sizes: dict[str, int],
+) -> Operand:
+    """An operand without the axis of the samples; axes of size 1 that are stretched leave too."""
+    name = step.node.input[position]
+    if x.depends:
+        raise RefusalError(f"the value of its input {name!r} depends on the number of samples")
+    stays = [
+        a != batch and not (s == 1 and sizes.get(a, 1) > 1) for a, s in zip(labels, x.shape, strict=True)
+    ]
+    kept = tuple(a for a, stay in zip(labels, stays, strict=True) if stay)
+    shape = tuple(s for s, stay in zip(x.shape, stays, strict=True) if stay)
+    if not x.is_known:
+        tensor = (
+            name
+            if shape == x.sample_shape
+            else writer.reshaped(name, shape, f"{step.output}:narrow{position}")
+        )
+        return Operand(kept, shape, tensor)
+    value = x.value
+    assert value is not None
+    return Operand(kept, shape, values=value.reshape(shape))

@@ -1,24 +1,17 @@
-"""Matrix products: MatMul, Gemm, Einsum. Each entry of the axis of the samples has a product of its own."""
-
-from collections.abc import Sequence
-from dataclasses import replace
-from string import ascii_letters
-
-import numpy as np
+"""Matrix products of stacks. Samples stand in axes of which each entry has a product of its own."""
 
 from sim_compress.frontend.axes.alignment import aligned, divided_constant
 from sim_compress.frontend.axes.placed import Placed
-from sim_compress.frontend.axes.rules.contraction import Labels, Operand, contract
+from sim_compress.frontend.axes.rules.contraction import Labels, write_contraction
 from sim_compress.frontend.axes.step import Outcome, Step
 from sim_compress.frontend.axes.writer import Writer
 from sim_compress.frontend.refusal import RefusalError
 from sim_compress.model import Shape
-from sim_compress.model.maps import Array
 
 
 def matmul(step: Step) -> Outcome:
     """Stacks of matrices, which broadcast; a vector is a matrix of one row or column."""
-    left, right, result = _product(step.input(0), step.input(1), step.samples)
+    left, right, result = product(step.input(0), step.input(1), step.samples)
 
     def write(writer: Writer) -> None:
         _write_matmul(writer, step, left, right, result)
@@ -26,7 +19,7 @@ def matmul(step: Step) -> Outcome:
     return Outcome((result,), write)
 
 
-def _product(a: Placed, b: Placed, samples: int | None) -> tuple[Placed, Placed, Placed]:
+def product(a: Placed, b: Placed, samples: int | None) -> tuple[Placed, Placed, Placed]:
     """Both sides as they take part, and the product.
 
     Raises:
@@ -84,7 +77,7 @@ def _write_matmul(writer: Writer, step: Step, a: Placed, b: Placed, result: Plac
         return
     labels = _labels(len(a.shape), len(b.shape))
     if constant:
-        _write_contraction(writer, step, (a, b), labels, result)
+        write_contraction(writer, step, (a, b), labels, result)
         return
     shapes = [_as_matrix(a, 0), _as_matrix(b, 1)]
     rank = max(map(len, shapes)) if writer.shift else 0
@@ -96,8 +89,8 @@ def _write_matmul(writer: Writer, step: Step, a: Placed, b: Placed, result: Plac
     if min(len(a.shape), len(b.shape)) > 1:
         writer.copy(step.node, sides)
         return
-    product = writer.add("MatMul", sides, f"{output}:product", step.node.name)
-    writer.reshaped(product, result.sample_shape, output)
+    multiplied = writer.add("MatMul", sides, f"{output}:product", step.node.name)
+    writer.reshaped(multiplied, result.sample_shape, output)
 
 
 def _as_matrix(x: Placed, row: int) -> Shape:
@@ -137,8 +130,8 @@ def _write_rows(writer: Writer, step: Step, a: Placed, b: Placed, result: Placed
     if shape == result.sample_shape:
         writer.copy(step.node, names)
         return
-    product = writer.add("MatMul", names, f"{output}:product", step.node.name)
-    writer.reshaped(product, result.sample_shape, output)
+    multiplied = writer.add("MatMul", names, f"{output}:product", step.node.name)
+    writer.reshaped(multiplied, result.sample_shape, output)
 
 
 def _labels(a: int, b: int) -> tuple[Labels, Labels, Labels]:
@@ -148,203 +141,3 @@ def _labels(a: int, b: int) -> tuple[Labels, Labels, Labels]:
     left = (*stack[len(stack) - max(a - 2, 0) :], "i", "k") if a > 1 else ("k",)
     right = (*stack[len(stack) - max(b - 2, 0) :], "k", "j") if b > 1 else ("k",)
     return left, right, (*stack, *(["i"] if a > 1 else []), *(["j"] if b > 1 else []))
-
-
-def _write_contraction(
-    writer: Writer, step: Step, sides: Sequence[Placed], labels: Sequence[Labels], result: Placed
-) -> None:
-    """A contraction of labelled axes, without the axis of the samples."""
-    *inside, after = labels
-    batch = None if result.batch is None or result.is_merged else after[result.batch]
-    sizes = dict(zip(after, result.shape, strict=True))
-    operands = [
-        _operand(writer, step, i, x, own, batch, sizes)
-        for i, (x, own) in enumerate(zip(sides, inside, strict=True))
-    ]
-    contract(writer, step, operands, tuple(a for a in after if a != batch))
-
-
-def _operand(
-    writer: Writer,
-    step: Step,
-    position: int,
-    x: Placed,
-    labels: Labels,
-    batch: str | None,
-    sizes: dict[str, int],
-) -> Operand:
-    """An operand without the axis of the samples; axes of size 1 that are stretched leave too."""
-    name = step.node.input[position]
-    if x.depends:
-        raise RefusalError(f"the value of its input {name!r} depends on the number of samples")
-    stays = [
-        a != batch and not (s == 1 and sizes.get(a, 1) > 1) for a, s in zip(labels, x.shape, strict=True)
-    ]
-    kept = tuple(a for a, stay in zip(labels, stays, strict=True) if stay)
-    shape = tuple(s for s, stay in zip(x.shape, stays, strict=True) if stay)
-    if not x.is_known:
-        tensor = (
-            name
-            if shape == x.sample_shape
-            else writer.reshaped(name, shape, f"{step.output}:narrow{position}")
-        )
-        return Operand(kept, shape, tensor)
-    value = x.value
-    assert value is not None
-    return Operand(kept, shape, values=value.reshape(shape))
-
-
-def gemm(step: Step) -> Outcome:
-    """A matrix product with a constant, and a sum."""
-    turned = [bool(step.attribute("transA", 0)), bool(step.attribute("transB", 0))]
-    own = [step.input(0), step.input(1)]
-    if any(len(x.shape) != 2 for x in own):
-        raise RefusalError(f"multiplies {own[0]} by {own[1]}, which are no matrices")
-    sides = [_turned(x) if t else x for x, t in zip(own, turned, strict=True)]
-    if own[0].is_known == own[1].is_known:
-        raise RefusalError("is no product with a constant matrix; export it as a MatMul")
-    *_, product = _product(sides[0], sides[1], step.samples)
-    inputs = [product, step.input(2)] if step.has(2) else [product]
-    lined = aligned(inputs, step.samples)
-    result = lined.result
-    if result.shape != product.shape:
-        raise RefusalError(f"adds {inputs[-1]} to {product}, which it would stretch")
-
-    def write(writer: Writer) -> None:
-        side = 1 if own[1].is_known else 0
-        x, stored = own[1 - side], own[side].stored
-        if side == 1 and len(x.sample_shape) == 1 and stored is not None:
-            names = [step.node.input[0], writer.keep(stored, step.node.input[1])]
-            if step.has(2):
-                wanted = lined.inputs[1]
-                names.append(writer.lined_up(step.node.input[2], step.input(2), wanted, result, step.output))
-            writer.copy(step.node, names, transA=None)
-            return
-        shift = _shift(writer, step, lined.inputs[1], result) if step.has(2) else []
-        alpha = np.float32(step.attribute("alpha", 1.0))
-        own_weight = sides[side].first_sample
-        weight = own_weight if alpha == 1 else (own_weight * alpha).astype(np.float32, copy=False)
-        _write_sum(writer, step, (side, weight), x, turned[1 - side], shift)
-
-    return Outcome((result,), write)
-
-
-def _shift(writer: Writer, step: Step, wanted: Placed, result: Placed) -> list[str]:
-    """What a Gemm adds, times its beta."""
-    beta = np.asarray(step.attribute("beta", 1.0), np.float32)
-    name = writer.lined_up(step.node.input[2], step.input(2), wanted, result, step.output)
-    if beta == 1:
-        return [name]
-    if wanted.is_known:
-        scaled = wanted.valued((wanted.first_sample * beta).astype(np.float32))
-        return [writer.lined_up("", scaled, scaled, result, step.output)]
-    return [writer.add("Mul", [name, writer.constant(beta, step.output)], f"{step.output}:shift")]
-
-
-def _turned(x: Placed) -> Placed:
-    value = x.value
-    batch = None if x.batch is None else 1 - x.batch
-    return Placed(x.shape[::-1], batch, x.before, None if value is None else value.T)
-
-
-def _write_sum(
-    writer: Writer, step: Step, constant: tuple[int, Array], x: Placed, is_turned: bool, shift: list[str]
-) -> None:
-    """A product with a constant (its side, its values) and a sum, for any number of axes."""
-    (side, weight), output = constant, step.output
-    name = step.node.input[1 - side]
-    if len(x.sample_shape) == 1:
-        # The row or column of one sample is a vector, which a matrix multiplies from the right.
-        names = [name, writer.constant(weight if side else weight.T, output)]
-    else:
-        if is_turned:
-            perm = [0] * writer.shift + writer.axes([1, 0])
-            name = writer.add("Transpose", [name], f"{output}:turned", perm=perm)
-        names = [name, writer.constant(weight, output)] if side else [writer.constant(weight, output), name]
-    if not shift:
-        writer.add("MatMul", names, output, step.node.name)
-        return
-    product = writer.add("MatMul", names, f"{output}:product", step.node.name)
-    writer.add("Add", [product, *shift], output)
-
-
-def einsum(step: Step) -> Outcome:
-    """Axes by letters."""
-    labels = _einsum_labels(step)
-    sides = [step.input(i) for i in step.present]
-    *inside, after = labels
-    letters = {own[x.batch] for x, own in zip(sides, inside, strict=True) if x.batch is not None}
-    if len(letters) > 1:
-        raise RefusalError(
-            f"its equation {step.attribute('equation')!r} has the batch axis under two letters"
-        )
-    batch = letters.pop() if letters else None
-    if batch is not None and batch not in after:
-        raise RefusalError(f"its equation {step.attribute('equation')!r} sums over the batch axis")
-    main = next((x for x in sides if x.batch is not None), None)
-    if batch is not None and main is not None:
-        sides = [
-            divided_constant(x, own.index(batch), main.before, main.after, step.samples)
-            if x.batch is None and batch in own and x.shape[own.index(batch)] != 1
-            else x
-            for x, own in zip(sides, inside, strict=True)
-        ]
-    sizes: dict[str, int] = {}
-    for x, own in zip(sides, inside, strict=True):
-        for label, size in zip(own, x.shape, strict=True):
-            if size != 1 and sizes.setdefault(label, size) != size:
-                raise RefusalError(f"its equation {step.attribute('equation')!r} does not fit {x}")
-    shape = tuple(sizes.get(a, 1) for a in after)
-    place = None if batch is None else after.index(batch)
-    result = Placed(shape, place, 1 if main is None else main.before)
-
-    def write(writer: Writer) -> None:
-        if all(x.is_known for x in sides):
-            names = [writer.operand(n, x, step.output) for n, x in zip(step.node.input, sides, strict=True)]
-            writer.copy(step.node, names, equation=_spelled(labels, sides, result, batch))
-            return
-        if len(sides) > 2 or any(len(set(a)) < len(a) for a in inside):
-            raise RefusalError(
-                f"its equation {step.attribute('equation')!r} is no contraction of at most two operands"
-            )
-        _write_contraction(writer, step, sides, labels, replace(result))
-
-    return Outcome((result,), write)
-
-
-def _spelled(labels: Sequence[Labels], sides: Sequence[Placed], result: Placed, batch: str | None) -> str:
-    """An equation without the letter of the samples, where that axis goes."""
-    letters = dict(zip(dict.fromkeys(a for own in labels for a in own), ascii_letters, strict=False))
-
-    def term(own: Labels, x: Placed) -> str:
-        return "".join(letters[a] for a in own if a != batch or x.batch is None or x.is_merged)
-
-    *inside, after = labels
-    terms = [term(own, x) for own, x in zip(inside, sides, strict=True)]
-    return f"{','.join(terms)}->{term(after, result)}"
-
-
-def _einsum_labels(step: Step) -> list[Labels]:
-    """Labels of the axes of each operand and of the result; axes under dots are labelled from the right."""
-    equation = str(step.attribute("equation", "")).replace(" ", "")
-    left, arrow, right = equation.partition("->")
-    terms = left.split(",")
-    if len(terms) != len(step.present):
-        raise RefusalError(f"its equation {equation!r} does not fit {len(step.present)} inputs")
-    letters = left.replace(",", "").replace(".", "")
-    if not arrow:
-        once = sorted(a for a in set(letters) if letters.count(a) == 1)
-        right = ("..." if "..." in left else "") + "".join(once)
-    own = [
-        len(step.input(i).shape) - len(t.replace(".", "")) for i, t in zip(step.present, terms, strict=True)
-    ]
-    if min(own) < 0 or any(c and "..." not in t for c, t in zip(own, terms, strict=True)):
-        raise RefusalError(f"its equation {equation!r} does not fit the axes of its inputs")
-    most = max(own)
-
-    def spelled(term: str, count: int) -> Labels:
-        before, dots, after = term.partition("...")
-        hidden = tuple(f"...{i}" for i in range(most - count, most)) if dots else ()
-        return (*before, *hidden, *after)
-
-    return [*(spelled(t, c) for t, c in zip(terms, own, strict=True)), spelled(right, most)]
