@@ -174,3 +174,9 @@ def test_a_slice_that_leaves_nothing_is_refused(tmp_path: Path) -> None:
     constants = {"s": _integers(3), "e": _integers(2), "a": _integers(1)}
     nodes = [node("Slice", ["x", *"sea"], ["y"])]
     assert "output 'y': does not depend on any input" in refused(tmp_path, nodes, {"x": (4,)}, constants)
+
+
+def test_padding_by_several_values_is_refused(tmp_path: Path) -> None:
+    constants = {"p": _integers(0, 1, 0, 1), "v": random(3)}
+    nodes = [node("Pad", ["x", "p", "v"], ["y"])]
+    assert "pads with 3 values, expected one" in refused(tmp_path, nodes, {"x": (4,)}, constants)

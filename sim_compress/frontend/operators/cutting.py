@@ -73,6 +73,8 @@ def _surrounded(x: Affine, around: list[tuple[int, int]], value: Array | None) -
     zeros = Pad(tuple(max(b, 0) for b, _ in around), tuple(max(a, 0) for _, a in around))
     inner = _cut(x, kept)
     padded = mapped(inner, zeros) if any(zeros.before + zeros.after) else inner
+    if value is not None and value.size != 1:
+        raise RefusalError(f"pads with {value.size} values, expected one")
     if value is None or not value.any():
         return padded
     outside = 1 - zeros.apply(np.ones((*inner.shape, 1), np.float32))[..., 0]
