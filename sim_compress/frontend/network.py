@@ -9,11 +9,11 @@ from onnx import helper
 from sim_compress.errors import ModelFileError
 from sim_compress.frontend.axes import Placed, Placement, placed
 from sim_compress.frontend.axes.writer import Writer
+from sim_compress.frontend.nodes import standard_opset
 from sim_compress.frontend.operators import OPERATORS
 from sim_compress.frontend.read import cleaning
 from sim_compress.frontend.read.inputs import Reading, readings
 from sim_compress.frontend.refusals import REASONS, Refused, reason
-from sim_compress.frontend.registry import standard_opset
 from sim_compress.frontend.simplify import simplify, without_tail
 from sim_compress.frontend.weights import Weights
 from sim_compress.model import Shape

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import onnx
 
 from sim_compress.errors import UnsupportedError
+from sim_compress.frontend.nodes import STANDARD, qualified_name, standard_opset
 from sim_compress.frontend.operators import OPERATORS
-from sim_compress.frontend.registry import STANDARD, qualified_name, standard_opset
 
 UNSUPPORTED = "this operator is not supported"
 RECURRENT = "loops over steps inside one node; export the network with its steps unrolled"

@@ -6,16 +6,15 @@ from typing import Any
 
 import numpy as np
 import onnx
-from onnx import helper
 
 from sim_compress.activations import Activation
+from sim_compress.frontend import nodes
 from sim_compress.frontend.axes.step import Rule
 from sim_compress.frontend.refusal import RefusalError
 from sim_compress.frontend.terms.rows import side_by_side
 from sim_compress.model import Affine, LinearMap
 from sim_compress.model.maps import Array
 
-STANDARD = ("", "ai.onnx")
 FLOATS = (
     onnx.TensorProto.UNDEFINED,
     onnx.TensorProto.FLOAT,
@@ -117,11 +116,7 @@ class Call:
 
     def attribute(self, name: str, default: Any = None) -> Any:
         """An attribute's value: number, list of numbers or text."""
-        for attribute in self.node.attribute:
-            if attribute.name == name:
-                value = helper.get_attribute_value(attribute)
-                return value.decode() if isinstance(value, bytes) else value
-        return default
+        return nodes.attribute(self.node, name, default)
 
     def setting(self, name: str, position: int) -> Array | None:
         """A setting that older operator sets keep as an attribute and newer ones as an input."""
@@ -172,13 +167,3 @@ def operator(
 def rewritten(name: str, axes: Rule, family: str, *, becomes: str, limits: str = "") -> None:
     """Register an operator whose nodes the axis pass replaces by others, or by constants."""
     OPERATORS[name] = Operator(name, family, becomes, limits, axes, None)
-
-
-def standard_opset(model: onnx.ModelProto) -> int:
-    """Version of the standard operator set; the first one where the network names none, and uses none."""
-    return next((o.version for o in model.opset_import if o.domain in STANDARD), 1)
-
-
-def qualified_name(node: onnx.NodeProto) -> str:
-    """Operator type with its domain where that is not the standard one."""
-    return node.op_type if node.domain in STANDARD else f"{node.domain}.{node.op_type}"

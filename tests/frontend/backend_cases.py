@@ -19,8 +19,8 @@ from onnx.backend.test.loader import load_model_tests
 
 from sim_compress.errors import ModelFileError, UnsupportedError
 from sim_compress.frontend import OPERATORS, Teacher, load_teacher
+from sim_compress.frontend.nodes import qualified_name
 from sim_compress.frontend.read.network_file import OLDEST_OPSET
-from sim_compress.frontend.registry import qualified_name
 from sim_compress.runtime import Session
 from tests.frontend.graphs import run
 

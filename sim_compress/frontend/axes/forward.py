@@ -16,6 +16,7 @@ from sim_compress.frontend.axes.regrouping import Place
 from sim_compress.frontend.axes.step import Outcome, Rule, Step, checked
 from sim_compress.frontend.axes.writer import Writer
 from sim_compress.frontend.needed import reads
+from sim_compress.frontend.nodes import qualified_name, standard_opset
 from sim_compress.frontend.quiet import RUNTIME_ERRORS, evaluated, first_line
 from sim_compress.frontend.refusal import RefusalError
 from sim_compress.frontend.weights import NO_WEIGHTS, Weights, inside
@@ -113,7 +114,7 @@ class _Pass:
         graph = self.model.graph
         taken = {name for n in graph.node for name in n.output} | {i.name for i in graph.initializer}
         self.writers = (Writer(False, taken), Writer(True, taken))
-        self.opset = next(o.version for o in self.model.opset_import if o.domain in ("", "ai.onnx"))
+        self.opset = standard_opset(self.model)
         self.ends = {o.name for o in self.model.graph.output}
         self.read = self.ends | {name for node in self.model.graph.node for name in reads(node)}
         stored = self.model.graph.initializer
@@ -131,7 +132,7 @@ class _Pass:
                     self.refused.append(NotPlaced(node, f"the output {name!r} {DECIDED_BY_BATCH}"))
 
     def _visit(self, node: onnx.NodeProto) -> None:
-        rule = self.rules.get(_qualified(node))
+        rule = self.rules.get(qualified_name(node))
         if any(name and name not in self.tensors for name in node.input):
             if rule is None:
                 self.refused.append(NotPlaced(node, None))
@@ -249,10 +250,6 @@ def _tensor(x: Placed, name: str) -> onnx.TensorProto:
     return numpy_helper.from_array(np.ascontiguousarray(value).reshape(x.shape), name)
 
 
-def _qualified(node: onnx.NodeProto) -> str:
-    return node.op_type if node.domain in ("", "ai.onnx") else f"{node.domain}.{node.op_type}"
-
-
 def _inside(node: onnx.NodeProto, name: str) -> str:
     return f"{node.output[0]}:{name}"
 
@@ -261,10 +258,10 @@ def _renamed(
     nodes: Sequence[onnx.NodeProto], outer: onnx.NodeProto, inner: set[str]
 ) -> Iterator[onnx.NodeProto]:
     """Nodes of a graph inside a node, under names that are unique outside of it."""
+    names = {n: _inside(outer, n) for n in inner}
     for node in nodes:
         copy = onnx.NodeProto()
         copy.CopyFrom(node)
-        names = {n: _inside(outer, n) for n in inner}
         for field_ in (copy.input, copy.output):
             renamed = [names.get(n, n) for n in field_]
             del field_[:]

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 import onnx
-from onnx import helper
 
+from sim_compress.frontend import nodes
 from sim_compress.frontend.axes.numbers import Number, Polynomial, Unknown, any_depends, tidied
 from sim_compress.frontend.axes.placed import DECIDED_BY_BATCH, Placed
 from sim_compress.frontend.axes.regrouping import Place
@@ -72,11 +72,7 @@ class Step:
 
     def attribute(self, name: str, default: Any = None) -> Any:
         """An attribute's value: number, list of numbers, text or tensor."""
-        for attribute in self.node.attribute:
-            if attribute.name == name:
-                value = helper.get_attribute_value(attribute)
-                return value.decode() if isinstance(value, bytes) else value
-        return default
+        return nodes.attribute(self.node, name, default)
 
     def numbers(self, name: str, position: int) -> list[Number] | None:
         """A setting that is an attribute or an input; polynomials in N where it follows from shapes.

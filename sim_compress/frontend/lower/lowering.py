@@ -12,16 +12,10 @@ from sim_compress.activations import IDENTITY, Activation
 from sim_compress.errors import InputError
 from sim_compress.frontend.lower.names import block_names
 from sim_compress.frontend.lower.recognition import Recognised, recognised
+from sim_compress.frontend.nodes import qualified_name, standard_opset
 from sim_compress.frontend.operators import OPERATORS
 from sim_compress.frontend.refusals import Refused, RefusedNodesError, reason, refusal_message
-from sim_compress.frontend.registry import (
-    Activated,
-    Call,
-    RefusalError,
-    Result,
-    qualified_name,
-    standard_opset,
-)
+from sim_compress.frontend.registry import Activated, Call, RefusalError, Result
 from sim_compress.frontend.terms.expressions import is_weighted, mapped, reference
 from sim_compress.frontend.weights import Weights, to_array
 from sim_compress.model import Affine, ImplicitModel, Input, LinearMap, Output, Shape, StateBlock, shared

@@ -9,10 +9,10 @@ import onnx
 
 from sim_compress.errors import ModelFileError
 from sim_compress.frontend.needed import needed
+from sim_compress.frontend.nodes import STANDARD
 from sim_compress.frontend.quiet import first_line, open_session
 from sim_compress.frontend.read.external_data import read_external
 from sim_compress.frontend.read.floats import in_float32
-from sim_compress.frontend.registry import STANDARD
 from sim_compress.frontend.weights import Weights, keys, used
 from sim_compress.model.maps import Array
 

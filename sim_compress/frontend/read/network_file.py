@@ -12,6 +12,7 @@ from onnx.inliner import inline_local_functions
 
 from sim_compress.errors import ModelFileError, SimCompressError, UnsupportedError
 from sim_compress.frontend.budget import in_units
+from sim_compress.frontend.nodes import STANDARD
 from sim_compress.frontend.read.external_data import read_external, tensors
 from sim_compress.frontend.read.foreign import foreign_file
 from sim_compress.frontend.read.screening import check_functions, check_stored
@@ -196,7 +197,7 @@ def _external_data(path: Path, folder: Path, model: onnx.ModelProto) -> dict[str
 
 
 def _check_opset(path: Path, model: onnx.ModelProto) -> None:
-    opset = next((o.version for o in model.opset_import if o.domain in ("", "ai.onnx")), None)
+    opset = next((o.version for o in model.opset_import if o.domain in STANDARD), None)
     if opset is not None and opset < OLDEST_OPSET:
         raise UnsupportedError(
             f"{path}: operator set {opset} is older than {OLDEST_OPSET}; "

@@ -4,7 +4,7 @@ from typing import Any
 
 import onnx
 
-from sim_compress.frontend.registry import STANDARD
+from sim_compress.frontend.nodes import STANDARD
 
 
 def origin(model: onnx.ModelProto) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import onnx
 from onnx import TypeProto
 from onnx.inliner import inline_local_functions
 
-from sim_compress.frontend.registry import STANDARD, standard_opset
+from sim_compress.frontend.nodes import STANDARD, standard_opset
 
 # Functions that stand in a model under their own names until they are inlined.
 DOMAIN = "sim_compress.expanded"

@@ -1,7 +1,6 @@
 """Einsum: products and sums by the letters of axes."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from string import ascii_letters
 
 from sim_compress.frontend.axes.alignment import divided_constant
@@ -51,7 +50,7 @@ def einsum(step: Step) -> Outcome:
             raise RefusalError(
                 f"its equation {step.attribute('equation')!r} is no contraction of at most two operands"
             )
-        write_contraction(writer, step, sides, labels, replace(result))
+        write_contraction(writer, step, sides, labels, result)
 
     return Outcome((result,), write)
 

@@ -14,8 +14,8 @@ import numpy as np
 import onnx
 from onnx import TypeProto, helper, numpy_helper
 
+from sim_compress.frontend.nodes import STANDARD
 from sim_compress.frontend.quiet import RUNTIME_ERRORS, evaluated
-from sim_compress.frontend.registry import STANDARD
 from sim_compress.frontend.weights import Weights, inside, to_array
 from sim_compress.model.maps import Array, Shape
 

@@ -1,0 +1,27 @@
+"""What a node and a model of ONNX say of themselves: operator, attributes, operator set."""
+
+from typing import Any
+
+import onnx
+from onnx import helper
+
+STANDARD = ("", "ai.onnx")
+
+
+def qualified_name(node: onnx.NodeProto) -> str:
+    """Operator type with its domain where that is not the standard one."""
+    return node.op_type if node.domain in STANDARD else f"{node.domain}.{node.op_type}"
+
+
+def standard_opset(model: onnx.ModelProto) -> int:
+    """Version of the standard operator set, 1 where none is named."""
+    return next((o.version for o in model.opset_import if o.domain in STANDARD), 1)
+
+
+def attribute(node: onnx.NodeProto, name: str, default: Any = None) -> Any:
+    """An attribute's value: number, list of numbers, text or tensor."""
+    for found in node.attribute:
+        if found.name == name:
+            value = helper.get_attribute_value(found)
+            return value.decode() if isinstance(value, bytes) else value
+    return default
