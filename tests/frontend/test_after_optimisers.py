@@ -53,6 +53,73 @@ def test_a_network_that_onnxruntime_has_optimised_is_exact(tmp_path: Path) -> No
     assert_exact(load_teacher(path))
 
 
+FUSED: dict[str, tuple[str, list[str], dict[str, Any]]] = {
+    "Relu": ("FusedConv", ["x", "w", "b"], {"activation": "Relu"}),
+    "no activation": ("FusedConv", ["x", "w", "b"], {}),
+    "Tanh with a sum": ("FusedConv", ["x", "w", "b", "z"], {"activation": "Tanh"}),
+    "a sum alone": ("FusedConv", ["x", "w", "b", "z"], {}),
+    "Sigmoid": ("FusedConv", ["x", "w"], {"activation": "Sigmoid"}),
+    "LeakyRelu": ("FusedConv", ["x", "w"], {"activation": "LeakyRelu", "activation_params": [0.3]}),
+    "HardSigmoid": ("FusedConv", ["x", "w"], {"activation": "HardSigmoid", "activation_params": [0.3, 0.4]}),
+    "Clip": ("FusedConv", ["x", "w"], {"activation": "Clip", "activation_params": [-0.5, 1.5]}),
+}
+
+
+@pytest.mark.parametrize("name", FUSED)
+def test_a_convolution_with_its_activation_is_exact(tmp_path: Path, name: str) -> None:
+    kind, inputs, attributes = FUSED[name]
+    fused = helper.make_node(
+        kind, inputs, ["y"], "fused", domain=MICROSOFT, kernel_shape=[1, 1], **attributes
+    )
+    # What is added has the shape of the result.
+    nodes = [node("Conv", ["x", "v"], ["z"], "beside"), fused] if "z" in inputs else [fused]
+    constants = {
+        name: value
+        for name, value in {
+            "w": random(4, 3, 1, 1),
+            "b": random(4, seed=1),
+            "v": random(4, 3, 1, 1, seed=2),
+        }.items()
+        if any(name in n.input for n in nodes)
+    }
+    model = graph_of(nodes, {"x": (3, 5, 5)}, constants, ["y"], domains={MICROSOFT: 1})
+    assert_exact(load_teacher(saved(tmp_path, model)))
+
+
+PRODUCTS: dict[str, dict[str, Any]] = {
+    "Relu": {"activation": "Relu"},
+    "LeakyRelu": {"activation": "LeakyRelu", "activation_alpha": 0.3},
+    "transposed": {"activation": "Tanh", "transB": 1, "alpha": 0.5, "beta": 2.0},
+}
+
+
+@pytest.mark.parametrize("name", PRODUCTS)
+def test_a_product_with_its_activation_is_exact(tmp_path: Path, name: str) -> None:
+    attributes = PRODUCTS[name]
+    fused = helper.make_node("FusedGemm", ["x", "w", "b"], ["y"], "fused", domain=MICROSOFT, **attributes)
+    w = random(6, 4).T if attributes.get("transB") else random(6, 4)
+    constants = {"w": np.ascontiguousarray(w), "b": random(4, seed=1)}
+    assert_exact(
+        load_teacher(saved(tmp_path, graph_of([fused], {"x": (6,)}, constants, domains={MICROSOFT: 1})))
+    )
+
+
+@pytest.mark.parametrize(
+    ("kind", "attributes"), [("Gelu", {}), ("BiasGelu", {}), ("QuickGelu", {}), ("QuickGelu", {"alpha": 1.2})]
+)
+def test_its_spellings_of_gelu_are_one_block(tmp_path: Path, kind: str, attributes: dict[str, float]) -> None:
+    inputs = ["a", "b"] if kind == "BiasGelu" else ["a"]
+    nodes = [
+        node("MatMul", ["x", "w"], ["a"], "first"),
+        helper.make_node(kind, inputs, ["y"], "gelu", domain=MICROSOFT, **attributes),
+    ]
+    constants = {"w": random(6, 4), **({"b": random(4, seed=1)} if kind == "BiasGelu" else {})}
+    model = graph_of(nodes, {"x": (6,)}, constants, domains={MICROSOFT: 1})
+    teacher = load_teacher(saved(tmp_path, model))
+    assert_exact(teacher)
+    assert [b.phi.name for b in teacher.model.blocks if b.phi.name != "identity"] in (["gelu"], ["swish"])
+
+
 def _normalised(fused: bool) -> onnx.ModelProto:
     """Two residual layers, each sum in one node with the normalisation behind it or apart."""
 

@@ -61,7 +61,10 @@ def _fused(kind: str) -> Callable[[_Nodes], bool]:
 
     def rule(nodes: _Nodes) -> bool:
         name = nodes.attributes.pop("activation", b"").decode()
-        parameters = list(nodes.attributes.pop("activation_params", []))
+        # A convolution lists them, a product names each.
+        named = [nodes.attributes.pop(f"activation_{n}", None) for n in ("alpha", "beta", "gamma")]
+        given = [value for value in named if value is not None]
+        parameters = list(nodes.attributes.pop("activation_params", given))
         if name and (name not in ACTIVATIONS or len(parameters) > len(ACTIVATIONS[name])):
             return False
         inputs = list(nodes.node.input)

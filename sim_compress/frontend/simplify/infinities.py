@@ -20,18 +20,16 @@ INFINITE = 2.0**124
 MASKED_BY = frozenset(
     {"Add", "Concat", "Expand", "Identity", "Max", "Min", "Sub", "Sum", "Tile", "Trilu", "Where"}
 )
+# Operators whose constants are weights.
+PARAMETRIC = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})
 REARRANGED_BY = frozenset({"Cast", "Gather", "Reshape", "Slice", "Squeeze", "Transpose", "Unsqueeze"})
 
 
 def infinities(graph: onnx.GraphProto, _: int, weights: Weights) -> None:
     """Make the infinite constants of masks finite."""
-    readers: dict[str, set[str]] = {}
-    for node in graph.node:
-        for name in node.input:
-            readers.setdefault(name, set()).add(node.op_type)
     shown = _shown(graph)
-    for tensor in infinite_constants(graph, weights):
-        if readers.get(tensor.name, set()) <= MASKED_BY and tensor.name not in shown:
+    for tensor, readers in infinite_constants(graph, weights):
+        if readers <= MASKED_BY and tensor.name not in shown:
             tensor.CopyFrom(numpy_helper.from_array(finite(to_array(tensor, weights)), tensor.name))
     for node in graph.node:
         for attribute in node.attribute:
@@ -53,11 +51,20 @@ def _shown(graph: onnx.GraphProto) -> set[str]:
     return names
 
 
-def infinite_constants(graph: onnx.GraphProto, weights: Weights) -> Iterator[onnx.TensorProto]:
-    """The constants of a graph that hold an infinite number."""
+def infinite_constants(
+    graph: onnx.GraphProto, weights: Weights
+) -> Iterator[tuple[onnx.TensorProto, set[str]]]:
+    """The constants that hold an infinite number, and the operators that read them; weights are left out."""
+    readers: dict[str, set[str]] = {}
+    for node in graph.node:
+        for name in node.input:
+            readers.setdefault(name, set()).add(node.op_type)
     for tensor in graph.initializer:
-        if tensor.data_type == onnx.TensorProto.FLOAT and np.isinf(to_array(tensor, weights)).any():
-            yield tensor
+        own = readers.get(tensor.name, set())
+        if tensor.data_type != onnx.TensorProto.FLOAT or (own and own <= PARAMETRIC):
+            continue
+        if np.isinf(to_array(tensor, weights)).any():
+            yield tensor, own
 
 
 def finite(values: Array) -> Array:

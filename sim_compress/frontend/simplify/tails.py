@@ -10,9 +10,9 @@ import onnx
 from onnx import helper
 
 from sim_compress.frontend.needed import needed, reads
+from sim_compress.frontend.simplify.infinities import PARAMETRIC
 
-# Operators whose constants are parameters; of others a constant of more entries than a setting has.
-PARAMETRIC = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})
+# A constant of more entries is a parameter, whatever reads it.
 LARGEST_SETTING = 16
 _TYPES = onnx.TensorProto
 # Sizes, places and conditions are no parameters; quantised weights are.
