@@ -133,7 +133,10 @@ def _supports(
 def _rows(affine: Affine, blocks: Sequence[Block], supports: Sequence[NDArray[np.bool_]]) -> Affine:
     """The block refitted on some supports, without biases that the network does not have."""
     biased = [b.given | b.constant for b in blocks]
-    solved = [refit(b.problems, s, b.ball, own) for b, s, own in zip(blocks, supports, biased, strict=True)]
+    solved = [
+        refit(b.problems, s, b.ball, own, rough=True)
+        for b, s, own in zip(blocks, supports, biased, strict=True)
+    ]
     parts = zip(blocks, solved, biased, strict=True)
     return with_rows(affine, [b.problems.to_network(V, own) for b, V, own in parts])
 
