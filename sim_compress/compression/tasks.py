@@ -57,7 +57,7 @@ def regressed(planned: Planned) -> Regressed:
     problems, ball, always = block.problems, block.ball, block.given | block.constant
     if planned.project is None:
         return Regressed(refit(problems, planned.support, ball, always), always)
-    start = refit(problems, planned.support, biased=always)
+    start = refit(problems, planned.support, biased=always, rough=True)
     # Rows of a block share its entries by their errors in the network's own units: a row that varies little
     # matters little, whatever its relative error.
     weights = problems.row_scale / (np.sqrt(np.mean(problems.row_scale**2)) or 1.0)

@@ -15,8 +15,8 @@ from sim_compress.core.row_threads import in_pieces
 RIDGE = 1e-7
 # A row is done when its residual is this part of its right-hand side.
 TOLERANCE = 1e-7
-# Rows that only serve to measure an error are done when their residual is this part of the start's: that adds
-# less than 1e-4 of it to an error (a feed-forward half of MiniLM's first layer).
+# Rows that only serve to measure an error, or to start a search, are done when their residual is this part of
+# the start's: that adds at most 1e-3 of it to an error (a feed-forward half of MiniLM's first layer).
 ROUGH = 1e-2
 # What float32 steps take off a residual before it is computed anew.
 REFINED = 1e-4
