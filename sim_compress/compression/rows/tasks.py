@@ -67,7 +67,7 @@ def searched(planned: Planned) -> Regressed:
     """The planned support refitted, polished and refitted within kappa."""
     block = planned.block
     problems, ball, always = block.problems, block.ball, block.given | block.constant
-    start = refit(problems, planned.support, biased=always)
+    start = refit(problems, planned.support, biased=always, rough=True)
     # Rows of a block share its entries by their errors in the network's own units: a row that varies little
     # matters little, whatever its relative error.
     weights = problems.row_scale / (np.sqrt(np.mean(problems.row_scale**2)) or 1.0)
