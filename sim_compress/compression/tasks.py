@@ -1,18 +1,15 @@
-"""One row group as a task that any engine can run: arrays that workers share, and what they do with them."""
+"""One row group as a task that any engine can run."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
-from typing import Any, NamedTuple
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sim_compress.core import Ball, Block, Penalty, Projection, RowProblems, WithBias, largest, polish, refit
-from sim_compress.core.engines import Arrays, Engine, Progress
+from sim_compress.core import Block, Projection, RowProblems, WithBias, largest, polish, refit
+from sim_compress.core.engines import Engine, Shared
 from sim_compress.core.gram import Matrix
-
-PARTS = tuple(f.name for f in fields(RowProblems))
-
 
 @dataclass(frozen=True)
 class Planned:
@@ -84,22 +81,19 @@ def _with_biases(problems: RowProblems, V: Matrix, biased: NDArray[np.bool_]) ->
     return np.column_stack([V, np.where(biased, mu - V @ m, 0.0)])
 
 
-def regressed_by(engine: Engine, groups: Sequence[Planned], progress: Progress) -> list[Regressed]:
+def regressed_by(engine: Engine, groups: Sequence[Planned], progress: Callable[[float], None]) -> list[Regressed]:
     """`regressed` of every row group, in order.
 
     The costly ones are asked first: one of them asked last would keep a single worker busy at the end.
     """
-    shared: dict[str, NDArray[Any]] = {}
-    for number, group in enumerate(groups):
-        shared |= {f"{number}.{part}": getattr(group.block.problems, part) for part in PARTS}
-        shared[f"{number}.support"] = group.support
-        shared[f"{number}.biased"] = group.block.given
-        if group.block.ball is not None:
-            shared[f"{number}.weights"] = group.block.ball.weights
-            shared[f"{number}.radius"] = group.block.ball.radius
     order = sorted(range(len(groups)), key=lambda number: -_cost(groups[number].block.problems))
-    tasks = [(n, groups[n].block.penalty, groups[n].count, groups[n].project) for n in order]
-    solved = dict(zip(order, engine.map(_regress, tasks, shared, progress), strict=True))
+    shared = [engine.share(groups[number]) for number in order]
+    solved: dict[int, Regressed] = {}
+    for number, found in zip(order, engine.map(_regressed, shared), strict=True):
+        solved[number] = found
+        progress(len(solved) / len(groups))
+    for group in shared:
+        group.drop()
     return [solved[number] for number in range(len(groups))]
 
 
@@ -108,10 +102,5 @@ def _cost(problems: RowProblems) -> int:
     return problems.features**2 * (problems.features + problems.rows)
 
 
-def _regress(shared: Arrays, task: tuple[int, Penalty, int, Projection | None]) -> Regressed:
-    number, penalty, count, project = task
-    problems = RowProblems(**{part: shared[f"{number}.{part}"] for part in PARTS})
-    bounded = f"{number}.weights" in shared
-    ball = Ball(shared[f"{number}.weights"], shared[f"{number}.radius"]) if bounded else None
-    block = Block(problems, penalty, ball, shared[f"{number}.biased"])
-    return regressed(Planned(block, shared[f"{number}.support"], count, project))
+def _regressed(group: Shared[Planned]) -> Regressed:
+    return regressed(group.value)
