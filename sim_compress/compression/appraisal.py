@@ -158,7 +158,7 @@ def _summed(
     def of_batch(number: int) -> dict[str, _Sums]:
         # Values that overflow are what is looked for.
         with np.errstate(all="ignore"):
-            return sums(converted(teacher.model, parts[number]))
+            return sums(converted(teacher.model.inputs, parts[number]))
 
     for found in in_order(of_batch, len(parts)):
         total = {name: total[name] + own if name in total else own for name, own in found.items()}
@@ -177,7 +177,7 @@ def _outputs(teacher: Teacher, model: ImplicitModel, batch: Values) -> dict[str,
 
 def _states(teacher: Teacher, model: ImplicitModel, batch: Values, kept: Kept) -> dict[str, _Sums]:
     """Blocks in order of evaluation."""
-    wanted, values, found = teacher.baseline(batch).states, dict(batch), dict[str, _Sums]()
+    wanted, values, found = teacher.whole(batch).states, dict(batch), dict[str, _Sums]()
     axes = channel_axes(teacher.model)
     for states, _ in _evaluated(model, values):
         values |= states

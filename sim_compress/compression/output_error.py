@@ -155,8 +155,8 @@ class Trial:
     def __init__(self, teacher: Teacher, inputs: Mapping[str, Array]) -> None:
         self._model = teacher.model
         self._stages = schedule(teacher.model)
-        batch = converted(teacher.model, dict(inputs))
-        reading = teacher.baseline(batch)
+        batch = converted(teacher.model.inputs, dict(inputs))
+        reading = teacher.whole(batch)
         self._values = {**batch, **reading.states}
         self._outputs = {
             o.name: preactivation(o.affine, self._values, dense_product) for o in self._model.outputs

@@ -11,6 +11,7 @@ from sim_compress.core import Block, Projection, RowProblems, WithBias, largest,
 from sim_compress.core.engines import Engine, Shared
 from sim_compress.core.gram import Matrix
 
+
 @dataclass(frozen=True)
 class Planned:
     """A row group with what the allocation decided for it.
@@ -81,7 +82,9 @@ def _with_biases(problems: RowProblems, V: Matrix, biased: NDArray[np.bool_]) ->
     return np.column_stack([V, np.where(biased, mu - V @ m, 0.0)])
 
 
-def regressed_by(engine: Engine, groups: Sequence[Planned], progress: Callable[[float], None]) -> list[Regressed]:
+def regressed_by(
+    engine: Engine, groups: Sequence[Planned], progress: Callable[[float], None]
+) -> list[Regressed]:
     """`regressed` of every row group, in order.
 
     The costly ones are asked first: one of them asked last would keep a single worker busy at the end.

@@ -1,11 +1,12 @@
 """Teacher and regenerated states on calibration data, as a stream of (design, target) into Grams."""
 
+from sim_compress.states.baseline import Grams, baseline_grams, merge, own_means
 from sim_compress.states.designs import RowGroup, by_column, row_groups, teacher_rows
-from sim_compress.states.store import Store
-from sim_compress.states.streams import Grams, Visit, baseline_grams, merge, own_means, regenerate
+from sim_compress.states.regeneration import Visit, regenerate
 from sim_compress.states.teachers import (
     ImplicitTeacher,
     NetworkTeacher,
+    Step,
     Teacher,
     dense_product,
     open_module,
@@ -18,7 +19,7 @@ __all__ = [
     "ImplicitTeacher",
     "NetworkTeacher",
     "RowGroup",
-    "Store",
+    "Step",
     "Teacher",
     "Visit",
     "baseline_grams",

@@ -104,7 +104,7 @@ def test_rounded_rows_stay_one_set(values: str):
 def stacked(teacher: Teacher, owner: str) -> tuple[np.ndarray, np.ndarray]:
     """What the rows read and what they are to give over all uses, side by side: (features, points) both."""
     batch = {n: np.moveaxis(u, 0, -1) for n, u in inputs(teacher).items()}
-    reading = teacher.baseline(batch)
+    reading = teacher.whole(batch)
     values, designs, targets = {**batch, **reading.states}, [], []
     affines = dict(teacher.model.affines())
     for name in teacher.model.uses(owner):

@@ -1,10 +1,11 @@
 """Engines: one pure function over many tasks, with the same bytes for any engine and any worker count."""
 
-from sim_compress.core.engines.interface import Engine, Here, Shared
+from sim_compress.core.engines.interface import Arrays, Engine, Here, Shared
 from sim_compress.core.engines.limits import available_cpus, one_blas_thread, one_thread
 from sim_compress.core.engines.registry import check_engine_name, engine, engine_names
 
 __all__ = [
+    "Arrays",
     "Engine",
     "Here",
     "Shared",

@@ -1,12 +1,15 @@
 """What an engine promises."""
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
+
+from numpy.typing import NDArray
 
 Value = TypeVar("Value")
 Value_co = TypeVar("Value_co", covariant=True)
 Task = TypeVar("Task")
 Result = TypeVar("Result")
+Arrays = dict[str, NDArray[Any]]
 
 
 class Shared(Protocol[Value_co]):
@@ -38,7 +41,7 @@ class Engine(Protocol):
         """Lay a value down once for every worker.
 
         Raises:
-            SolverError: there is no room for it.
+            InputError: there is no room for it.
         """
         ...
 
@@ -60,8 +63,17 @@ class Engine(Protocol):
         """
         ...
 
-    def keep(self, function: Callable[[Task], Result], tasks: Sequence[Task]) -> list[Shared[Result]]:
-        """Like `map`, but results stay where the workers are, to be read by later tasks."""
+    def map_keeping(
+        self,
+        function: Callable[[Task], tuple[Result, Arrays]],
+        tasks: Sequence[Task],
+        ahead: int | None = None,
+    ) -> Iterator[tuple[Result, Shared[Arrays]]]:
+        """Like `map`, but the arrays beside each result stay where the workers are, for later tasks.
+
+        Raises:
+            InputError: there is no room for them.
+        """
         ...
 
 

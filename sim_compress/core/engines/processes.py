@@ -7,39 +7,21 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
-from typing import Any, Generic
+from typing import Any
 
-import joblib
 from joblib.externals.loky.backend import resource_tracker
 from joblib.externals.loky.process_executor import BrokenProcessPool, ProcessPoolExecutor
 
 from sim_compress.core.engines.calls import called, in_order
-from sim_compress.core.engines.interface import Engine, Result, Shared, Task, Value
+from sim_compress.core.engines.interface import Arrays, Engine, Result, Shared, Task, Value
+from sim_compress.core.engines.stored import StoredArrays, forget, store, store_arrays
 from sim_compress.errors import SolverError
 
-# Files in memory, where the system has them: states and Grams are read many times and live for minutes.
-IN_MEMORY = Path("/dev/shm")
 # A BLAS that is loaded with one thread starts no idle ones.
 ONE_THREAD = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "OPENBLAS", "MKL", "BLIS")}
 # Seconds between looks whether the parent still lives, and in which idle workers end.
 WATCH, IDLE = 1.0, 30
-
-
-@dataclass(frozen=True)
-class Stored(Generic[Value]):
-    """A value in a file, whose arrays are mapped by who reads it."""
-
-    file: Path
-
-    @property
-    def value(self) -> Value:
-        return _read(self.file)
-
-    def drop(self) -> None:
-        self.file.unlink(missing_ok=True)
 
 
 class Processes:
@@ -54,7 +36,7 @@ class Processes:
 
     def share(self, value: Value) -> Shared[Value]:
         """See `Engine.share`."""
-        return _stored(value, self._next_file())
+        return store(value, self._next_file())
 
     def map(
         self, function: Callable[[Task], Result], tasks: Sequence[Task], ahead: int | None = None
@@ -66,11 +48,14 @@ class Processes:
 
         return in_order(begin, self._result, Future.cancel, tasks, ahead and ahead * self._workers)
 
-    def keep(self, function: Callable[[Task], Result], tasks: Sequence[Task]) -> list[Shared[Result]]:
-        """See `Engine.keep`."""
-        files = [self._next_file() for _ in tasks]
-        calls = [(function, task, file) for task, file in zip(tasks, files, strict=True)]
-        return list(self.map(_kept, calls))
+    def map_keeping(
+        self,
+        function: Callable[[Task], tuple[Result, Arrays]],
+        tasks: Sequence[Task],
+        ahead: int | None = None,
+    ) -> Iterator[tuple[Result, Shared[Arrays]]]:
+        """See `Engine.map_keeping`."""
+        return self.map(_keeping, [(function, task, self._next_file()) for task in tasks], ahead)
 
     def _next_file(self) -> Path:
         self._files += 1
@@ -104,8 +89,7 @@ class Processes:
 @contextmanager
 def processes(workers: int) -> Iterator[Engine]:
     """The engine of processes; leaving the context in any way ends its workers and removes their files."""
-    place = IN_MEMORY if os.access(IN_MEMORY, os.W_OK) else None
-    with tempfile.TemporaryDirectory(prefix="sim-compress-", dir=place) as folder:
+    with tempfile.TemporaryDirectory(prefix="sim-compress-") as folder:
         # A process of loky's outlives this one, however it ends, and removes what is registered.
         resource_tracker.register(folder, "folder")
         engine = Processes(workers, Path(folder))
@@ -113,32 +97,14 @@ def processes(workers: int) -> Iterator[Engine]:
             yield engine
         finally:
             engine.end()
-            _read.cache_clear()
+            forget()
             resource_tracker.unregister(folder, "folder")
 
 
-def _kept(call: tuple[Callable[[Any], Any], Any, Path]) -> Stored[Any]:
+def _keeping(call: tuple[Callable[[Any], tuple[Any, Arrays]], Any, Path]) -> tuple[Any, StoredArrays]:
     function, task, file = call
-    return _stored(function(task), file)
-
-
-def _stored(value: Any, file: Path) -> Stored[Any]:
-    try:
-        joblib.dump(value, file)
-    except OSError as error:
-        file.unlink(missing_ok=True)
-        raise SolverError(
-            f"{file.parent} has no room for what worker processes share ({error.strerror or error}): free "
-            "some memory, or use the engine 'threads'"
-        ) from error
-    return Stored(file)
-
-
-# A worker's tasks read the same few values.
-@cache
-def _read(file: Path) -> Any:
-    """A stored value with its arrays mapped, read-only."""
-    return joblib.load(file, mmap_mode="r")
+    found, arrays = function(task)
+    return found, store_arrays(arrays, file)
 
 
 def _end_with(parent: int) -> None:

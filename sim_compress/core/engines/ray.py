@@ -7,13 +7,15 @@ functions are pure, so the bytes are the same.
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from importlib import import_module
 from types import ModuleType
 from typing import Any, Generic
 
 from sim_compress.core.engines.calls import called, in_order
 from sim_compress.core.engines.cluster import check_versions, connected, joined
-from sim_compress.core.engines.interface import Engine, Result, Shared, Task, Value
+from sim_compress.core.engines.interface import Arrays, Engine, Result, Shared, Task, Value
+from sim_compress.core.engines.layout import Packed, packed, unpacked
 from sim_compress.errors import MissingExtraError, SolverError
 
 # How often a task is tried again whose worker or node is lost.
@@ -35,11 +37,25 @@ class Object(Generic[Value]):
 
 
 @dataclass(frozen=True)
-class _Begun(Generic[Task]):
-    """A task on its way."""
+class _Kept:
+    """Arrays in the object store, as they lie in memory."""
 
-    task: Task
-    reference: Any
+    packed: Object[dict[str, Packed]]
+
+    @property
+    def value(self) -> Arrays:
+        return unpacked(self.packed.value)
+
+    def drop(self) -> None:
+        self.packed.drop()
+
+
+@dataclass(frozen=True)
+class _Begun:
+    """A task on its way: function and task, and references to its results."""
+
+    asked: tuple[Callable[[Any], Any], Any]
+    references: list[Any]
 
 
 class Ray:
@@ -57,43 +73,60 @@ class Ray:
         self, function: Callable[[Task], Result], tasks: Sequence[Task], ahead: int | None = None
     ) -> Iterator[Result]:
         """See `Engine.map`."""
+        return self._in_order(function, tasks, ahead, lambda begun: self._result(begun)[0], returns=1)
 
-        def begin(task: Task) -> _Begun[Task]:
-            return _Begun(task, self._call.remote(function, task))
+    def map_keeping(
+        self,
+        function: Callable[[Task], tuple[Result, Arrays]],
+        tasks: Sequence[Task],
+        ahead: int | None = None,
+    ) -> Iterator[tuple[Result, Shared[Arrays]]]:
+        """See `Engine.map_keeping`."""
 
-        def result(begun: _Begun[Task]) -> Result:
-            return self._result(function, begun)
+        def result(begun: _Begun) -> tuple[Result, Shared[Arrays]]:
+            found, references = self._result(begun)
+            return found, _Kept(Object([references[1]]))
 
-        def cancel(begun: _Begun[Task]) -> None:
-            self._cluster.cancel(begun.reference, force=True)
+        return self._in_order(partial(_packing, function), tasks, ahead, result, returns=2)
+
+    def _in_order(
+        self,
+        function: Callable[[Task], Any],
+        tasks: Sequence[Task],
+        ahead: int | None,
+        result: Callable[[_Begun], Result],
+        returns: int,
+    ) -> Iterator[Result]:
+        def begin(task: Task) -> _Begun:
+            call = self._call.options(num_returns=returns)
+            return _Begun((function, task), _listed(call.remote(function, task)))
+
+        def cancel(begun: _Begun) -> None:
+            self._cluster.cancel(begun.references[0], force=True)
 
         return in_order(begin, result, cancel, tasks, ahead and ahead * self._workers)
 
-    def keep(self, function: Callable[[Task], Result], tasks: Sequence[Task]) -> list[Shared[Result]]:
-        """See `Engine.keep`."""
-        references = [self._call.remote(function, task) for task in tasks]
-        self._cluster.wait(references, num_returns=max(len(references), 1), fetch_local=False)
-        return [Object([reference]) for reference in references]
+    def _result(self, begun: _Begun) -> tuple[Any, list[Any]]:
+        """What a task gives, and the references to it and to what is kept.
 
-    def _result(self, function: Callable[[Task], Result], begun: _Begun[Task]) -> Result:
-        """What a task gives; one whose worker ran out of memory is tried once more, alone on its node."""
+        One whose worker ran out of memory is tried once more, alone on its node.
+        """
         errors = self._cluster.exceptions
         try:
-            return self._cluster.get(begun.reference)
+            return self._cluster.get(begun.references[0]), begun.references
         except errors.RayTaskError as error:
             raise error.cause or error from error
         except errors.OutOfMemoryError:
-            return self._alone(function, begun.task)
+            return self._alone(begun)
         except errors.RayError as error:
             raise _lost(error) from error
 
-    def _alone(self, function: Callable[[Task], Result], task: Task) -> Result:
-        processors = max(
-            int(node["Resources"].get("CPU", 0)) for node in self._cluster.nodes() if node["Alive"]
-        )
+    def _alone(self, begun: _Begun) -> tuple[Any, list[Any]]:
+        processors = (n["Resources"].get("CPU", 0) for n in self._cluster.nodes() if n["Alive"])
+        call = self._call.options(num_cpus=max(processors, default=1), num_returns=len(begun.references))
         try:
-            call = self._call.options(num_cpus=max(processors, 1), max_retries=0)
-            return self._cluster.get(call.remote(function, task))
+            references = _listed(call.remote(*begun.asked))
+            return self._cluster.get(references[0]), references
         except self._cluster.exceptions.RayError as error:
             raise _lost(error) from error
 
@@ -127,7 +160,17 @@ def ray(workers: int, address: str | None = None) -> Iterator[Engine]:
         cluster.shutdown()
 
 
+def _packing(function: Callable[[Any], tuple[Any, Arrays]], task: Any) -> tuple[Any, dict[str, Packed]]:
+    found, arrays = function(task)
+    return found, packed(arrays)
+
+
 def _lost(error: Exception) -> SolverError:
     return SolverError(
         f"the cluster lost a task: {error}\nWhen memory ran out, use fewer workers or larger nodes."
     )
+
+
+def _listed(references: Any) -> list[Any]:
+    """One reference, or several in a list."""
+    return references if isinstance(references, list) else [references]

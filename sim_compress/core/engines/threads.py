@@ -1,14 +1,24 @@
-"""The engine of threads: tasks in this process, whose memory they share."""
+"""The engine of threads: tasks in this process, whose memory they share.
 
+What is kept lies in memory up to a bound and in files beyond it, so memory does not grow with samples.
+"""
+
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from pathlib import Path
 
 import numba
 
 from sim_compress.core.engines.calls import in_order
-from sim_compress.core.engines.interface import Engine, Here, Result, Shared, Task, Value
+from sim_compress.core.engines.interface import Arrays, Engine, Here, Result, Shared, Task, Value
+from sim_compress.core.engines.layout import packed, unpacked
 from sim_compress.core.engines.limits import one_blas_thread
+from sim_compress.core.engines.stored import forget, store_arrays
+
+# Bytes of what is kept that lie in memory.
+MEMORY_BOUND = 128 * 2**20
 
 
 class Threads:
@@ -16,8 +26,9 @@ class Threads:
 
     notice = None
 
-    def __init__(self, pool: ThreadPoolExecutor, workers: int) -> None:
-        self._pool, self._workers = pool, workers
+    def __init__(self, pool: ThreadPoolExecutor, workers: int, folder: Path, bound: int) -> None:
+        self._pool, self._workers, self._folder = pool, workers, folder
+        self._room, self._files = bound, 0
 
     def share(self, value: Value) -> Shared[Value]:
         """See `Engine.share`."""
@@ -34,14 +45,49 @@ class Threads:
         with one_blas_thread():
             yield from in_order(begin, Future.result, Future.cancel, tasks, ahead and ahead * self._workers)
 
-    def keep(self, function: Callable[[Task], Result], tasks: Sequence[Task]) -> list[Shared[Result]]:
-        """See `Engine.keep`."""
-        return [Here(found) for found in self.map(function, tasks)]
+    def map_keeping(
+        self,
+        function: Callable[[Task], tuple[Result, Arrays]],
+        tasks: Sequence[Task],
+        ahead: int | None = None,
+    ) -> Iterator[tuple[Result, Shared[Arrays]]]:
+        """See `Engine.map_keeping`."""
+        for found, arrays in self.map(function, tasks, ahead):
+            yield found, self._kept(arrays)
+
+    def _kept(self, arrays: Arrays) -> Shared[Arrays]:
+        size = sum(array.nbytes for array in arrays.values())
+        if size <= self._room:
+            self._room -= size
+            return _InMemory(unpacked(packed(arrays)), self, size)
+        self._files += 1
+        return store_arrays(arrays, self._folder / f"{self._files}.pickle")
+
+    def free(self, size: int) -> None:
+        """Bytes in memory are no longer held."""
+        self._room += size
+
+
+class _InMemory(Here[Arrays]):
+    """Kept arrays that count towards the bound."""
+
+    def __init__(self, arrays: Arrays, engine: Threads, size: int) -> None:
+        super().__init__(arrays)
+        self._engine, self._size = engine, size
+
+    def drop(self) -> None:
+        super().drop()
+        self._engine.free(self._size)
+        self._size = 0
 
 
 @contextmanager
-def threads(workers: int) -> Iterator[Engine]:
+def threads(workers: int, bound: int = MEMORY_BOUND) -> Iterator[Engine]:
     """The engine of threads; leaving the context waits for tasks that are under way."""
     # What a task does with several threads of its own is one of several tasks already.
-    with ThreadPoolExecutor(workers, initializer=numba.set_num_threads, initargs=(1,)) as pool:
-        yield Threads(pool, workers)
+    pool = ThreadPoolExecutor(workers, initializer=numba.set_num_threads, initargs=(1,))
+    with tempfile.TemporaryDirectory(prefix="sim-compress-") as folder, pool:
+        try:
+            yield Threads(pool, workers, Path(folder), bound)
+        finally:
+            forget()

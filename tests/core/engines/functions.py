@@ -13,10 +13,8 @@ from numpy.typing import NDArray
 from scipy import linalg
 from threadpoolctl import threadpool_info
 
-from sim_compress.core.engines import Shared
+from sim_compress.core.engines import Arrays, Shared
 from sim_compress.errors import InputError
-
-Arrays = dict[str, NDArray[Any]]
 
 
 class Scaled(NamedTuple):
@@ -38,6 +36,27 @@ def late_first(task: int) -> int:
 
 def scaled(task: Scaled) -> Arrays:
     return {name: array * task.factor for name, array in task.arrays.value.items()}
+
+
+def scaled_to_keep(task: Scaled) -> tuple[float, Arrays]:
+    """The factor, and arrays for later tasks."""
+    return task.factor, scaled(task)
+
+
+def layouts(_: Any) -> tuple[None, Arrays]:
+    """Arrays in several orders."""
+    block = np.arange(120.0).reshape(2, 3, 4, 5)
+    return None, {
+        "C": block,
+        "Fortran": np.asfortranarray(block),
+        "samples first": np.moveaxis(np.ascontiguousarray(np.moveaxis(block, -1, 0)), 0, -1),
+        "mixed": block.transpose(1, 0, 3, 2),
+        "unit axes and gaps": block[:, :1, :, :1],
+        "gaps": block[:, ::2, :, ::3],
+        "integers": np.arange(6, dtype=np.int64).reshape(3, 2).T,
+        "scalar": np.array(2.5),
+        "empty": np.zeros((3, 0, 2)),
+    }
 
 
 def linear_algebra(task: Scaled) -> list[NDArray[Any]]:

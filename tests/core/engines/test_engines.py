@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 from sim_compress.core.engines import Engine, engine
+from sim_compress.core.engines.stored import StoredArrays
+from sim_compress.core.engines.threads import threads
 from sim_compress.errors import InputError, SolverError
 from tests.core.engines import functions
 from tests.core.engines.functions import Scaled
@@ -29,7 +31,7 @@ def test_results_come_in_the_order_of_the_tasks(each, ahead):
 
 def test_no_tasks_give_no_results(each):
     assert list(each.map(functions.double, [])) == []
-    assert each.keep(functions.double, []) == []
+    assert list(each.map_keeping(functions.scaled_to_keep, [])) == []
 
 
 def test_fewer_tasks_than_workers_are_done(each):
@@ -46,15 +48,39 @@ def test_results_have_the_same_bytes_for_any_number_of_workers(features, alone, 
         assert bits(workers, features) == bits(alone, features)
 
 
-def test_results_that_are_kept_serve_later_tasks(each):
+@pytest.mark.parametrize("ahead", [None, 1])
+def test_arrays_that_are_kept_serve_later_tasks(each, ahead):
     shared = each.share({"H": np.arange(300000.0)})
-    kept = each.keep(functions.scaled, [Scaled(shared, factor) for factor in (2.0, 3.0)])
-    found = list(each.map(functions.scaled, [Scaled(k, 10.0) for k in kept]))
-    for result, factor in zip(found, (20.0, 30.0), strict=True):
-        assert np.array_equal(result["H"], np.arange(300000.0) * factor)
-    assert np.array_equal(kept[1].value["H"], np.arange(300000.0) * 3)
-    for result in (*kept, shared):
-        result.drop()
+    factors = (2.0, 3.0, 5.0)
+    found = list(each.map_keeping(functions.scaled_to_keep, [Scaled(shared, f) for f in factors], ahead))
+    assert [factor for factor, _ in found] == list(factors)
+    later = each.map(functions.scaled, [Scaled(kept, 10.0) for _, kept in found])
+    for result, factor in zip(later, factors, strict=True):
+        assert np.array_equal(result["H"], np.arange(300000.0) * (10 * factor))
+    assert np.array_equal(found[1][1].value["H"], np.arange(300000.0) * 3)
+    for _, kept in found:
+        kept.drop()
+
+
+def test_arrays_that_are_kept_lie_in_memory_as_they_were_made(each):
+    ((_, kept),) = each.map_keeping(functions.layouts, [0])
+    for name, array in functions.layouts(0)[1].items():
+        assert np.array_equal(kept.value[name], array)
+        assert kept.value[name].dtype == array.dtype
+        assert "gaps" in name or kept.value[name].strides == array.strides, name
+
+
+def test_threads_keep_arrays_in_files_beyond_a_bound():
+    size = np.arange(1000.0).nbytes
+    with threads(2, bound=2 * size) as workers:
+        shared = workers.share({"H": np.arange(1000.0)})
+        tasks = [Scaled(shared, factor) for factor in (2.0, 3.0, 5.0)]
+        kept = [k for _, k in workers.map_keeping(functions.scaled_to_keep, tasks)]
+        assert [isinstance(k, StoredArrays) for k in kept] == [False, False, True]
+        assert np.array_equal(kept[2].value["H"], np.arange(1000.0) * 5)
+        kept[0].drop()
+        ((_, again),) = workers.map_keeping(functions.scaled_to_keep, [Scaled(shared, 7.0)])
+        assert not isinstance(again, StoredArrays)
 
 
 @pytest.mark.parametrize("name", ["pool", "cluster"])
@@ -116,5 +142,5 @@ def test_no_room_for_a_shared_value_is_a_named_error(pool, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("joblib.dump", full)
-    with pytest.raises(SolverError, match=r"has no room .*No space left.* use the engine 'threads'"):
+    with pytest.raises(InputError, match=r"cannot hold .*No space left.* set TMPDIR"):
         pool.share({"H": np.ones(2**20)})

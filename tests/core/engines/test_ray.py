@@ -56,13 +56,14 @@ LOSS = """
 import numpy as np
 from ray.cluster_utils import Cluster
 from sim_compress.core.engines import engine
-from tests.core.engines.functions import Scaled, scaled, slow
+from tests.core.engines.functions import Scaled, scaled_to_keep, slow
 
 nodes = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
 second = nodes.add_node(num_cpus=3)
 with engine("ray", 4) as workers:
     shared = workers.share({"H": np.ones(300000)})
-    kept = workers.keep(scaled, [Scaled(shared, 2.0), Scaled(shared, 5.0)])
+    tasks = [Scaled(shared, 2.0), Scaled(shared, 5.0)]
+    kept = [k for _, k in workers.map_keeping(scaled_to_keep, tasks)]
     found = workers.map(slow, range(5))
     first = next(found)
     nodes.remove_node(second, allow_graceful=False)
