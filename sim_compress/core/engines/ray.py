@@ -7,7 +7,7 @@ functions are pure, so the bytes are the same.
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from importlib import import_module
 from types import ModuleType
 from typing import Any, Generic
@@ -16,6 +16,7 @@ from sim_compress.core.engines.calls import called, in_order
 from sim_compress.core.engines.cluster import check_versions, connected, joined
 from sim_compress.core.engines.interface import Arrays, Engine, Result, Shared, Task, Value
 from sim_compress.core.engines.layout import Packed, packed, unpacked
+from sim_compress.core.engines.stored import READ_ONCE
 from sim_compress.errors import MissingExtraError, SolverError
 
 # How often a task is tried again whose worker or node is lost.
@@ -30,7 +31,7 @@ class Object(Generic[Value]):
 
     @property
     def value(self) -> Value:
-        return import_module("ray").get(self.reference[0])
+        return _read_once(self.reference[0])
 
     def drop(self) -> None:
         self.reference.clear()
@@ -40,14 +41,14 @@ class Object(Generic[Value]):
 class _Kept:
     """Arrays in the object store, as they lie in memory."""
 
-    packed: Object[dict[str, Packed]]
+    reference: list[Any]
 
     @property
     def value(self) -> Arrays:
-        return unpacked(self.packed.value)
+        return unpacked(_read(self.reference[0]))
 
     def drop(self) -> None:
-        self.packed.drop()
+        self.reference.clear()
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,7 @@ class Ray:
 
         def result(begun: _Begun) -> tuple[Result, Shared[Arrays]]:
             found, references = self._result(begun)
-            return found, _Kept(Object([references[1]]))
+            return found, _Kept([references[1]])
 
         return self._in_order(partial(_packing, function), tasks, ahead, result, returns=2)
 
@@ -157,7 +158,16 @@ def ray(workers: int, address: str | None = None) -> Iterator[Engine]:
         check_versions(cluster)
         yield Ray(cluster, workers, notice)
     finally:
+        _read_once.cache_clear()
         cluster.shutdown()
+
+
+def _read(reference: Any) -> Any:
+    return import_module("ray").get(reference)
+
+
+# As in files: what a task makes of a value may be dear.
+_read_once = lru_cache(maxsize=READ_ONCE)(_read)
 
 
 def _packing(function: Callable[[Any], tuple[Any, Arrays]], task: Any) -> tuple[Any, dict[str, Packed]]:

@@ -1,15 +1,18 @@
 """Values in files, whose arrays are mapped by who reads them."""
 
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Generic
 
 import joblib
 
 from sim_compress.core.engines.interface import Arrays, Value
-from sim_compress.core.engines.layout import Packed, packed, unpacked
+from sim_compress.core.engines.layout import packed, unpacked
 from sim_compress.errors import InputError
+
+# Values of `share` that a process holds at once.
+READ_ONCE = 8
 
 
 @dataclass(frozen=True)
@@ -20,8 +23,8 @@ class Stored(Generic[Value]):
 
     @property
     def value(self) -> Value:
-        """The value; its arrays are mapped read-only, once in a process."""
-        return _read(self.file)
+        """The value; its arrays are mapped read-only."""
+        return _read_once(self.file)
 
     def drop(self) -> None:
         """Remove the file; who has mapped it keeps what it read."""
@@ -32,21 +35,22 @@ class Stored(Generic[Value]):
 class StoredArrays:
     """Arrays in a file, as they lie in memory."""
 
-    packed: Stored[dict[str, Packed]]
+    file: Path
 
     @property
     def value(self) -> Arrays:
-        """See `Stored.value`."""
-        return unpacked(self.packed.value)
+        """The arrays, mapped read-only; the file takes room as long as one of them lives."""
+        return unpacked(_read(self.file))
 
     def drop(self) -> None:
         """See `Stored.drop`."""
-        self.packed.drop()
+        self.file.unlink(missing_ok=True)
 
 
 def store_arrays(arrays: Arrays, file: Path) -> StoredArrays:
     """Write arrays; errors as of `store`."""
-    return StoredArrays(store(packed(arrays), file))
+    _write(packed(arrays), file)
+    return StoredArrays(file)
 
 
 def store(value: Value, file: Path) -> Stored[Value]:
@@ -55,6 +59,11 @@ def store(value: Value, file: Path) -> Stored[Value]:
     Raises:
         InputError: there is no room for it.
     """
+    _write(value, file)
+    return Stored(file)
+
+
+def _write(value: object, file: Path) -> None:
     try:
         joblib.dump(value, file)
     except OSError as error:
@@ -63,15 +72,18 @@ def store(value: Value, file: Path) -> Stored[Value]:
             f"the temporary folder {file.parent.parent} cannot hold what workers share ({error}): make room, "
             "set TMPDIR to another folder, or give fewer samples"
         ) from error
-    return Stored(file)
 
 
 def forget() -> None:
-    """Unmap every value that this process has read."""
-    _read.cache_clear()
+    """Unmap the values that this process has read."""
+    _read_once.cache_clear()
 
 
-# Tasks of one worker read the same few values.
-@cache
+# Tasks of one worker read the same few values, and what they make of one may be dear: a session, a program.
+@lru_cache(maxsize=READ_ONCE)
+def _read_once(file: Path) -> Any:
+    return _read(file)
+
+
 def _read(file: Path) -> Any:
     return joblib.load(file, mmap_mode="r")

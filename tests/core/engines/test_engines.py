@@ -67,7 +67,7 @@ def test_arrays_that_are_kept_lie_in_memory_as_they_were_made(each):
     for name, array in functions.layouts(0)[1].items():
         assert np.array_equal(kept.value[name], array)
         assert kept.value[name].dtype == array.dtype
-        assert "gaps" in name or kept.value[name].strides == array.strides, name
+        assert "gaps" in name or not array.size or kept.value[name].strides == array.strides, name
 
 
 def test_threads_keep_arrays_in_files_beyond_a_bound():
