@@ -121,8 +121,12 @@ class NetworkTeacher:
         held = {n: t.before for n, t in network.tensors.items() if t.before} | dict(network.outputs)
         self._targets = {n: held[n] for n, affine in self.model.affines() if affine.weighted}
 
-    @cached_property
+    @property
     def whole(self) -> Step:
+        return self._whole
+
+    @cached_property
+    def _whole(self) -> Step:
         wanted = list(dict.fromkeys(self._targets.values()))
         graph = with_outputs(self._network.graph, wanted)
         cut = {i.name: StateTensors(None, i.name) for i in self.model.inputs}

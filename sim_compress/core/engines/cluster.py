@@ -9,7 +9,7 @@ import platform
 import socket
 from importlib import metadata
 from pathlib import Path
-from types import ModuleType
+from typing import Any
 
 from sim_compress.errors import InputError
 
@@ -21,7 +21,7 @@ PATIENCE = 5.0
 DECISIVE = ("sim-compress", "numpy", "scipy", "numba", "onnxruntime")
 
 
-def connected(cluster: ModuleType, workers: int, address: str | None = None) -> str:
+def connected(cluster: Any, workers: int, address: str | None = None) -> str:
     """Join the cluster that is named or found, else start one; says which.
 
     Raises:
@@ -42,7 +42,7 @@ def connected(cluster: ModuleType, workers: int, address: str | None = None) -> 
     return f"engine 'ray': started a cluster of its own on this machine, with {workers} processors"
 
 
-def joined(cluster: ModuleType) -> str:
+def joined(cluster: Any) -> str:
     """Says which cluster this process is connected to."""
     address = cluster.get_runtime_context().gcs_address
     processors = int(cluster.cluster_resources().get("CPU", 0))
@@ -54,7 +54,7 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version(), **{name: _version(name) for name in DECISIVE}}
 
 
-def check_versions(cluster: ModuleType) -> None:
+def check_versions(cluster: Any) -> None:
     """Ask every node.
 
     Raises:

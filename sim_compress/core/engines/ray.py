@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from importlib import import_module
-from types import ModuleType
 from typing import Any, Generic
 
 from sim_compress.core.engines.calls import called, in_order
@@ -62,7 +61,7 @@ class _Begun:
 class Ray:
     """Runs at most `workers` tasks at once on a cluster."""
 
-    def __init__(self, cluster: ModuleType, workers: int, notice: str) -> None:
+    def __init__(self, cluster: Any, workers: int, notice: str) -> None:
         self._cluster, self._workers, self.notice = cluster, workers, notice
         self._call = cluster.remote(num_cpus=1, max_retries=RETRIES)(called)
 

@@ -1,10 +1,12 @@
 """What every engine promises, and that their results have the same bytes."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
-from sim_compress.core.engines import Engine, engine
-from sim_compress.core.engines.stored import StoredArrays
+from sim_compress.core.engines import Arrays, Engine, Shared, engine
+from sim_compress.core.engines.stored import Stored, StoredArrays
 from sim_compress.core.engines.threads import threads
 from sim_compress.errors import InputError, SolverError
 from tests.core.engines import functions
@@ -22,6 +24,11 @@ def bits(workers: Engine, features) -> list[bytes]:
     shared = workers.share(features)
     results = workers.map(functions.linear_algebra, [Scaled(shared, factor) for factor in TASKS])
     return [array.tobytes() for arrays in results for array in arrays]
+
+
+def file_of(shared: Shared[Arrays]) -> Path:
+    assert isinstance(shared, Stored)
+    return shared.file
 
 
 @pytest.mark.parametrize("ahead", [None, 1, 2])
@@ -125,16 +132,16 @@ def test_a_killed_worker_process_is_a_named_error_and_the_engine_works_on(pool):
 
 def test_files_of_shared_values_are_gone_with_the_engine():
     with engine("processes", 2) as workers:
-        shared = workers.share({"H": np.ones(5)})
-        file = shared.file
+        file = file_of(workers.share({"H": np.ones(5)}))
         assert file.exists()
     assert not file.parent.exists()
 
 
 def test_a_value_that_is_dropped_leaves_no_file(pool):
     shared = pool.share({"H": np.ones(5)})
+    assert file_of(shared).exists()
     shared.drop()
-    assert not shared.file.exists()
+    assert not file_of(shared).exists()
 
 
 def test_no_room_for_a_shared_value_is_a_named_error(pool, monkeypatch):
