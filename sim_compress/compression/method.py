@@ -1,4 +1,4 @@
-"""What a way to compress says of itself: the settings it takes, the steps it runs, what an engine can do."""
+"""What a way to compress says of itself: the settings it takes and the steps it runs."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -45,7 +45,6 @@ class Method:
         name: in one word.
         steps: of a run for a target, in order; the last one gives the model with its tuning.
         unused: settings that it does not take.
-        engine: why an engine has nothing to do; None where it runs the row groups.
         missed: why a part of the network is not as sparse as was asked, from the settings, the plan, the part
             and the rows that came of it.
         check: raises InputError for settings that contradict it.
@@ -60,7 +59,6 @@ class Method:
     name: str
     steps: "Callable[[Target], Sequence[Step[Any]]]"
     unused: tuple[Unused, ...]
-    engine: str | None
     missed: "Callable[[Settings, Plan, Part, Mapping[str, Affine]], Reason]"
     check: "Callable[[Settings], None]" = _any
     damping: float = DAMPING

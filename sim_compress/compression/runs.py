@@ -18,10 +18,10 @@ class Run:
 
     Args:
         ready: the network, its inputs and the method.
-        engine: runs row groups of baseline states; this process where there is none.
+        engine: runs what is independent.
     """
 
-    def __init__(self, ready: Prepared, engine: Engine | None) -> None:
+    def __init__(self, ready: Prepared, engine: Engine) -> None:
         self._ready, self._engine = ready, engine
         # Target sparsity -> results that serve denser targets.
         self._known: dict[float, dict[str, Any]] = {}

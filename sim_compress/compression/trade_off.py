@@ -9,12 +9,11 @@ from sim_compress.compression.allocation.counts import highest_sparsity
 from sim_compress.compression.allocation.scope import REST, parts
 from sim_compress.compression.calibration import Calibration
 from sim_compress.compression.compressed import Compressed
-from sim_compress.compression.methods import check_engine
 from sim_compress.compression.prepared import KERNELS, Prepared, prepared
 from sim_compress.compression.runs import Run
 from sim_compress.compression.settings import Settings
 from sim_compress.core import Convex
-from sim_compress.core.engines import Engine
+from sim_compress.core.engines import Engine, given_or_threads
 from sim_compress.errors import InputError
 from sim_compress.model.maps import Shape
 from sim_compress.runtime import Checked
@@ -85,7 +84,7 @@ def sweep(
         raise InputError("a sweep needs at least one level")
     if len(set(levels)) < len(levels):
         raise InputError(f"every level may come once, got {', '.join(f'{level:g}' for level in levels)}")
-    _check(settings, engine, convex)
+    _check(settings, convex)
     ready = prepared(network, inputs, steps[0], convex, input_shapes)
     _check_free(ready, settings)
     return _compressed(ready, steps, progress, engine)
@@ -95,8 +94,8 @@ def _compressed(
     ready: Prepared, steps: Sequence[Settings], progress: LevelProgress, engine: Engine | None
 ) -> Iterator[Compressed]:
     """Each step over the survey of the one before it, gone on with."""
-    run = Run(ready, engine)
-    with companion(*KERNELS):
+    with given_or_threads(engine) as workers, companion(*KERNELS):
+        run = Run(ready, workers)
         for step in steps:
             yield run.compressed(step, partial(progress, step.target_sparsity))
 
@@ -132,11 +131,24 @@ def sparsest(
     """
     if not bound >= 0:
         raise InputError(f"expected a bound on the drop from 0, got {bound}")
-    _check(settings, engine, convex)
+    _check(settings, convex)
     ready = prepared(network, inputs, settings, convex, input_shapes)
     highest = _check_free(ready, settings)
+    with given_or_threads(engine) as workers:
+        return _bisected(Run(ready, workers), settings, highest, drop, bound, progress)
+
+
+def _bisected(
+    run: Run,
+    settings: Settings,
+    highest: int,
+    drop: Callable[[Compressed], float],
+    bound: float,
+    progress: LevelProgress,
+) -> Found:
+    """The search in whole percents up to the highest; arguments and errors as for `sparsest`."""
     low, high = 0, highest + 1
-    run, best, tried = Run(ready, engine), None, list[Tried]()
+    best, tried = None, list[Tried]()
     while high - low > 1:
         middle = (low + high) // 2
         step = replace(settings, target_sparsity=middle / RESOLUTION)
@@ -159,10 +171,8 @@ def sparsest(
     return Found(best, tuple(tried))
 
 
-def _check(settings: Settings, engine: Engine | None, convex: Convex | None) -> None:
+def _check(settings: Settings, convex: Convex | None) -> None:
     method = settings.method(convex is not None)
-    if engine is not None:
-        check_engine(method)
     if method.several is not None:
         raise InputError(f"{method.several}: compress once, or match nearly")
 

@@ -73,9 +73,7 @@ def _rows(
         left -= taken
 
 
-def _steps(
-    H: Single, R: Single, support: NDArray[np.bool_], part: Matrix, most: int
-) -> tuple[Single, int]:
+def _steps(H: Single, R: Single, support: NDArray[np.bool_], part: Matrix, most: int) -> tuple[Single, int]:
     """Corrections that take residuals of size one down to a part of it, and how many steps that took.
 
     Hestenes and Stiefel 1952, each row with steps of its own; one that is done stands still.

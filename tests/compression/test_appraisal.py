@@ -19,6 +19,7 @@ from sim_compress.runtime import Session
 from sim_compress.states import ImplicitTeacher
 from tests.compression.odd_networks import dense, lattice, weights
 from tests.frontend.graphs import random, saved
+from tests.workers import WORKERS
 
 
 def chain(*scales: float, bias: float = 0.5) -> ImplicitModel:
@@ -42,7 +43,7 @@ INPUTS = {"u": random(50, 4, seed=2) + 2}
 
 
 def found(model: ImplicitModel, asked: float = 0.5, inputs=INPUTS):
-    return appraised(teacher_of(chain(1, 1, 1)), model, inputs, {}, asked)
+    return appraised(teacher_of(chain(1, 1, 1)), model, inputs, {}, asked, WORKERS)
 
 
 def test_the_network_itself_has_no_error():

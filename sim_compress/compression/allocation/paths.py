@@ -7,6 +7,7 @@ from itertools import chain
 from sim_compress.compression.rows.patterns import Pattern
 from sim_compress.compression.steps.moments import Problems
 from sim_compress.core import Path, Projection, trace
+from sim_compress.core.engines import Engine
 from sim_compress.states import row_groups
 
 # Where blocks have alphas of their own, paths go on to this density of the whole network even when less is
@@ -31,6 +32,7 @@ def traced(
     problems: Problems,
     pattern: Pattern,
     count: int,
+    engine: Engine,
     progress: Callable[[float], None],
     known: Paths | None = None,
 ) -> Paths:
@@ -40,12 +42,13 @@ def traced(
         problems: the row problems of every block.
         pattern: of their supports.
         count: entries.
+        engine: traces blocks side by side.
         progress: called with the finished part in [0, 1].
         known: shorter ones, or as long, which are gone on with; the paths are the same as without it.
     """
     before = list(chain.from_iterable(known.of.values())) if known else []
     blocks = list(chain.from_iterable(problems.blocks.values()))
-    found = iter(trace(blocks, count, known=before, progress=progress))
+    found = iter(trace(blocks, count, engine, known=before, progress=progress))
     paths = {name: tuple(next(found) for _ in own) for name, own in problems.blocks.items()}
     if known and _steps(paths) == _steps(known.of):
         return known

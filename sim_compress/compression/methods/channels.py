@@ -15,7 +15,6 @@ from sim_compress.compression.allocation.scope import Part
 from sim_compress.compression.appraisal.outcomes import outcomes
 from sim_compress.compression.method import Method, Reason, Unused
 from sim_compress.compression.methods.baseline import NO_ROUNDS
-from sim_compress.compression.methods.sequential import ONE_AFTER_THE_OTHER
 from sim_compress.compression.rows.in_order import IN_ORDER
 from sim_compress.compression.rows.side_by_side import SIDE_BY_SIDE
 from sim_compress.compression.settings import Settings
@@ -58,7 +57,9 @@ class Narrower(Plan):
 
 def _leaving(turn: Turn[Leaving], problems: Problems) -> Leaving:
     ready = turn.target.ready
-    return leaving(ready.teacher, problems.affines, ready.designs, problems.blocks, turn.progress)
+    return leaving(
+        ready.teacher, problems.affines, ready.designs, problems.blocks, turn.target.engine, turn.progress
+    )
 
 
 def _plan(multiple: int, turn: Turn[Plan], problems: Problems, known: Leaving) -> Plan:
@@ -103,7 +104,6 @@ def channels_in_order(multiple: int) -> Method:
         name="channels",
         steps=partial(_steps, multiple, IN_ORDER),
         unused=UNUSED,
-        engine=ONE_AFTER_THE_OTHER,
         missed=_missed,
         check=_check,
         tunes=True,
@@ -117,7 +117,6 @@ def channels_at_once(multiple: int) -> Method:
         name="channels",
         steps=partial(_steps, multiple, SIDE_BY_SIDE),
         unused=(*UNUSED, NO_ROUNDS),
-        engine=None,
         missed=_missed,
         check=_check,
     )

@@ -123,7 +123,6 @@ EXACT = Method(
         NO_ROUNDS,
         Unused("augment", ("none",), "exact matching takes the inputs as they are"),
     ),
-    engine="rows that match exactly are solved in this process",
     missed=_missed,
     check=_check,
     # Damped rows match nothing but the teacher's.

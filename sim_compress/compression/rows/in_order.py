@@ -6,13 +6,13 @@ from dataclasses import replace
 from sim_compress.compression.allocation.plan import Plan
 from sim_compress.compression.rows.problems import Regression, row_blocks
 from sim_compress.compression.rows.side_by_side import assembled, rows_span
-from sim_compress.compression.rows.tasks import Planned, Regressed
+from sim_compress.compression.rows.tasks import Planned, Regressed, regressed_by
 from sim_compress.compression.rows.unspent import AGAIN, Unspent, unused
 from sim_compress.compression.steps.moments import Moments, Problems
 from sim_compress.compression.steps.step import Step, Turn
 from sim_compress.compression.steps.target import Target
 from sim_compress.model import Affine, ImplicitModel, rounded_rows, without_vanishing
-from sim_compress.states import Store, Visit, by_column, regenerate
+from sim_compress.states import Visit, by_column, regenerate
 
 
 def _in_order(turn: Turn[ImplicitModel], moments: Moments, problems: Problems, plan: Plan) -> ImplicitModel:
@@ -36,15 +36,14 @@ def _in_order(turn: Turn[ImplicitModel], moments: Moments, problems: Problems, p
         return found
 
     ready = target.ready
-    with Store() as store:
-        return regenerate(
-            ready.teacher, ready.designs, rows, store, turn.progress, plan.groups, moments.behind
-        )
+    return regenerate(
+        ready.teacher, ready.designs, rows, target.engine, turn.progress, plan.groups, moments.behind
+    )
 
 
 def _solved(target: Target, visit: Visit, groups: Sequence[Planned], regression: Regression) -> Affine:
     """The block's rows in the format that is stored; what they lose by it, later rows repair."""
-    found = _nearest(visit, groups, [g.solved() for g in groups], regression, target.rounds)
+    found = _nearest(visit, groups, regressed_by(target.engine, groups), regression, target.rounds)
     means = by_column(visit.affine, [gram.feature_mean for gram in visit.grams])
     values = target.settings.values
     # Tuning would undo what rounding does here: only what would vanish leaves before it.

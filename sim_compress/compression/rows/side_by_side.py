@@ -1,6 +1,6 @@
 """The step that solves every row group on the teacher's own states, side by side (Algorithm 1 as printed)."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from sim_compress.compression.allocation.plan import Plan
 from sim_compress.compression.rows.full_support import without_empty_terms
@@ -41,19 +41,9 @@ def with_all_rows(
 def _side_by_side(turn: Turn[ImplicitModel], problems: Problems, plan: Plan) -> ImplicitModel:
     target = turn.target
     groups = [g for own in plan.groups.values() for g in own]
-    engine = target.engine
-    found = regressed_by(engine, groups, turn.progress) if engine else _one_by_one(groups, turn.progress)
+    found = regressed_by(target.engine, groups, turn.progress)
     solved = spent(plan, groups, found, target.settings.values)
     return with_all_rows(target.ready.teacher.model, problems.affines, plan, solved)
-
-
-def _one_by_one(groups: Sequence[Planned], progress: Callable[[float], None]) -> list[Regressed]:
-    """The row groups in this process; threads share the rows of each."""
-    found: list[Regressed] = []
-    for group in groups:
-        found.append(group.solved())
-        progress(len(found) / len(groups))
-    return found
 
 
 SIDE_BY_SIDE = Step("rows", ("problems", "plan"), _side_by_side, rows_span)

@@ -49,7 +49,7 @@ def _moments(turn: Turn) -> Moments:
     later = {n: tuple(use for use in model.uses(n) if use not in affines) for n in affines}
     designs = {**affines, **{n: own[n] for names in later.values() for n in names}}
     summed = {n: names[0] for names in later.values() for n in names[1:]}
-    found = baseline_grams(ready.teacher, designs, ready.designs, turn.progress, summed)
+    found = baseline_grams(ready.teacher, designs, ready.designs, turn.target.engine, turn.progress, summed)
     behind = {owner: found[names[0]] for owner, names in later.items() if names}
     for owner, grams in behind.items():
         merge(found[owner], grams)

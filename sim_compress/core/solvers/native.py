@@ -7,7 +7,7 @@ that solves it nor on the rows beside it.
 import numpy as np
 from scipy import linalg
 
-from sim_compress.core.engines.threads import one_blas_thread
+from sim_compress.core.engines import one_blas_thread
 from sim_compress.core.gram import Matrix
 from sim_compress.core.penalties import Penalty
 from sim_compress.core.problems import RowProblems
