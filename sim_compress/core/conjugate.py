@@ -68,25 +68,41 @@ def _rows(
             return V, size <= enough
         scale = size[open_, None]
         part = np.maximum(enough[open_] / size[open_] / 2, REFINED)
-        found, taken = _steps(single, (R[open_] / scale).astype(np.float32), support[open_], part, left)
+        residual = (R[open_] / scale).astype(np.float32)
+        found, taken = corrections(single, residual, support[open_], part, left)
         V[open_] += scale * found
         left -= taken
 
 
-def _steps(H: Single, R: Single, support: NDArray[np.bool_], part: Matrix, most: int) -> tuple[Single, int]:
-    """Corrections that take residuals of size one down to a part of it, and how many steps that took.
+def corrections(
+    H: Single,
+    R: Single,
+    support: NDArray[np.bool_],
+    part: Matrix,
+    most: int = STEPS,
+    curvature: Single | np.float32 = np.float32(0),
+) -> tuple[Single, int]:
+    """Solutions of (H + curvature) x = R on the supports, and how many steps they took.
 
     Hestenes and Stiefel 1952, each row with steps of its own; one that is done stands still.
+
+    Args:
+        H: with a unit diagonal.
+        R: right-hand sides of size one or zero, (rows, features), zero outside the supports; lost.
+        support: (rows, features).
+        part: the residual at which each row is done, (rows,).
+        most: steps.
+        curvature: added to the diagonal, (rows, features).
     """
     V, P, size = np.zeros_like(R), R.copy(), np.einsum("rj,rj->r", R, R)
-    enough = (part**2).astype(np.float32)
+    enough, extra = (part**2).astype(np.float32), np.float32(RIDGE) + curvature
     for number in range(most):
         moving = size > enough
         if not moving.any():
             return V, number
         Hp = P @ H
         Hp *= support
-        Hp += np.float32(RIDGE) * P
+        Hp += extra * P
         step = np.where(moving, size / np.maximum(np.einsum("rj,rj->r", P, Hp), TINY), 0)
         V += step[:, None] * P
         Hp *= step[:, None]
