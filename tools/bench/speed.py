@@ -73,7 +73,9 @@ def shipped(name: str, calibration: str) -> Callable[[Path], None]:
     return make
 
 
-def random_network(module: Callable[[], object], shape: tuple[int, ...], samples: int) -> Callable[[Path], None]:
+def random_network(
+    module: Callable[[], object], shape: tuple[int, ...], samples: int
+) -> Callable[[Path], None]:
     """A torch module with random weights, exported for inputs of a shape."""
 
     def make(folder: Path) -> None:
@@ -186,7 +188,8 @@ def yolo() -> object:
             self.half, self.shortcut = after // 2, shortcut
             self.first, self.last = conv(before, after), conv((2 + count) * self.half, after)
             self.inner = nn.ModuleList(
-                nn.Sequential(conv(self.half, self.half, 3), conv(self.half, self.half, 3)) for _ in range(count)
+                nn.Sequential(conv(self.half, self.half, 3), conv(self.half, self.half, 3))
+                for _ in range(count)
             )
 
         def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -385,7 +388,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         return
     environment = {**os.environ, **(AVX2 if arguments.avx2 else {})}
     print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores")
-    print("| network | wall, s | processor, s | peak, GiB | sparsity | error | accuracy |\n" + "|---" * 7 + "|")
+    print(
+        "| network | wall, s | processor, s | peak, GiB | sparsity | error | accuracy |\n" + "|---" * 7 + "|"
+    )
     costs = []
     for name in arguments.cases or CASES:
         cost = measured(name, environment)

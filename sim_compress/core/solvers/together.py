@@ -95,7 +95,9 @@ def _descend(first, stop_row, H, G, C, V, moves, alpha, knee, weights, stop, slo
         moved = sweep(H, q, v, cost, everything)
         fit = residual(q, g, C[r], v)
         gap = duality_gap(q, fit, v, cost)
-        left[r] = gap > max(stop.absolute * C[r], stop.relative * (0.5 * fit + value(v, cost))) and moved > 0.0
+        left[r] = (
+            gap > max(stop.absolute * C[r], stop.relative * (0.5 * fit + value(v, cost))) and moved > 0.0
+        )
         if not left[r]:
             continue
         active = nonzero(v)
@@ -124,4 +126,3 @@ def _taken(H, g, v, move, cost):
     add_product(H, product, move)
     move_within(Shared(H, np.zeros((0, 0)), np.zeros(0)), q, v, cost, move, product)
     return q
-
