@@ -3,10 +3,10 @@
     python tools/bench/speed.py
     python tools/bench/speed.py resnet20-40 resnet20-80 encoder --avx2 --json speed.json
 
-One row a network, in a process of its own. What is measured ends where the artifact is written; processor time
-counts from the start of the process, with compiled code where none is kept yet. Networks that do not ship are
-built with torch, of the shapes of those that the row is named after, with random weights and inputs. The error is
-the squared error of the outputs over their variance on inputs that were not calibrated with.
+One row a network, in a process of its own. What is measured ends where the artifact is written; processor
+time counts from the start of the process, with compiled code where none is kept yet. Networks that do not
+ship are built with torch, of the shapes of those that the row is named after, with random weights and inputs.
+The error is the squared error of the outputs over their variance on inputs that were not calibrated with.
 """
 
 import argparse
