@@ -16,8 +16,8 @@ from sim_compress.core.patterns import Projection, largest
 from sim_compress.core.problems import RowProblems
 from sim_compress.core.row_threads import in_pieces
 
-# From 0.1 on supports are as good as from 0.03, in half the rounds; from 0.2 on they are worse by up to 1 % of
-# the error, and a growth of 1.04 costs 0.3 % (layers of MiniLM at 10, 40 and 70 % density).
+# From 0.1 on supports are as good as from 0.03, in half the rounds; from 0.2 on they are worse by up to 1 %
+# of the error, and a growth of 1.04 costs 0.3 % (layers of MiniLM at 10, 40 and 70 % density).
 FIRST_RHO = 0.1
 GROWTH = 1.03
 ROUNDS = 400
