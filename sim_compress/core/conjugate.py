@@ -80,7 +80,7 @@ def corrections(
     support: NDArray[np.bool_],
     part: Matrix,
     most: int = STEPS,
-    curvature: Single | np.float32 = np.float32(0),
+    curvature: Single | float = 0.0,
 ) -> tuple[Single, int]:
     """Solutions of (H + curvature) x = R on the supports, and how many steps they took.
 
@@ -95,7 +95,7 @@ def corrections(
         curvature: added to the diagonal, (rows, features).
     """
     V, P, size = np.zeros_like(R), R.copy(), np.einsum("rj,rj->r", R, R)
-    enough, extra = (part**2).astype(np.float32), np.float32(RIDGE) + curvature
+    enough, extra = (part**2).astype(np.float32), np.float32(RIDGE) + np.asarray(curvature, np.float32)
     for number in range(most):
         moving = size > enough
         if not moving.any():

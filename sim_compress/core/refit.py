@@ -17,9 +17,9 @@ from sim_compress.core.solvers.cholesky import scratch_size, solve_on, submatrix
 from sim_compress.core.solvers.minimiser import Stop
 from sim_compress.core.solvers.rows import UNPACKED, solve_rows
 
-# Conjugate gradients on all rows at once are cheaper than a Cholesky factor of each row where the factors take
-# more than so many times the operations of one product with H, and where rows only serve to measure. Both are
-# where the two took the same time on the layers of MiniLM (AVX2, one thread).
+# Conjugate gradients on all rows at once are cheaper than a Cholesky factor of each where the factors take
+# more than so many times the operations of one product with H, the second number for rough rows: there both
+# took the same time on the layers of MiniLM (AVX2, one thread).
 MANY, FEW = 40, 8
 # A row that meets its ball is solved to this gap, relative to c; its sweeps rarely reach two digits.
 GAP, SWEEPS = 1e-8, 200
