@@ -190,7 +190,7 @@ def test_an_engine_gives_the_same_bytes():
     teacher = opened("recurrent")
     asked = Settings(0.5, tune=0, states="baseline")
     alone = compress(teacher, inputs(teacher), asked)
-    with engine("serial") as workers:
+    with engine("processes", 2) as workers:
         together = compress(teacher, inputs(teacher), asked, engine=workers)
     assert_tied(together.model, alone.model)
     for (_, one), (_, other) in zip(alone.model.affines(), together.model.affines(), strict=True):
