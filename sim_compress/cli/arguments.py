@@ -242,9 +242,9 @@ def _compress() -> Parser:
         type=engine_name,
         default=ENGINES[0],
         metavar="{" + ",".join(ENGINES) + ",ray://HOST:PORT}",
-        help="who works on samples, rows and trials: threads of this process, processes of this machine, or a Ray "
-        "cluster, the one at an address, in RAY_ADDRESS or on this machine, else one that is started (default: "
-        "%(default)s)",
+        help="who works on samples, rows and trials: threads of this process, processes of this machine, or a "
+        "Ray cluster, the one at an address, in RAY_ADDRESS or on this machine, else one that is started "
+        "(default: %(default)s)",
     )
     parser.add_argument(
         "--workers", type=int, metavar="N", help="workers of the engine (default: one a processor)"

@@ -1,6 +1,6 @@
 """Time row problems on one thread, on processes and on Ray, and compare their bytes.
 
-usage: python tools/bench/engines.py [--workers 2] [--features 576] [--rows 64] [--chunks 64] [--repeats 1] [--ray]
+usage: python tools/bench/engines.py [--workers 2] [--features 576] [--rows 64] [--chunks 64] [--ray]
 
 Each chunk is a block's share of rows over one shared Gram: convex solve, l0 polish of its support, refit.
 Times include starting the workers. All engines hold BLAS and numba at one thread a worker.

@@ -150,7 +150,7 @@ class _Work:
 
 
 class _Pair:
-    """The teacher and the model, evaluated side by side on some samples; pickled, it takes its memory anew."""
+    """The teacher and the model, evaluated side by side on some samples; pickled without its memory."""
 
     def __init__(
         self,
