@@ -10,14 +10,12 @@ from sim_compress.frontend.nodes import STANDARD, qualified_name, standard_opset
 from sim_compress.frontend.operators import OPERATORS
 
 UNSUPPORTED = "this operator is not supported"
-RECURRENT = "loops over steps inside one node; export the network with its steps unrolled"
 BRANCHING = "runs a graph of its own; export the network for one path, without control flow"
 QUANTISED = "computes in quantised numbers; export the network in float, before quantisation"
 RANDOM = "draws random numbers; export the network in evaluation mode"
 MICROSOFT = "com.microsoft"
 FUSED = "onnxruntime's own operator; give the network as it was before onnxruntime optimised or quantised it"
 REASONS = {
-    **dict.fromkeys(("LSTM", "GRU", "RNN"), RECURRENT),
     **dict.fromkeys(("If", "Loop", "Scan", "SequenceMap"), BRANCHING),
     **dict.fromkeys(("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear"), QUANTISED),
     **dict.fromkeys(("QLinearConv", "QLinearMatMul", "ConvInteger", "MatMulInteger"), QUANTISED),
