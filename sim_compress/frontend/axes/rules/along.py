@@ -99,6 +99,8 @@ def several_axes(default: tuple[int, ...]) -> Rule:
 def largest(step: Step) -> Outcome:
     """TopK: an axis of which as many entries stay as an input says."""
     x, axis = step.input(0), step.axis("axis", -1)
+    if x.shape[axis] == 1 and (x.batch != axis or step.samples == 1):
+        return _only(step, x)
     step.none_of([axis])
     count: list[Number] = list(step.integers("k", 1) or [])
     if len(count) != 1:
@@ -106,6 +108,15 @@ def largest(step: Step) -> Outcome:
     kept = int(count[0])  # pyright: ignore
     result = Placed((*x.shape[:axis], kept, *x.shape[axis + 1 :]), x.batch, x.before)
     return Outcome((result, result), lambda writer: _write_largest(writer, step, x, axis, kept), (0,))
+
+
+def _only(step: Step, x: Placed) -> Outcome:
+    """The largest of one entry is that entry, as where the samples of a batch of one are put in order."""
+
+    def write(writer: Writer) -> None:
+        writer.add("Identity", [writer.operand(step.node.input[0], x, step.output)], step.output)
+
+    return Outcome((x, x.valued(np.zeros(x.shape, np.int64))), write, (0,))
 
 
 def _write_largest(writer: Writer, step: Step, x: Placed, axis: int, kept: int) -> None:
