@@ -117,7 +117,7 @@ def _of_file(
     for start in range(0, samples, each):
         part = {n: u[start : start + each] for n, u in feed.items()}
         whole = network.reading.is_whole
-        given = {n: u[0] if whole else inputs[n].in_file(u) for n, u in part.items()}
+        given = {n: np.asarray(u[0]) if whole else inputs[n].in_file(u) for n, u in part.items()}
         given |= {n: np.zeros(x.full_shape(each), np.float32) for n, x in empty.items()}
         found = session.run(None, given)
         runs.append([x.samples_first(np.asarray(v)) for x, v in zip(ends, found, strict=True)])

@@ -191,3 +191,22 @@ def test_steps_along_the_batch_axis_and_too_many_steps_are_refused(tmp_path: Pat
     assert "goes from step to step along axis 0 of [N, 1, 3], the batch axis" in message
     message = refused(tmp_path, graph("LSTM", ["w", "r", "b"]), {"x": (2000, FEATURES)}, stored)
     assert "has 2000 steps, at most 1024" in message
+
+
+def test_a_text_of_length_0_tells_nothing_of_the_others(tmp_path: Path) -> None:
+    """The mean over no steps is no number, and the largest entry of that is any."""
+    stored = weights("GRU") | {"all": np.array([0, 1]), "low": np.full(HIDDEN, -9, np.float32)}
+    nodes = [
+        *graph("GRU", ["w", "r", "b", "lengths"]),
+        node("ReduceSum", ["y", "all"], ["total"], keepdims=0),
+        node("Cast", ["lengths"], ["count"], to=onnx.TensorProto.FLOAT),
+        node("Unsqueeze", ["count", "last"], ["column"]),
+        node("Div", ["total", "column"], ["mean"]),
+        node("Max", ["mean", "low"], ["above"]),
+        node("ArgMax", ["above"], ["label"], axis=1, keepdims=0),
+    ]
+    stored["last"] = np.array([1])
+    model = graph_of(nodes, {"x": (STEPS, FEATURES), "lengths": ()}, stored, ["mean", "label"])
+    model.graph.output[1].type.tensor_type.elem_type = onnx.TensorProto.INT64
+    teacher = load_teacher(saved(tmp_path, typed(model, {"lengths": onnx.TensorProto.INT32})))
+    assert_exact(teacher, {"x": random(4, STEPS, FEATURES), "lengths": np.array([1, 5, 3, 2], np.int32)})

@@ -262,8 +262,21 @@ def _renamed(
     for node in nodes:
         copy = onnx.NodeProto()
         copy.CopyFrom(node)
-        for field_ in (copy.input, copy.output):
-            renamed = [names.get(n, n) for n in field_]
-            del field_[:]
-            field_.extend(renamed)
+        _rename(copy, names)
         yield copy
+
+
+def _rename(node: onnx.NodeProto, names: Mapping[str, str]) -> None:
+    """Other names for tensors, in the graphs inside a node too as far as these have none of the same name."""
+    for tensors in (node.input, node.output):
+        renamed = [names.get(n, n) for n in tensors]
+        del tensors[:]
+        tensors.extend(renamed)
+    for graph in (a.g for a in node.attribute if a.HasField("g")):
+        own = {i.name for i in (*graph.input, *graph.initializer)}
+        own |= {name for n in graph.node for name in n.output}
+        left = {old: new for old, new in names.items() if old not in own}
+        for inner in graph.node:
+            _rename(inner, left)
+        for output in graph.output:
+            output.name = left.get(output.name, output.name)

@@ -14,7 +14,7 @@ from sim_compress.frontend.lower.names import block_names
 from sim_compress.frontend.lower.recognition import Recognised, recognised
 from sim_compress.frontend.nodes import qualified_name, standard_opset
 from sim_compress.frontend.operators import OPERATORS
-from sim_compress.frontend.refusals import Refused, RefusedNodesError, reason, refusal_message
+from sim_compress.frontend.refusals import ADVICE, Refused, RefusedNodesError, reason, refusal_message
 from sim_compress.frontend.registry import Activated, Call, RefusalError, Result
 from sim_compress.frontend.terms.expressions import is_weighted, mapped, reference
 from sim_compress.frontend.weights import Weights, to_array
@@ -65,6 +65,7 @@ def lower(
     refused: Sequence[Refused] = (),
     cut: Sequence[Refused] = (),
     count: int = 0,
+    advice: str = ADVICE,
 ) -> Lowered:
     """The exact implicit model of a graph.
 
@@ -76,6 +77,7 @@ def lower(
         refused: what is refused before, named together with what is refused here.
         cut: what was left out with the end of the file, named only beside others.
         count: nodes among which these are; 0 for those of the graph.
+        advice: what to do about them.
 
     Raises:
         UnsupportedError: lists every node that has no place in the state model.
@@ -88,7 +90,8 @@ def lower(
     if not refused:
         walk.check_outputs(graph)
     if refused or walk.refused:
-        raise RefusedNodesError(refusal_message([*refused, *walk.refused, *cut], count or len(graph.node)))
+        named = [*refused, *walk.refused, *cut]
+        raise RefusedNodesError(refusal_message(named, count or len(graph.node), advice))
     return walk.lowered(graph)
 
 
