@@ -175,8 +175,10 @@ def _network(model: onnx.ModelProto, weights: Weights, reading: Reading) -> Netw
         Refused.of(n.node, reason_in(graph, n.node) if n.reason is None else n.reason, n.reason is None)
         for n in found.refused
     )
-    one, first = (_written(model, found, writer, types) for writer in (found.one_sample, found.samples_first))
+    first = _written(model, found, found.samples_first, types)
     _describe(first)
+    types |= {v.name: v.type.tensor_type.elem_type for v in first.graph.value_info}
+    one = _written(model, found, found.one_sample, types)
     held = {**weights, **found.one_sample.weights, **found.samples_first.weights}
     return Network(reading, model, one, first, held, found.tensors, refused)
 
@@ -222,7 +224,8 @@ def _written(
     graph.initializer.extend(writer.constants.values())
     graph.input.extend(info(i.name) for i in model.graph.input if not found.tensors[i.name].is_known)
     graph.output.extend(info(o.name) for o in model.graph.output)
-    made = (name for n in writer.nodes for name in n.output if name in found.tensors)
+    # Types of tensors that come from graphs inside nodes are inferred.
+    made = (name for n in writer.nodes for name in n.output if name in found.tensors and name in types)
     ends = {o.name for o in graph.output}
     graph.value_info.extend(info(name) for name in made if name not in ends)
     return written

@@ -1,7 +1,7 @@
 """The walk over the graph of one sample: every tensor an expression, every nonlinear node a state block."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -84,15 +84,38 @@ def lower(
     """
     graph, known = model.graph, recognised(model, weights, shapes)
     nodes = _joined(graph, known)
-    walk = _Walk(model, weights, nodes, known, _inputs(graph, shapes, dtypes), shapes)
-    for node in nodes:
-        walk.visit(node)
+    inputs = _inputs(graph, shapes, dtypes)
+    walk = _walked(_Walk(model, weights, nodes, known, inputs, shapes), nodes)
+    if not (refused or walk.refused):
+        apart = _beside_others(walk.lowered(graph))
+        walk = _walked(_Walk(model, weights, nodes, known, inputs, shapes, apart), nodes) if apart else walk
     if not refused:
         walk.check_outputs(graph)
     if refused or walk.refused:
         named = [*refused, *walk.refused, *cut]
         raise RefusedNodesError(refusal_message(named, count or len(graph.node), advice))
     return walk.lowered(graph)
+
+
+def _walked(walk: "_Walk", nodes: Sequence[onnx.NodeProto]) -> "_Walk":
+    for node in nodes:
+        walk.visit(node)
+    return walk
+
+
+def _beside_others(lowered: Lowered) -> frozenset[str]:
+    """Nodes in rows of several weights, of which one stands without the others elsewhere.
+
+    The first step of an unrolled network has no state before: its rows are those of the inputs alone, and
+    shared with the later steps where every product is a block.
+    """
+    rows = {name: tuple(map(id, affine.weights)) for name, affine in lowered.model.affines()}
+    beside: dict[int, set[tuple[int, ...]]] = {}
+    for together in rows.values():
+        for weight in together:
+            beside.setdefault(weight, set()).add(together)
+    several = [n for n, w in rows.items() if len(w) > 1 and any(len(beside[i]) > 1 for i in w)]
+    return frozenset(node for name in several for node in lowered.nodes[name])
 
 
 def _inputs(
@@ -124,9 +147,12 @@ class _Walk:
         known: Mapping[str, Recognised],
         inputs: tuple[Input, ...],
         shapes: Mapping[str, Shape],
+        apart: Collection[str] = (),
     ) -> None:
+        """Start at the inputs; products of nodes that stand `apart` are blocks of their own."""
         graph = model.graph
         self.known = known
+        self.apart = apart
         self.inputs = inputs
         self.values: dict[str, Affine | Array] = {i.name: to_array(i, weights) for i in graph.initializer}
         self.values |= {i.name: reference(i.name, i.shape) for i in self.inputs}
@@ -177,6 +203,7 @@ class _Walk:
         if unread:
             raise RefusalError(f"its output {unread[0]!r} is read; only the first output is supported")
         parametric = self._parametric(node, results)
+        is_apart = (node.name or node.output[0]) in self.apart
         for name, value in zip(node.output, results, strict=False):
             self.parametric[name] = parametric
             if isinstance(value, Activated):
@@ -184,6 +211,8 @@ class _Walk:
                 self._add_block(name, before, value)
             else:
                 self._set(name, value)
+                if is_apart and is_weighted(value):
+                    self.materialise(name)
 
     def _parametric(self, node: onnx.NodeProto, results: Sequence[Affine | Activated]) -> tuple[str, ...]:
         """Names of the parametric nodes behind a node's outputs, its own where it brings parameters."""
