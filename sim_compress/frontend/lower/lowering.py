@@ -17,6 +17,7 @@ from sim_compress.frontend.operators import OPERATORS
 from sim_compress.frontend.refusals import ADVICE, Refused, RefusedNodesError, reason, refusal_message
 from sim_compress.frontend.registry import Activated, Call, RefusalError, Result
 from sim_compress.frontend.terms.expressions import is_weighted, mapped, reference
+from sim_compress.frontend.terms.rows import one_set_a_weight
 from sim_compress.frontend.weights import Weights, to_array
 from sim_compress.model import Affine, ImplicitModel, Input, LinearMap, Output, Shape, StateBlock, shared
 from sim_compress.model.maps import Array
@@ -86,9 +87,8 @@ def lower(
     nodes = _joined(graph, known)
     inputs = _inputs(graph, shapes, dtypes)
     walk = _walked(_Walk(model, weights, nodes, known, inputs, shapes), nodes)
-    if not (refused or walk.refused):
-        apart = _beside_others(walk.lowered(graph))
-        walk = _walked(_Walk(model, weights, nodes, known, inputs, shapes, apart), nodes) if apart else walk
+    if not (refused or walk.refused) and (apart := _beside_others(walk.lowered(graph))):
+        walk = _walked(_Walk(model, weights, nodes, known, inputs, shapes, apart), nodes)
     if not refused:
         walk.check_outputs(graph)
     if refused or walk.refused:
@@ -98,8 +98,9 @@ def lower(
 
 
 def _walked(walk: "_Walk", nodes: Sequence[onnx.NodeProto]) -> "_Walk":
-    for node in nodes:
-        walk.visit(node)
+    with one_set_a_weight():
+        for node in nodes:
+            walk.visit(node)
     return walk
 
 
