@@ -172,7 +172,7 @@ def _network(model: onnx.ModelProto, weights: Weights, reading: Reading) -> Netw
     rules = {name: o.axes for name, o in OPERATORS.items()}
     found = placed(model, rules, reading.inputs, reading.samples, types, weights)
     refused = tuple(
-        Refused.of(n.node, reason_in(graph, n.node) if n.reason is None else n.reason, n.reason is None)
+        Refused.of(n.node, n.reason or reason_in(graph, n.node), n.reason is None or n.is_too_large)
         for n in found.refused
     )
     first = _written(model, found, found.samples_first, types)

@@ -43,7 +43,7 @@ class Refused:
     """One node without a place in the state model.
 
     Attributes:
-        is_unknown: whether no node of its operator has one.
+        is_unknown: whether none of its kind, or of its size, has one.
         output: the first tensor that it gives.
     """
 

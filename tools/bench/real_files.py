@@ -10,7 +10,8 @@ FOLDER holds the packages of the list, unpacked (nothing of them is part of this
 
 Every network is compressed in a process of its own with `--tune 0` and without data, and exported again. The
 export is compared with the artifact, the exact model with onnxruntime on the file. NAME picks packages or
-files of the list. What is done stands in FILE.jsonl and is not done again. Prints the table of docs/operators.md.
+files of the list. What is done stands in FILE.jsonl and is not done again. Prints the table of
+docs/operators.md.
 """
 
 import argparse

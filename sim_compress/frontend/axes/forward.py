@@ -19,7 +19,7 @@ from sim_compress.frontend.axes.writer import Writer
 from sim_compress.frontend.needed import reads
 from sim_compress.frontend.nodes import qualified_name, standard_opset
 from sim_compress.frontend.quiet import RUNTIME_ERRORS, evaluated, first_line
-from sim_compress.frontend.refusal import RefusalError
+from sim_compress.frontend.refusal import RefusalError, TooLargeError
 from sim_compress.frontend.weights import NO_WEIGHTS, Weights, inside
 from sim_compress.model.maps import Array
 
@@ -31,10 +31,16 @@ RUNS: Mapping[str, Callable[[Inside], None]] = {"If": Inside.branch, "Loop": Ins
 
 @dataclass(frozen=True)
 class NotPlaced:
-    """A node that has no place, and why; None where nothing is known of the operator."""
+    """A node that has no place.
+
+    Attributes:
+        reason: why; None where nothing is known of the operator.
+        is_too_large: whether a smaller one would have a place.
+    """
 
     node: onnx.NodeProto
     reason: str | None
+    is_too_large: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,7 +154,7 @@ class _Pass:
         except UndecidedError:
             self.refused.append(NotPlaced(node, None))
         except RefusalError as error:
-            self.refused.append(NotPlaced(node, str(error)))
+            self.refused.append(NotPlaced(node, str(error), isinstance(error, TooLargeError)))
 
     def _place(self, node: onnx.NodeProto, rule: Rule | None) -> None:
         inputs = tuple(self.tensors[name] if name else None for name in node.input)

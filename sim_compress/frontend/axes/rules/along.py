@@ -8,7 +8,7 @@ from sim_compress.frontend.axes.numbers import Number
 from sim_compress.frontend.axes.placed import Placed
 from sim_compress.frontend.axes.step import Outcome, Rule, Step, positive
 from sim_compress.frontend.axes.writer import Writer
-from sim_compress.frontend.refusal import RefusalError
+from sim_compress.frontend.refusal import RefusalError, TooLargeError
 
 # Softmax and its kin took all axes from one on as one, up to this operator set.
 FLAT_SOFTMAX = 12
@@ -128,7 +128,7 @@ def _write_largest(writer: Writer, step: Step, x: Placed, axis: int, kept: int) 
     output, shape = step.output, x.sample_shape
     place, size = x.sample_axis(axis), x.shape[axis]
     if size > LONGEST_SORTED:
-        raise RefusalError(f"sorts an axis of {size}; at most {LONGEST_SORTED} entries are supported")
+        raise TooLargeError(f"sorts an axis of {size}; at most {LONGEST_SORTED} entries are supported")
     order = [*(a for a in range(len(shape)) if a != place), place]
     lead = tuple(shape[a] for a in order[:-1])
     last = step.node.input[0]
