@@ -210,3 +210,13 @@ def test_a_text_of_length_0_tells_nothing_of_the_others(tmp_path: Path) -> None:
     model.graph.output[1].type.tensor_type.elem_type = onnx.TensorProto.INT64
     teacher = load_teacher(saved(tmp_path, typed(model, {"lengths": onnx.TensorProto.INT32})))
     assert_exact(teacher, {"x": random(4, STEPS, FEATURES), "lengths": np.array([1, 5, 3, 2], np.int32)})
+
+
+@pytest.mark.parametrize("operator", GATES)
+@pytest.mark.parametrize("opset", [7, 9, 12, 21])
+def test_recurrent_operators_of_every_operator_set_are_exact(
+    tmp_path: Path, operator: str, opset: int
+) -> None:
+    stored = weights(operator, 2)
+    nodes = graph(operator, list(stored), direction="bidirectional")
+    exact(tmp_path, nodes, {"x": (STEPS, FEATURES)}, stored, OUTPUTS[operator], opset)

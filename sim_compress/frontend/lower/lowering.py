@@ -87,14 +87,16 @@ def lower(
     nodes = _joined(graph, known)
     inputs = _inputs(graph, shapes, dtypes)
     walk = _walked(_Walk(model, weights, nodes, known, inputs, shapes), nodes)
-    if not (refused or walk.refused) and (apart := _beside_others(walk.lowered(graph))):
-        walk = _walked(_Walk(model, weights, nodes, known, inputs, shapes, apart), nodes)
     if not refused:
         walk.check_outputs(graph)
     if refused or walk.refused:
         named = [*refused, *walk.refused, *cut]
         raise RefusedNodesError(refusal_message(named, count or len(graph.node), advice))
-    return walk.lowered(graph)
+    lowered = walk.lowered(graph)
+    apart = _beside_others(lowered)
+    if not apart:
+        return lowered
+    return _walked(_Walk(model, weights, nodes, known, inputs, shapes, apart), nodes).lowered(graph)
 
 
 def _walked(walk: "_Walk", nodes: Sequence[onnx.NodeProto]) -> "_Walk":

@@ -89,6 +89,11 @@ def test_samples_in_the_order_of_their_lengths_are_read_one_at_a_time(tmp_path: 
     assert_exact(teacher, {"x": random(3, 5, 3), "lengths": lengths})
 
 
+def test_the_largest_entries_are_found_in_older_operator_sets(tmp_path: Path) -> None:
+    largest = [node("TopK", ["x", "k"], ["y", "places"], "largest"), node("Relu", ["y"], ["z"])]
+    exact(tmp_path, largest, {"x": (6,)}, {"k": np.array([3])}, ["z", "y"], opset=10)
+
+
 @pytest.mark.parametrize("length", [4, 2])
 def test_sequences_are_turned_round(tmp_path: Path, length: int) -> None:
     nodes = [
@@ -100,11 +105,12 @@ def test_sequences_are_turned_round(tmp_path: Path, length: int) -> None:
     exact(tmp_path, nodes, {"x": (4, 3)}, {"length": np.array([length])})
 
 
+@pytest.mark.parametrize("opset", [9, 17])
 @pytest.mark.parametrize("axis", [-1, 1])
-def test_ids_become_one_number_for_each_place(tmp_path: Path, axis: int) -> None:
+def test_ids_become_one_number_for_each_place(tmp_path: Path, axis: int, opset: int) -> None:
     hot = node("OneHot", ["i", "depth", "values"], ["y"], "hot", axis=axis)
     constants = {"depth": np.array([5]), "values": np.array([0.5, 2], np.float32)}
-    model = typed(graph_of([hot], {"i": (3,)}, constants), {"i": onnx.TensorProto.INT64})
+    model = typed(graph_of([hot], {"i": (3,)}, constants, opset=opset), {"i": onnx.TensorProto.INT64})
     teacher = load_teacher(saved(tmp_path, model))
     assert_exact(teacher, {"i": np.array([[0, 4, -1], [2, 7, -6]])})
 

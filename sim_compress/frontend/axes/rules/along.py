@@ -12,6 +12,7 @@ from sim_compress.frontend.refusal import RefusalError, TooLargeError
 
 # Softmax and its kin took all axes from one on as one, up to this operator set.
 FLAT_SOFTMAX = 12
+EQUAL_FLOATS = 11
 # Every pair of entries is compared.
 LONGEST_SORTED = 1024
 
@@ -139,7 +140,7 @@ def _write_largest(writer: Writer, step: Step, x: Placed, axis: int, kept: int) 
     row = writer.reshaped(last, (*lead, 1, size), f"{output}:row")
     kind = "Greater" if step.attribute("largest", 1) else "Less"
     beyond = writer.add("Cast", [writer.add(kind, [row, column], f"{output}:beyond")], f"{output}:more", to=1)
-    same = writer.add("Cast", [writer.add("Equal", [row, column], f"{output}:equal")], f"{output}:same", to=1)
+    same = writer.add("Cast", [_equal(writer, step, row, column, f"{output}:equal")], f"{output}:same", to=1)
     earlier = writer.constant(np.tri(size, k=-1, dtype=np.float32), output)
     ties = writer.add("Mul", [same, earlier], f"{output}:ties")
     before = writer.add("Add", [beyond, ties], f"{output}:before")
@@ -147,9 +148,8 @@ def _write_largest(writer: Writer, step: Step, x: Placed, axis: int, kept: int) 
     ranks = writer.add("MatMul", [before, ones], f"{output}:ranks")
     across = writer.reshaped(ranks, (*lead, 1, size), f"{output}:places")
     wanted = writer.constant(np.arange(kept, dtype=np.float32)[:, None], output)
-    chosen = writer.add(
-        "Cast", [writer.add("Equal", [across, wanted], f"{output}:at")], f"{output}:chosen", to=1
-    )
+    at = _equal(writer, step, across, wanted, f"{output}:at")
+    chosen = writer.add("Cast", [at], f"{output}:chosen", to=1)
     every = writer.constant(np.arange(size, dtype=np.float32)[:, None], output)
     back = [order.index(a) for a in range(len(order))]
     for name, values in zip(step.node.output, (column, every), strict=False):
@@ -162,6 +162,14 @@ def _write_largest(writer: Writer, step: Step, x: Placed, axis: int, kept: int) 
                 writer.add("Identity", [result], name)
             else:
                 writer.add("Cast", [result], name, to=7)
+
+
+def _equal(writer: Writer, step: Step, one: str, other: str, output: str) -> str:
+    """Whether floats are equal, which older operator sets say of whole numbers alone."""
+    if step.opset >= EQUAL_FLOATS:
+        return writer.add("Equal", [one, other], output)
+    more, less = (writer.add(k, [one, other], f"{output}:{k}") for k in ("Greater", "Less"))
+    return writer.add("Not", [writer.add("Or", [more, less], f"{output}:differ")], output)
 
 
 def triangle(step: Step) -> Outcome:

@@ -130,26 +130,26 @@ def activated(nodes: Nodes, function: Function, tensor: str) -> str:
     return nodes.add(function.operator, [tensor], **function.settings)
 
 
-def _parts(nodes: Nodes, tensor: str, count: int, hidden: int) -> Iterator[str]:
+def _parts(nodes: Nodes, tensor: str, count: int, own: Weights, last: int) -> Iterator[str]:
     """Gates that stand side by side along the last axis."""
     for i in range(count):
-        bounds = [nodes.constant(np.array([v])) for v in (i * hidden, (i + 1) * hidden, -1)]
-        yield nodes.add("Slice", [tensor, *bounds])
+        places = nodes.constant(np.arange(own.rows(i, 1).start, own.rows(i, 1).stop))
+        yield nodes.add("Gather", [tensor, places], axis=last)
 
 
 def _named(nodes: Nodes, state: str | Array) -> str:
     return state if isinstance(state, str) else nodes.constant(state)
 
 
-def lstm(nodes: Nodes, x: str, own: Weights) -> Advance:
+def lstm(nodes: Nodes, x: str, own: Weights, last: int) -> Advance:
     """States h and c; gates input, output, forget and cell."""
-    bias, hidden = own.input_bias + own.state_bias, own.states.shape[1]
+    bias = own.input_bias + own.state_bias
     three = Gates.of(nodes, x, own, (0, 3), 0, bias)
     cell = Gates.of(nodes, x, own, (3, 1), 1, bias)
 
     def advance(number: int, states: States) -> tuple[str, ...]:
         h, c = states
-        enters, leaves, stays = _parts(nodes, three(number, h), 3, hidden)
+        enters, leaves, stays = _parts(nodes, three(number, h), 3, own, last)
         new = nodes.add("Mul", [enters, cell(number, h)])
         if c is not None:
             new = nodes.add("Add", [new, nodes.add("Mul", [stays, _named(nodes, c)])])
@@ -158,9 +158,8 @@ def lstm(nodes: Nodes, x: str, own: Weights) -> Advance:
     return advance
 
 
-def gru(nodes: Nodes, x: str, own: Weights) -> Advance:
+def gru(nodes: Nodes, x: str, own: Weights, last: int) -> Advance:
     """State h; gates update, reset and candidate, where the reset comes before or behind the weights."""
-    hidden = own.states.shape[1]
     resets_behind = bool(nodes.step.attribute("linear_before_reset", 0))
     bias = own.input_bias + own.state_bias
     two = Gates.of(nodes, x, own, (0, 2), 0, bias)
@@ -170,7 +169,7 @@ def gru(nodes: Nodes, x: str, own: Weights) -> Advance:
 
     def advance(number: int, states: States) -> tuple[str, ...]:
         (h,) = states
-        update, reset = _parts(nodes, two(number, h), 2, hidden)
+        update, reset = _parts(nodes, two(number, h), 2, own, last)
         if resets_behind:
             part = candidate.from_state(h, behind)
             new = candidate.at(number, part and nodes.add("Mul", [reset, part]))
@@ -184,7 +183,7 @@ def gru(nodes: Nodes, x: str, own: Weights) -> Advance:
     return advance
 
 
-def rnn(nodes: Nodes, x: str, own: Weights) -> Advance:
+def rnn(nodes: Nodes, x: str, own: Weights, _: int) -> Advance:
     """State h; one gate."""
     gate = Gates.of(nodes, x, own, (0, 1), 0, own.input_bias + own.state_bias)
 

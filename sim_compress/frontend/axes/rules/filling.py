@@ -174,8 +174,8 @@ def one_hot(step: Step) -> Outcome:
     def write(writer: Writer) -> None:
         output, shape = step.output, ids.sample_shape
         column = writer.reshaped(step.node.input[0], (*shape[:place], 1, *shape[place:]), f"{output}:ids")
-        every = np.arange(depth, dtype=np.float32).reshape(depth, *(1,) * (len(shape) - place))
-        number = writer.add("Cast", [column], f"{output}:number", to=1)
+        every = np.arange(depth, dtype=np.int64).reshape(depth, *(1,) * (len(shape) - place))
+        number = writer.add("Cast", [column], f"{output}:number", to=7)
         parts = []
         # Ids below 0 count from the end.
         for i, names in enumerate((every, every - depth)):

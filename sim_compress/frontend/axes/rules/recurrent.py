@@ -37,12 +37,13 @@ class Kind:
 
     Attributes:
         functions: the activations of a direction unless the node has others.
-        states: that go from step to step. cell: writes what a step computes.
+        states: that go from step to step.
+        cell: writes what a step computes, given the inputs, the weights and the axis of a step's features.
     """
 
     functions: tuple[str, ...]
     states: int
-    cell: Callable[[Nodes, str, Weights], Advance]
+    cell: Callable[[Nodes, str, Weights, int], Advance]
 
 
 KINDS = {
@@ -158,7 +159,7 @@ class _Unrolled:
         """The first state at each step, in the order of the inputs, and the states in the end."""
         node, steps = self.nodes.step, range(self.x.shape[0])
         backwards = direction == 1 or node.attribute("direction", "forward") == "reverse"
-        advance = self.kind.cell(self.nodes, node.node.input[0], own)
+        advance = self.kind.cell(self.nodes, node.node.input[0], own, self.nodes.writer.axis(len(self.lanes)))
         states: States = tuple(self._start(i, direction) for i in range(self.kind.states))
         zeros = np.zeros(own.states.shape[1], np.float32)
         outs = {}
