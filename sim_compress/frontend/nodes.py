@@ -19,9 +19,11 @@ def standard_opset(model: onnx.ModelProto) -> int:
 
 
 def attribute(node: onnx.NodeProto, name: str, default: Any = None) -> Any:
-    """An attribute's value: number, list of numbers, text or tensor."""
+    """An attribute's value: number, text, a list of either, or a tensor."""
     for found in node.attribute:
         if found.name == name:
             value = helper.get_attribute_value(found)
+            if found.type == onnx.AttributeProto.STRINGS:
+                return [text.decode() for text in value]
             return value.decode() if isinstance(value, bytes) else value
     return default
