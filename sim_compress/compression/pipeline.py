@@ -306,7 +306,8 @@ def _in_order(
         return found
 
     with Store() as store:
-        return regenerate(teacher, inputs, rows, store, progress, plan.groups, plan.survey.behind)
+        known = plan.survey
+        return regenerate(teacher, inputs, rows, store, progress, plan.groups, known.behind, known.ahead)
 
 
 def _nearest(

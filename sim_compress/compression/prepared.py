@@ -16,7 +16,7 @@ from sim_compress.core.solvers import NATIVE, Solver, solver
 from sim_compress.errors import InputError
 from sim_compress.model import Affine
 from sim_compress.model.maps import Array, Shape
-from sim_compress.states import Teacher
+from sim_compress.states import Teacher, with_tables_apart
 
 # Modules of compiled code in the order that a compression needs it; who measures the model runs the last.
 KERNELS = (
@@ -67,6 +67,9 @@ def prepared(
     if convex is not None:
         check_used(settings, convex=True)
     teacher, arrays, notes = opened(network, inputs, input_shapes)
+    # Rows that read other sources, or that must match exactly, cannot be those of a table as well.
+    if settings.support == "full" or settings.matching == "exact":
+        teacher = with_tables_apart(teacher)
     if settings.tune:
         check_tuning(teacher.model, convex)
     calibration = check_calibration(teacher, arrays)

@@ -8,6 +8,7 @@ from itertools import chain
 import numpy as np
 
 from sim_compress.compression.checks import weights_to_keep
+from sim_compress.compression.embeddings import with_lookups
 from sim_compress.compression.leaving import Leaving, leaving
 from sim_compress.compression.output_error import Trials, output_curves
 from sim_compress.compression.patterns import Pattern, channel_multiple, pattern_of
@@ -44,6 +45,7 @@ class Survey:
         paths: of every row group, on one grid of alphas; none where rows are matched exactly.
         curves: output error against entries kept; none where the allocation does not ask for it.
         behind: Grams of the uses behind the first of rows that are shared.
+        ahead: Grams of all uses of rows that ids are looked up in.
         trials: what the curves are made of, for those of longer paths.
         leaving: the channels that can leave, where the pattern asks for whole ones.
         notes: rows and features of which the calibration inputs say nothing.
@@ -57,6 +59,7 @@ class Survey:
     paths: Mapping[str, tuple[Path, ...]]
     curves: Mapping[str, Curve]
     behind: Mapping[str, Grams]
+    ahead: Mapping[str, Grams]
     trials: Trials = field(default_factory=dict)
     leaving: Leaving | None = None
     notes: tuple[str, ...] = ()
@@ -126,14 +129,16 @@ def _moments(
     if settings.support == "full":
         limits = replace(limits, uses={})
     grams, behind = _of_all_uses(teacher, affines, inputs, progress)
-    blocks = {n: row_blocks(Visit(n, a, grams[n]), settings, limits) for n, a in affines.items()}
     notes = unvaried(affines, grams, inputs, damped=settings.matching == "relaxed")
+    ahead = with_lookups(teacher.model, affines, grams)
+    moments = {**grams, **ahead}
+    blocks = {n: row_blocks(Visit(n, a, moments[n]), settings, limits) for n, a in affines.items()}
     if channel_multiple(settings.pattern):
-        return Survey(affines, limits, blocks, {}, {}, {}, {}, behind, notes=notes)
+        return Survey(affines, limits, blocks, {}, {}, {}, {}, behind, ahead, notes=notes)
     pattern = pattern_of(settings.pattern)
     projections = {n: tuple(pattern.projection(a, g) for g in row_groups(a)) for n, a in affines.items()}
     fixed = _fixed(affines, pattern) if settings.matching == "relaxed" else {}
-    return Survey(affines, limits, blocks, projections, fixed, {}, {}, behind, notes=notes)
+    return Survey(affines, limits, blocks, projections, fixed, {}, {}, behind, ahead, notes=notes)
 
 
 def _of_all_uses(

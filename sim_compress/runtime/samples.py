@@ -144,7 +144,7 @@ def id_ranges(model: ImplicitModel) -> tuple[IdRange, ...]:
     """Every lookup that reads an input of whole numbers."""
     whole = {i.name for i in model.inputs if np.dtype(i.dtype).kind in "iu"}
     return tuple(
-        IdRange(term.source, term.maps[:place], len(step.table))
+        IdRange(term.source, term.maps[:place], step.shape[0])
         for _, affine in model.affines()
         for term in affine.terms
         for place, step in enumerate(term.maps)

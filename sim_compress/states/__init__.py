@@ -11,6 +11,7 @@ from sim_compress.states.teachers import (
     open_module,
     open_teacher,
     settle,
+    with_tables_apart,
 )
 
 __all__ = [
@@ -32,4 +33,5 @@ __all__ = [
     "row_groups",
     "settle",
     "teacher_rows",
+    "with_tables_apart",
 ]

@@ -10,7 +10,7 @@ from functools import cached_property
 from os import PathLike
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, cast, runtime_checkable
 
 from scipy import sparse
 
@@ -18,7 +18,7 @@ from sim_compress import frontend
 from sim_compress.artifact import read
 from sim_compress.errors import InputError
 from sim_compress.frontend import StateTensors
-from sim_compress.model import ImplicitModel, Shape, apply_chain
+from sim_compress.model import ImplicitModel, Shape, apply_chain, with_own_tables
 from sim_compress.model.maps import Array
 from sim_compress.runtime import Stage, Tolerance, equilibrium, preactivation, schedule
 from sim_compress.states.batches import Values
@@ -210,6 +210,21 @@ class ImplicitTeacher:
 
     def _preactivations(self, names: Sequence[str], values: Mapping[str, Array]) -> Values:
         return {n: preactivation(self._affines[n], values, dense_product) for n in names}
+
+
+class _Apart:
+    """A teacher whose lookups have tables of their own."""
+
+    def __init__(self, teacher: Teacher) -> None:
+        self._teacher, self.model = teacher, with_own_tables(teacher.model)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._teacher, name)
+
+
+def with_tables_apart(teacher: Teacher) -> Teacher:
+    """The teacher, with tables that new rows of its blocks leave as they are."""
+    return cast(Teacher, _Apart(teacher)) if teacher.model.readers else teacher
 
 
 def settle(stage: Stage, values: Mapping[str, Array]) -> Values:
