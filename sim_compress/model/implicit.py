@@ -153,6 +153,10 @@ class ImplicitModel:
             except ValueError as error:
                 raise InputError(f"block {name!r}: {error}") from error
 
+    def __getstate__(self) -> dict[str, object]:
+        """What a copy takes: its arrays have other ids."""
+        return {name: value for name, value in self.__dict__.items() if name != "holders"}
+
     def affines(self) -> list[tuple[str, Affine]]:
         """All row groups of M in order: the blocks' (A, B), then the outputs' (C, D)."""
         return [(b.name, b.affine) for b in (*self.blocks, *self.outputs)]

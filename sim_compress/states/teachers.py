@@ -111,6 +111,10 @@ class NetworkTeacher:
         held = {n: t.before for n, t in network.tensors.items() if t.before} | dict(network.outputs)
         self._targets = {n: held[n] for n, affine in self.model.affines() if affine.weighted}
 
+    def __getstate__(self) -> dict[str, Any]:
+        """All but onnxruntime's sessions, which a copy makes anew when it needs them."""
+        return {n: v for n, v in self.__dict__.items() if n not in ("_everything", "_outputs")}
+
     def baseline(self, batch: Mapping[str, Array]) -> Reading:
         read = self._everything(batch) if self._targets else {}
         return self._reading(read, batch, [n for n, _ in self.model.affines()])
