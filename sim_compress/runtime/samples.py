@@ -180,7 +180,7 @@ def id_ranges(model: ImplicitModel) -> tuple[IdRange, ...]:
                 source, maps, is_whole = cut[source].source, (*cut[source].maps, *maps), True
             if source in kinds and is_whole:
                 found += [
-                    IdRange(source, maps[:place], len(step.table))
+                    IdRange(source, maps[:place], step.shape[0])
                     for place, step in enumerate(maps)
                     if isinstance(step, Lookup)
                 ]

@@ -13,6 +13,7 @@ from sim_compress.states.teachers import (
     open_module,
     open_teacher,
     settle,
+    with_tables_apart,
 )
 
 __all__ = [
@@ -35,4 +36,5 @@ __all__ = [
     "row_groups",
     "settle",
     "teacher_rows",
+    "with_tables_apart",
 ]

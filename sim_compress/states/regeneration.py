@@ -6,7 +6,17 @@ from types import MappingProxyType
 from typing import Generic, TypeVar
 
 from sim_compress.core.engines import Arrays, Engine, Shared
-from sim_compress.model import Affine, ImplicitModel, Input, StateBlock, every_use, replaced, with_rows_of
+from sim_compress.model import (
+    Affine,
+    ImplicitModel,
+    Input,
+    StateBlock,
+    every_use,
+    fresh_tables,
+    replaced,
+    with_rows_of,
+    with_tables,
+)
 from sim_compress.model.maps import Array
 from sim_compress.runtime import Stage, schedule
 from sim_compress.states.baseline import Grams, Progress, grams_of, merge
@@ -43,11 +53,12 @@ def regenerate(
     progress: Progress,
     names: Container[str] | None = None,
     behind: Mapping[str, Grams] = MappingProxyType({}),
+    ahead: Mapping[str, Grams] = MappingProxyType({}),
 ) -> ImplicitModel:
     """Compress every block in order; each sees the states that the blocks before it really give.
 
     Blocks of a loop see each other's baseline states, and the states of their compressed equilibrium are
-    what later blocks see.
+    what later blocks see. Rows that ids are looked up in come before all blocks.
 
     Args:
         teacher: the network.
@@ -59,6 +70,7 @@ def regenerate(
         names: the blocks and outputs that get new rows, and give them to those that share them; all if not
             given. The others keep theirs.
         behind: owner of rows that are shared -> Grams of their later uses on the teacher's own states.
+        ahead: owner of rows that ids are looked up in -> Grams of all their uses on the teacher's own states.
 
     Returns:
         The model made of the new rows.
@@ -69,25 +81,30 @@ def regenerate(
     walk = _Walk(teacher, inputs, engine, behind)
     stages = schedule(model)
     total = len(stages) + len(model.outputs)
-    rows: dict[str, Affine] = {}
+    own = dict(model.affines())
+    rows = {name: compress(Visit(name, own[name], grams)) for name, grams in ahead.items() if name in names}
+    tables = fresh_tables(model, rows)
+    read = {name: with_tables(affine, tables) for name, affine in own.items()}
+    rows = {name: with_tables(affine, tables) for name, affine in rows.items()}
+    left = {name for name in own if name in names and name not in rows}
     for number, stage in enumerate(stages):
-        rows |= {v.name: compress(v) for v in walk.visit({b.name: b.affine for b in stage.blocks}, names)}
-        fresh = tuple(replace(b, affine=_fresh(model, rows, b)) for b in stage.blocks)
+        rows |= {v.name: compress(v) for v in walk.visit({b.name: read[b.name] for b in stage.blocks}, left)}
+        fresh = tuple(replace(b, affine=_fresh(model, rows, b.name, read[b.name])) for b in stage.blocks)
         walk.advance(replace(stage, blocks=fresh))
         progress((number + 1) / total)
     for number, output in enumerate(model.outputs):
-        rows |= {v.name: compress(v) for v in walk.visit({output.name: output.affine}, names)}
+        rows |= {v.name: compress(v) for v in walk.visit({output.name: read[output.name]}, left)}
         progress((len(stages) + number + 1) / total)
     walk.end()
     return replaced(model, every_use(model, rows))
 
 
-def _fresh(model: ImplicitModel, rows: Mapping[str, Affine], block: StateBlock) -> Affine:
+def _fresh(model: ImplicitModel, rows: Mapping[str, Affine], name: str, affine: Affine) -> Affine:
     """The new rows of a block where it or the owner of its rows has them already, else its own."""
-    owner = model.owners.get(block.name, block.name)
+    owner = model.owners.get(name, name)
     if owner not in rows:
-        return block.affine
-    return rows[owner] if owner == block.name else with_rows_of(block.affine, rows[owner])
+        return affine
+    return rows[owner] if owner == name else with_rows_of(affine, rows[owner])
 
 
 class _Walk:

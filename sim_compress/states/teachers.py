@@ -10,7 +10,7 @@ from functools import cached_property
 from os import PathLike
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, cast, runtime_checkable
 
 import onnx
 from scipy import sparse
@@ -19,7 +19,7 @@ from sim_compress import frontend
 from sim_compress.artifact import read
 from sim_compress.errors import InputError
 from sim_compress.frontend import StateTensors
-from sim_compress.model import Affine, ImplicitModel, Shape, StateBlock, apply_chain
+from sim_compress.model import Affine, ImplicitModel, Shape, StateBlock, apply_chain, with_own_tables
 from sim_compress.model.maps import Array
 from sim_compress.runtime import Stage, Tolerance, equilibrium, preactivation, schedule
 from sim_compress.states.batches import Values
@@ -127,6 +127,10 @@ class NetworkTeacher:
         self._blocks = {b.name: b for b in network.model.blocks}
         held = {n: t.before for n, t in network.tensors.items() if t.before} | dict(network.outputs)
         self._targets = {n: held[n] for n, affine in self.model.affines() if affine.weighted}
+
+    def __getstate__(self) -> dict[str, Any]:
+        """All but onnxruntime's sessions, which a copy makes anew when it needs them."""
+        return {n: v for n, v in self.__dict__.items() if n not in ("_whole", "_outputs")}
 
     @property
     def whole(self) -> Step:
@@ -271,6 +275,21 @@ class _ImplicitOutputs:
     def __call__(self, batch: Mapping[str, Array], /) -> Values:
         found = self.step(batch).preactivations
         return {name: found[name] for name in self.names}
+
+
+class _Apart:
+    """A teacher whose lookups have tables of their own."""
+
+    def __init__(self, teacher: Teacher) -> None:
+        self._teacher, self.model = teacher, with_own_tables(teacher.model)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._teacher, name)
+
+
+def with_tables_apart(teacher: Teacher) -> Teacher:
+    """The teacher, with tables that new rows of its blocks leave as they are."""
+    return cast(Teacher, _Apart(teacher)) if teacher.model.readers else teacher
 
 
 def settle(stage: Stage, values: Mapping[str, Array]) -> Values:

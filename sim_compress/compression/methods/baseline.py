@@ -45,4 +45,5 @@ FULL_SUPPORT = Method(
     ),
     missed=of_supports,
     untunable=VALUES_STAY,
+    ties_tables=False,
 )

@@ -128,6 +128,7 @@ EXACT = Method(
     # Damped rows match nothing but the teacher's.
     damping=0.0,
     mirrors=False,
+    ties_tables=False,
     untunable=VALUES_STAY,
     several="exact matching decides the sparsity itself",
 )

@@ -37,7 +37,14 @@ def _in_order(turn: Turn[ImplicitModel], moments: Moments, problems: Problems, p
 
     ready = target.ready
     return regenerate(
-        ready.teacher, ready.designs, rows, target.engine, turn.progress, plan.groups, moments.behind
+        ready.teacher,
+        ready.designs,
+        rows,
+        target.engine,
+        turn.progress,
+        plan.groups,
+        moments.behind,
+        moments.ahead,
     )
 
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sim_compress.compression.appraisal.unvaried import unvaried
+from sim_compress.compression.rows.embeddings import with_lookups
 from sim_compress.compression.rows.problems import PENALTIES, Regression, row_blocks, row_limits
 from sim_compress.compression.steps.step import Step, Turn
 from sim_compress.core import Block
@@ -18,10 +19,12 @@ class Moments:
     Attributes:
         grams: block or output name -> over all uses of its rows.
         behind: the same of the uses behind the first, for rows that have several.
+        ahead: of rows that ids are looked up in, the lookups included.
     """
 
     grams: Mapping[str, Grams]
     behind: Mapping[str, Grams]
+    ahead: Mapping[str, Grams]
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +56,8 @@ def _moments(turn: Turn) -> Moments:
     behind = {owner: found[names[0]] for owner, names in later.items() if names}
     for owner, grams in behind.items():
         merge(found[owner], grams)
-    return Moments({n: found[n] for n in affines}, behind)
+    grams = {n: found[n] for n in affines}
+    return Moments(grams, behind, with_lookups(model, affines, grams))
 
 
 def _problems(turn: Turn, moments: Moments) -> Problems:
@@ -61,7 +65,8 @@ def _problems(turn: Turn, moments: Moments) -> Problems:
     design, damping = settings.design, ready.method.damping
     limits = row_limits(ready.teacher.model, settings.kappa, design)
     regression = Regression(PENALTIES[settings.objective], damping, limits, design)
-    blocks = {n: row_blocks(Visit(n, a, moments.grams[n]), regression) for n, a in affines.items()}
+    grams = {**moments.grams, **moments.ahead}
+    blocks = {n: row_blocks(Visit(n, a, grams[n]), regression) for n, a in affines.items()}
     notes = unvaried(affines, moments.grams, ready.designs, damped=damping > 0)
     return Problems(affines, regression, blocks, notes)
 
