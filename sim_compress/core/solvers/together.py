@@ -19,8 +19,9 @@ from sim_compress.core.solvers.descent import add_product, assign, nonzero, swee
 from sim_compress.core.solvers.minimiser import SETTLED, Stop
 from sim_compress.core.solvers.newton import move_within, slope_of
 
-# A factor of each row takes more than so many times the operations of one product with H: `refit.FEW`.
-FACTORS = 8
+# It pays where a factor of each row takes more than so many times the operations of one product with H, as for
+# rough refits, and where factors of all rows take more than a second or two: this kernel is compiled too.
+FACTORS, LEAST = 8, 1e10
 # Newton steps of all rows, and passes of coordinate descent between two.
 STEPS, PASSES = 8, 4
 # Residual of a Newton step's equations.
@@ -30,8 +31,9 @@ FEW_LEFT = 0.02
 
 
 def pays(active: NDArray[np.intp], features: int) -> bool:
-    """Whether rows with so many active entries each are wide enough."""
-    return float(np.sum(active.astype(float) ** 3)) / 3 > FACTORS * len(active) * float(features) ** 2
+    """Whether rows with so many active entries each are wide and many enough."""
+    factors = float(np.sum(active.astype(float) ** 3)) / 3
+    return factors > max(FACTORS * len(active) * float(features) ** 2, LEAST)
 
 
 def advance(

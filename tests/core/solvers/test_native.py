@@ -202,6 +202,7 @@ def test_wide_rows_that_move_together_end_where_each_ends_alone(penalty, radius,
     start = solve(problems, penalty, 0.001, tolerance=1e-2).rows
     alone = solve(problems, penalty, 0.02, ball=ball, start=start)
     monkeypatch.setattr(together, "FACTORS", -1)
+    monkeypatch.setattr(together, "LEAST", -1)
     monkeypatch.setattr(together, "STEPS", steps)
     found = solve(problems, penalty, 0.02, ball=ball, start=start)
     assert set(found.status) == {Status.OPTIMAL}
