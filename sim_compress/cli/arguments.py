@@ -251,6 +251,16 @@ def _compress() -> Parser:
         help="artifact to write (default: STEM.sim.safetensors in the current folder); "
         "its report goes beside it",
     )
+    parser.add_argument(
+        "--keep-run",
+        action="store_true",
+        help="leave NAME.sim.run, the results of finished steps, where it is: another sparsity of the same "
+        "network and data reuses what is the same (default: it goes when the artifact is written; where a "
+        "run ends early, the same command goes on from it)",
+    )
+    parser.add_argument(
+        "--fresh", action="store_true", help="start over where there is a NAME.sim.run of an earlier run"
+    )
     parser.add_argument("--json", action="store_true", help="print the report as JSON instead of tables")
     parser.add_argument(
         "--dry-run", action="store_true", help="show what was found and would be solved; write nothing"

@@ -7,9 +7,10 @@ from sim_compress.compression.calibration import Calibration
 from sim_compress.compression.compressed import Compressed
 from sim_compress.compression.methods import check_engine
 from sim_compress.compression.prepared import KERNELS, prepared
+from sim_compress.compression.resume import RunFolder
 from sim_compress.compression.runs import Run
 from sim_compress.compression.settings import Settings
-from sim_compress.compression.steps.step import Progress
+from sim_compress.compression.steps.walk import Progress
 from sim_compress.core import Convex
 from sim_compress.core.engines import Engine
 from sim_compress.model.maps import Shape
@@ -25,6 +26,7 @@ def compress(
     engine: Engine | None = None,
     convex: Convex | None = None,
     input_shapes: Mapping[str, Shape] | None = None,
+    folder: RunFolder | None = None,
 ) -> Compressed:
     """Sparse rows of M whose states and outputs match the network's.
 
@@ -58,6 +60,8 @@ def compress(
             those of baseline states.
         input_shapes: input name -> sizes of all axes, for an ONNX file that leaves them open; the batch, the
             first of them, stays free.
+        folder: where results of steps are kept, from which the same call goes on, to the same bytes, where
+            this one ends early; nothing is kept if not given. `RunFolder.complete` removes it.
 
     Raises:
         InputError: the file, the inputs or the settings cannot be used.
@@ -67,4 +71,4 @@ def compress(
     if engine is not None:
         check_engine(settings.method(convex is not None))
     ready = prepared(network, inputs, settings, convex, input_shapes)
-    return Run(ready, engine).compressed(settings, progress)
+    return Run(ready, engine, folder).compressed(settings, progress)

@@ -11,6 +11,7 @@ from sim_compress.compression.calibration import Calibration
 from sim_compress.compression.compressed import Compressed
 from sim_compress.compression.methods import check_engine
 from sim_compress.compression.prepared import KERNELS, Prepared, prepared
+from sim_compress.compression.resume import RunFolder
 from sim_compress.compression.runs import Run
 from sim_compress.compression.settings import Settings
 from sim_compress.core import Convex
@@ -61,6 +62,7 @@ def sweep(
     engine: Engine | None = None,
     convex: Convex | None = None,
     input_shapes: Mapping[str, Shape] | None = None,
+    folder: RunFolder | None = None,
 ) -> Iterator[Compressed]:
     """The network compressed to every level, the sparsest first, over one survey.
 
@@ -68,7 +70,7 @@ def sweep(
     paths are new. Each level is what `compress` gives with that target, to the byte.
 
     Args:
-        network, inputs, engine, convex, input_shapes: as for `compress`.
+        network, inputs, engine, convex, input_shapes, folder: as for `compress`.
         settings: of every level but for the target sparsity, which is the level. Blocks with a target of
             their own keep it.
         levels: target sparsities, each in (0, 1), none twice, in any order.
@@ -88,14 +90,11 @@ def sweep(
     _check(settings, engine, convex)
     ready = prepared(network, inputs, steps[0], convex, input_shapes)
     _check_free(ready, settings)
-    return _compressed(ready, steps, progress, engine)
+    return _compressed(Run(ready, engine, folder), steps, progress)
 
 
-def _compressed(
-    ready: Prepared, steps: Sequence[Settings], progress: LevelProgress, engine: Engine | None
-) -> Iterator[Compressed]:
+def _compressed(run: Run, steps: Sequence[Settings], progress: LevelProgress) -> Iterator[Compressed]:
     """Each step over the survey of the one before it, gone on with."""
-    run = Run(ready, engine)
     with companion(*KERNELS):
         for step in steps:
             yield run.compressed(step, partial(progress, step.target_sparsity))
@@ -112,6 +111,7 @@ def sparsest(
     engine: Engine | None = None,
     convex: Convex | None = None,
     input_shapes: Mapping[str, Shape] | None = None,
+    folder: RunFolder | None = None,
 ) -> Found:
     """The sparsest model whose measured drop stays within a bound, to a percent of sparsity.
 
@@ -119,7 +119,7 @@ def sparsest(
     so was one percent more, unless nothing sparser can be asked of the network.
 
     Args:
-        network, inputs, engine, convex, input_shapes: as for `compress`.
+        network, inputs, engine, convex, input_shapes, folder: as for `compress`.
         settings: of every level but for the target sparsity.
         drop: what a model loses, measured by the caller; a smaller one is better.
         bound: the largest drop that will do, not negative.
@@ -136,7 +136,7 @@ def sparsest(
     ready = prepared(network, inputs, settings, convex, input_shapes)
     highest = _check_free(ready, settings)
     low, high = 0, highest + 1
-    run, best, tried = Run(ready, engine), None, list[Tried]()
+    run, best, tried = Run(ready, engine, folder), None, list[Tried]()
     while high - low > 1:
         middle = (low + high) // 2
         step = replace(settings, target_sparsity=middle / RESOLUTION)

@@ -126,6 +126,7 @@ def regenerate(
     progress: Progress,
     names: Container[str] | None = None,
     behind: Mapping[str, Grams] = MappingProxyType({}),
+    known: Mapping[str, Affine] = MappingProxyType({}),
 ) -> ImplicitModel:
     """Compress every block in order; each sees the states that the blocks before it really give.
 
@@ -141,6 +142,7 @@ def regenerate(
         names: the blocks and outputs that get new rows, and give them to those that share them; all if not
             given. The others keep theirs.
         behind: owner of rows that are shared -> Grams of their later uses on the teacher's own states.
+        known: new rows of some of these blocks that are there already.
 
     Returns:
         The model made of the new rows.
@@ -148,10 +150,11 @@ def regenerate(
     model = teacher.model
     if names is None:
         names = {name for name, _ in model.affines() if model.owns(name)}
+    names = {name for name, _ in model.affines() if name in names and name not in known}
     walk = _Walk(teacher, batches(model, inputs), store, behind)
     stages = schedule(model)
     total = len(stages) + len(model.outputs)
-    rows: dict[str, Affine] = {}
+    rows = dict(known)
     for number, stage in enumerate(stages):
         rows |= {v.name: compress(v) for v in walk.visit({b.name: b.affine for b in stage.blocks}, names)}
         fresh = tuple(replace(b, affine=_fresh(model, rows, b)) for b in stage.blocks)

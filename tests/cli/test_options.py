@@ -46,6 +46,8 @@ OPTIONS: dict[str, tuple[str, ...]] = {
     "values": ("--values", "float16"),
     "engine": ("--engine", "serial"),
     "workers": ("--workers", "1"),
+    "keep-run": ("--keep-run",),
+    "fresh": ("--fresh",),
     "seed": ("--seed", "0"),
     "output": ("--output", "other.sim.safetensors"),
     "json": ("--json",),

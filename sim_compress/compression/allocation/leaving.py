@@ -6,6 +6,7 @@ some of its columns.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,8 +51,17 @@ def leaving(
     inputs: Mapping[str, Array],
     blocks: Mapping[str, tuple[Block, ...]],
     progress: Callable[[float], None],
+    prices: Mapping[str, float] = MappingProxyType({}),
 ) -> Leaving:
     """The channels that can leave, and what the errors of those that read them cost the outputs.
+
+    Args:
+        teacher: the network.
+        affines: block or output name -> its rows.
+        inputs: calibration inputs, name -> (samples, ...).
+        blocks: the row problems.
+        progress: called with the finished part in [0, 1].
+        prices: those of some blocks that are known.
 
     Raises:
         InputError: no channel can.
@@ -66,7 +76,8 @@ def leaving(
     trial = Trial(teacher, some_inputs(teacher.model, inputs, len(readers)))
     priced: dict[str, tuple[Reader, ...]] = {}
     for name, own in readers.items():
-        price = _price(name, affines[name], own, found.count, trial)
+        known = prices.get(name)
+        price = _price(name, affines[name], own, found.count, trial) if known is None else known
         priced[name] = tuple(replace(r, price=price) for r in own)
         progress(len(priced) / len(readers))
 
