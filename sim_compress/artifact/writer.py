@@ -2,7 +2,7 @@
 
 import os
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -12,6 +12,9 @@ from sim_compress.artifact.layouts import encode
 from sim_compress.certificate import Certificate
 from sim_compress.errors import ArtifactError, InputError
 from sim_compress.model import ImplicitModel
+
+# The bytes of a file, or what writes them into it.
+Content = bytes | Callable[[Path], None]
 
 
 def write(
@@ -46,8 +49,8 @@ def readable(
     return data
 
 
-def replace_files(contents: Mapping[str | os.PathLike[str], bytes]) -> None:
-    """Put bytes into files beside their targets, then rename them all: they come together or not at all.
+def replace_files(contents: Mapping[str | os.PathLike[str], Content]) -> None:
+    """Write files beside their targets, then rename them all: they come together or not at all.
 
     A link stays and its target changes. Between two renames a computer may still stop.
 
@@ -62,8 +65,8 @@ def replace_files(contents: Mapping[str | os.PathLike[str], bytes]) -> None:
 
 
 @contextmanager
-def _beside(path: str | os.PathLike[str], data: bytes) -> Iterator[tuple[Path, Path]]:
-    """A file with the bytes beside the target, and the target; removed where it was not renamed."""
+def _beside(path: str | os.PathLike[str], content: Content) -> Iterator[tuple[Path, Path]]:
+    """A file with the content beside the target, and the target; removed where it was not renamed."""
     with _named(path):
         target = Path(os.path.realpath(path))
         if target.exists() and not target.is_file():
@@ -73,8 +76,11 @@ def _beside(path: str | os.PathLike[str], data: bytes) -> Iterator[tuple[Path, P
         temporary = target.with_name(f".sim-compress-{secrets.token_hex(8)}.tmp")
     try:
         with _named(path), open(temporary, "xb") as file:
-            file.write(data)
-            file.flush()
+            if isinstance(content, bytes):
+                file.write(content)
+                file.flush()
+            else:
+                content(temporary)
             os.fsync(file.fileno())
         yield temporary, target
     finally:

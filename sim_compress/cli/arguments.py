@@ -242,12 +242,12 @@ def _compress() -> Parser:
         type=engine_name,
         default=ENGINES[0],
         metavar="{" + ",".join(ENGINES) + ",ray://HOST:PORT}",
-        help="who works on samples, rows and trials: threads of this process, processes of this machine, or a "
-        "Ray cluster, the one at an address, in RAY_ADDRESS or on this machine, else one that is started "
+        help="who works on samples, rows and trials: threads of this process, processes of this machine, "
+        "or a Ray cluster, the one at an address, in RAY_ADDRESS or on this machine, else a new one "
         "(default: %(default)s)",
     )
     parser.add_argument(
-        "--workers", type=int, metavar="N", help="workers of the engine (default: one a processor)"
+        "--workers", type=positive, metavar="N", help="workers of the engine (default: one a processor)"
     )
     parser.add_argument("--seed", type=seed, default=0, help="seed of made-up inputs (default: %(default)s)")
     parser.add_argument(
@@ -257,6 +257,16 @@ def _compress() -> Parser:
         metavar="FILE",
         help="artifact to write (default: STEM.sim.safetensors in the current folder); "
         "its report goes beside it",
+    )
+    parser.add_argument(
+        "--keep-run",
+        action="store_true",
+        help="leave NAME.sim.run, the results of finished steps, where it is: another sparsity of the same "
+        "network and data reuses what is the same (default: it goes when the artifact is written; where a "
+        "run ends early, the same command goes on from it)",
+    )
+    parser.add_argument(
+        "--fresh", action="store_true", help="start over where there is a NAME.sim.run of an earlier run"
     )
     parser.add_argument("--json", action="store_true", help="print the report as JSON instead of tables")
     parser.add_argument(

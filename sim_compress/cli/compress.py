@@ -18,6 +18,7 @@ from sim_compress.cli.outcome import (
     written,
 )
 from sim_compress.cli.output import check_output, output_path
+from sim_compress.cli.run_folder import run_folder
 from sim_compress.cli.stages import Stages
 from sim_compress.cli.unused import check_options
 from sim_compress.compilation import companion
@@ -64,19 +65,20 @@ def _files(arguments: argparse.Namespace, wanted: Asked, output: Path) -> tuple[
 @companion(*KERNELS)
 def _job(arguments: argparse.Namespace, settings: Settings, output: Path) -> Report:
     """The whole job; files are written last, so that nothing is left behind where it stops before."""
-    with Stages(("load", *STAGES, "evaluate", "save")) as stages:
-        stages.begin("load")
-        job = loaded(arguments)
-        this = Run(arguments, job, network_figures(job), stages)
-        stages.begin(STAGES[0])
-        with chosen_engine(arguments) as engine, unlogged():
-            compressed = compress(job.teacher, job.inputs, settings, stages.update, engine)
-        for text in new_notes(job, compressed):
-            note(text)
-        for text in compressed.outcomes.warnings:
-            warning(text)
-        stages.begin("evaluate")
-        evaluation = evaluated(job, compressed, lambda part: stages.update("evaluate", part))
-        stages.begin("save")
-        data = encoded(this, compressed, output)
-    return written(this, compressed, evaluation, output, data)
+    with run_folder(arguments, output) as folder:
+        with Stages(("load", *STAGES, "evaluate", "save")) as stages:
+            stages.begin("load")
+            job = loaded(arguments)
+            this = Run(arguments, job, network_figures(job), stages)
+            stages.begin(STAGES[0])
+            with chosen_engine(arguments) as engine, unlogged():
+                compressed = compress(job.teacher, job.inputs, settings, stages.update, engine, folder=folder)
+            for text in new_notes(job, compressed):
+                note(text)
+            for text in compressed.outcomes.warnings:
+                warning(text)
+            stages.begin("evaluate")
+            evaluation = evaluated(job, compressed, lambda part: stages.update("evaluate", part))
+            stages.begin("save")
+            data = encoded(this, compressed, output)
+        return written(this, compressed, evaluation, output, data, tuple(folder.told))

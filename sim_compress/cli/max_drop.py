@@ -22,6 +22,7 @@ from sim_compress.cli.outcome import (
     unlogged,
     written,
 )
+from sim_compress.cli.run_folder import run_folder
 from sim_compress.cli.stages import Stages
 from sim_compress.compilation import companion
 from sim_compress.compression import KERNELS, STAGES, Compressed, Found, Settings, Tried, sparsest
@@ -43,35 +44,38 @@ def _searched(
     arguments: argparse.Namespace, settings: Settings, bound: float, output: Path
 ) -> tuple[Report, Found]:
     """The search; files are written last, so that nothing is left behind where it stops before."""
-    with Stages(("load", *STAGES[:-1])) as stages:
-        stages.begin("load")
-        job = loaded(arguments)
-        # The network is asked once for what every level is compared with.
-        job = replace(job, predict=remembered(job.predict))
-        _check_scores(job)
-        _check_labels(job)
-        notices = _notices(job, bound)
-        note(notices[0])
-        this, shown = Run(arguments, job, network_figures(job), stages), LevelStages(stages)
-        measured: dict[float, Evaluation] = {}
+    with run_folder(arguments, output) as folder:
+        with Stages(("load", *STAGES[:-1])) as stages:
+            stages.begin("load")
+            job = loaded(arguments)
+            # The network is asked once for what every level is compared with.
+            job = replace(job, predict=remembered(job.predict))
+            _check_scores(job)
+            _check_labels(job)
+            notices = _notices(job, bound)
+            note(notices[0])
+            this, shown = Run(arguments, job, network_figures(job), stages), LevelStages(stages)
+            measured: dict[float, Evaluation] = {}
 
-        def drop(compressed: Compressed) -> float:
-            level = compressed.settings.target_sparsity
-            measured[level] = evaluated(job, compressed, partial(shown.evaluated, level))
-            return _drop(measured[level])
+            def drop(compressed: Compressed) -> float:
+                level = compressed.settings.target_sparsity
+                measured[level] = evaluated(job, compressed, partial(shown.evaluated, level))
+                return _drop(measured[level])
 
-        stages.begin(STAGES[0])
-        with chosen_engine(arguments) as engine, unlogged():
-            found = sparsest(job.teacher, job.inputs, settings, drop, bound, shown.update, engine)
-        for text in new_notes(job, found.compressed):
-            note(text)
-        for text in found.compressed.outcomes.warnings:
-            warning(text)
-        stages.begin("save")
-        data = encoded(this, found.compressed, output)
-    evaluation = measured[found.compressed.settings.target_sparsity]
-    told = (*notices, f"tried: {'; '.join(map(_words, found.tried))}")
-    return written(this, found.compressed, evaluation, output, data, told), found
+            stages.begin(STAGES[0])
+            with chosen_engine(arguments) as engine, unlogged():
+                found = sparsest(
+                    job.teacher, job.inputs, settings, drop, bound, shown.update, engine, folder=folder
+                )
+            for text in new_notes(job, found.compressed):
+                note(text)
+            for text in found.compressed.outcomes.warnings:
+                warning(text)
+            stages.begin("save")
+            data = encoded(this, found.compressed, output)
+        evaluation = measured[found.compressed.settings.target_sparsity]
+        told = (*notices, *folder.told, f"tried: {'; '.join(map(_words, found.tried))}")
+        return written(this, found.compressed, evaluation, output, data, told), found
 
 
 def _drop(evaluation: Evaluation) -> float:

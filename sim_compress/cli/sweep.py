@@ -29,6 +29,7 @@ from sim_compress.cli.outcome import (
     written,
 )
 from sim_compress.cli.output import SUFFIX, base
+from sim_compress.cli.run_folder import run_folder
 from sim_compress.cli.stages import Stages
 from sim_compress.cli.tables import facts
 from sim_compress.cli.version import package_version
@@ -98,26 +99,29 @@ def _swept(
 ) -> SweepReport:
     """Every level measured; when it is done, so are the files of all so far, and its own where it is kept."""
     left = sorted(levels, reverse=True)
-    with Stages(("load", *STAGES[:-1], *map(level_name, left))) as stages:
-        stages.begin("load")
-        job = loaded(arguments)
-        # The network is asked once for what every level is compared with.
-        job = replace(job, predict=remembered(job.predict))
-        this, shown = Run(arguments, job, network_figures(job), stages), LevelStages(stages)
-        stages.begin(STAGES[0])
-        found, told = list[SweepLevel](), dict[str, None]()
-        with _telling_what_is_done(found, left, output), chosen_engine(arguments) as engine, unlogged():
-            for compressed in sweep(job.teacher, job.inputs, settings, levels, shown.update, engine):
-                level = compressed.settings.target_sparsity
-                told |= _told(job, compressed, level, told)
-                evaluation = evaluated(job, compressed, partial(shown.evaluated, level))
-                size = _kept(this, compressed, evaluation, artifact_path(output, level))
-                done = [_level(compressed, evaluation, size), *found]
-                if len(left) > 1:
-                    _write(_report(this, settings, done, left[1:], tuple(told)), output)
-                found[:], left[:] = done, left[1:]
-    report = _report(this, settings, found, (), tuple(told))
-    _write(report, output)
+    names = ("load", *STAGES[:-1], *map(level_name, left))
+    with run_folder(arguments, output) as folder:
+        with Stages(names) as stages:
+            stages.begin("load")
+            job = loaded(arguments)
+            # The network is asked once for what every level is compared with.
+            job = replace(job, predict=remembered(job.predict))
+            this, shown = Run(arguments, job, network_figures(job), stages), LevelStages(stages)
+            stages.begin(STAGES[0])
+            found, told = list[SweepLevel](), dict[str, None]()
+            with _telling_what_is_done(found, left, output), chosen_engine(arguments) as engine, unlogged():
+                swept = sweep(job.teacher, job.inputs, settings, levels, shown.update, engine, folder=folder)
+                for compressed in swept:
+                    level = compressed.settings.target_sparsity
+                    told |= dict.fromkeys(folder.told) | _told(job, compressed, level, told)
+                    evaluation = evaluated(job, compressed, partial(shown.evaluated, level))
+                    size = _kept(this, compressed, evaluation, artifact_path(output, level))
+                    done = [_level(compressed, evaluation, size), *found]
+                    if len(left) > 1:
+                        _write(_report(this, settings, done, left[1:], tuple(told)), output)
+                    found[:], left[:] = done, left[1:]
+        report = _report(this, settings, found, (), tuple(told))
+        _write(report, output)
     if missing := _undrawn():
         _, html, plot = files(output, ())
         older = f"; the older {plot} was left as it is" if plot.exists() else ""

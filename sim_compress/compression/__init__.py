@@ -8,6 +8,7 @@ from sim_compress.compression.compressed import Compressed
 from sim_compress.compression.method import Method
 from sim_compress.compression.methods import Deciding, method_of, unused
 from sim_compress.compression.prepared import KERNELS, Prepared, prepared
+from sim_compress.compression.resume import RunFolder
 from sim_compress.compression.rows.patterns import CHANNELS, UNSTRUCTURED, pattern_of
 from sim_compress.compression.runs import STAGES
 from sim_compress.compression.settings import (
@@ -21,7 +22,7 @@ from sim_compress.compression.settings import (
 )
 from sim_compress.compression.single import compress
 from sim_compress.compression.steps.costs import GramCosts, gram_costs
-from sim_compress.compression.steps.step import Progress
+from sim_compress.compression.steps.walk import Progress
 from sim_compress.compression.trade_off import Found, LevelProgress, Tried, sparsest, sweep
 
 __all__ = [
@@ -45,6 +46,7 @@ __all__ = [
     "Part",
     "Prepared",
     "Progress",
+    "RunFolder",
     "Settings",
     "Tried",
     "check_calibration",

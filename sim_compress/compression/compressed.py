@@ -4,7 +4,7 @@ import logging
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from sim_compress.compression.appraisal.reached import missed, sparsity_of
 from sim_compress.compression.settings import Settings
 from sim_compress.compression.steps.moments import Problems
 from sim_compress.compression.steps.target import Target
+from sim_compress.compression.steps.walk import Walk
 from sim_compress.compression.tuning.descent import Tuning
 from sim_compress.compression.tuning.tuned import Tuned
 from sim_compress.core.engines import Engine
@@ -82,17 +83,17 @@ class Compressed:
         return Session(self.model).to_torch()
 
 
-def finished(target: Target, results: Mapping[str, Any]) -> Compressed:
+def finished(target: Target, walk: Walk) -> Compressed:
     """What came of a run.
 
     Args:
         target: what was asked.
-        results: of its steps, by name.
+        walk: through its steps.
 
     Raises:
         SolverError: a row is not finite.
     """
-    problems, plan, tuned = (results[name] for name in ("problems", "plan", "tuned"))
+    problems, plan, tuned = (walk[name] for name in ("problems", "plan", "tuned"))
     return _finished(target, problems, plan, tuned)
 
 

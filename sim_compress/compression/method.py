@@ -51,8 +51,8 @@ class Method:
         damping: strength of the pull of rows towards the network's, times features per data point.
         mirrors: whether mirror images of the inputs may serve.
         tunes: whether values are tuned where nobody asks for it.
-        ties_tables: whether rows that ids are looked up in stay those of the lookup; else the table is left as
-            it is, as rows that read other sources or match exactly cannot be those of a table as well.
+        ties_tables: whether rows that ids are looked up in stay those of the lookup; else the table is left
+            as it is, since rows that read other sources or match exactly cannot be those of a table as well.
         untunable: why values may not be tuned; None where they may.
         several: why it cannot be asked for several sparsities; None where it can.
         passes: over the calibration inputs for one target sparsity, baseline states included.

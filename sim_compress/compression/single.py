@@ -6,9 +6,10 @@ from sim_compress.compilation import companion
 from sim_compress.compression.calibration import Calibration
 from sim_compress.compression.compressed import Compressed
 from sim_compress.compression.prepared import KERNELS, prepared
+from sim_compress.compression.resume import RunFolder
 from sim_compress.compression.runs import Run
 from sim_compress.compression.settings import Settings
-from sim_compress.compression.steps.step import Progress
+from sim_compress.compression.steps.walk import Progress
 from sim_compress.core import Convex
 from sim_compress.core.engines import Engine, given_or_threads
 from sim_compress.model.maps import Shape
@@ -24,6 +25,7 @@ def compress(
     engine: Engine | None = None,
     convex: Convex | None = None,
     input_shapes: Mapping[str, Shape] | None = None,
+    folder: RunFolder | None = None,
 ) -> Compressed:
     """Sparse rows of M whose states and outputs match the network's.
 
@@ -57,6 +59,8 @@ def compress(
             those of baseline states.
         input_shapes: input name -> sizes of all axes, for an ONNX file that leaves them open; the batch, the
             first of them, stays free.
+        folder: where results of steps are kept, from which the same call goes on, to the same bytes, where
+            this one ends early; nothing is kept if not given. `RunFolder.complete` removes it.
 
     Raises:
         InputError: the file, the inputs or the settings cannot be used.
@@ -64,5 +68,6 @@ def compress(
         MissingExtraError: the solver's package is not installed.
     """
     ready = prepared(network, inputs, settings, convex, input_shapes)
+    run = Run(ready, folder)
     with given_or_threads(engine) as workers:
-        return Run(ready, workers).compressed(settings, progress)
+        return run.compressed(settings, progress, workers)

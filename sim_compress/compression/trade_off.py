@@ -10,6 +10,7 @@ from sim_compress.compression.allocation.scope import REST, parts
 from sim_compress.compression.calibration import Calibration
 from sim_compress.compression.compressed import Compressed
 from sim_compress.compression.prepared import KERNELS, Prepared, prepared
+from sim_compress.compression.resume import RunFolder
 from sim_compress.compression.runs import Run
 from sim_compress.compression.settings import Settings
 from sim_compress.core import Convex
@@ -60,6 +61,7 @@ def sweep(
     engine: Engine | None = None,
     convex: Convex | None = None,
     input_shapes: Mapping[str, Shape] | None = None,
+    folder: RunFolder | None = None,
 ) -> Iterator[Compressed]:
     """The network compressed to every level, the sparsest first, over one survey.
 
@@ -67,7 +69,7 @@ def sweep(
     paths are new. Each level is what `compress` gives with that target, to the byte.
 
     Args:
-        network, inputs, engine, convex, input_shapes: as for `compress`.
+        network, inputs, engine, convex, input_shapes, folder: as for `compress`.
         settings: of every level but for the target sparsity, which is the level. Blocks with a target of
             their own keep it.
         levels: target sparsities, each in (0, 1), none twice, in any order.
@@ -87,17 +89,16 @@ def sweep(
     _check(settings, convex)
     ready = prepared(network, inputs, steps[0], convex, input_shapes)
     _check_free(ready, settings)
-    return _compressed(ready, steps, progress, engine)
+    return _compressed(Run(ready, folder), steps, progress, engine)
 
 
 def _compressed(
-    ready: Prepared, steps: Sequence[Settings], progress: LevelProgress, engine: Engine | None
+    run: Run, steps: Sequence[Settings], progress: LevelProgress, engine: Engine | None
 ) -> Iterator[Compressed]:
     """Each step over the survey of the one before it, gone on with."""
     with given_or_threads(engine) as workers, companion(*KERNELS):
-        run = Run(ready, workers)
         for step in steps:
-            yield run.compressed(step, partial(progress, step.target_sparsity))
+            yield run.compressed(step, partial(progress, step.target_sparsity), workers)
 
 
 @companion(*KERNELS)
@@ -111,6 +112,7 @@ def sparsest(
     engine: Engine | None = None,
     convex: Convex | None = None,
     input_shapes: Mapping[str, Shape] | None = None,
+    folder: RunFolder | None = None,
 ) -> Found:
     """The sparsest model whose measured drop stays within a bound, to a percent of sparsity.
 
@@ -118,7 +120,7 @@ def sparsest(
     so was one percent more, unless nothing sparser can be asked of the network.
 
     Args:
-        network, inputs, engine, convex, input_shapes: as for `compress`.
+        network, inputs, engine, convex, input_shapes, folder: as for `compress`.
         settings: of every level but for the target sparsity.
         drop: what a model loses, measured by the caller; a smaller one is better.
         bound: the largest drop that will do, not negative.
@@ -134,8 +136,9 @@ def sparsest(
     _check(settings, convex)
     ready = prepared(network, inputs, settings, convex, input_shapes)
     highest = _check_free(ready, settings)
+    run = Run(ready, folder)
     with given_or_threads(engine) as workers:
-        return _bisected(Run(ready, workers), settings, highest, drop, bound, progress)
+        return _bisected(run, settings, highest, drop, bound, progress, workers)
 
 
 def _bisected(
@@ -145,6 +148,7 @@ def _bisected(
     drop: Callable[[Compressed], float],
     bound: float,
     progress: LevelProgress,
+    engine: Engine,
 ) -> Found:
     """The search in whole percents up to the highest; arguments and errors as for `sparsest`."""
     low, high = 0, highest + 1
@@ -155,8 +159,8 @@ def _bisected(
         told = partial(progress, step.target_sparsity)
         if not tried:
             # All levels go on from the survey of the sparsest one that may be asked for.
-            run.surveyed(replace(settings, target_sparsity=highest / RESOLUTION), told)
-        compressed = run.compressed(step, told)
+            run.surveyed(replace(settings, target_sparsity=highest / RESOLUTION), told, engine)
+        compressed = run.compressed(step, told, engine)
         tried.append(Tried(step.target_sparsity, drop(compressed)))
         if tried[-1].within(bound):
             low, best = middle, compressed

@@ -54,6 +54,7 @@ def regenerate(
     names: Container[str] | None = None,
     behind: Mapping[str, Grams] = MappingProxyType({}),
     ahead: Mapping[str, Grams] = MappingProxyType({}),
+    known: Mapping[str, Affine] = MappingProxyType({}),
 ) -> ImplicitModel:
     """Compress every block in order; each sees the states that the blocks before it really give.
 
@@ -71,6 +72,7 @@ def regenerate(
             given. The others keep theirs.
         behind: owner of rows that are shared -> Grams of their later uses on the teacher's own states.
         ahead: owner of rows that ids are looked up in -> Grams of all their uses on the teacher's own states.
+        known: new rows of some of these blocks that are there already.
 
     Returns:
         The model made of the new rows.
@@ -82,7 +84,10 @@ def regenerate(
     stages = schedule(model)
     total = len(stages) + len(model.outputs)
     own = dict(model.affines())
-    rows = {name: compress(Visit(name, own[name], grams)) for name, grams in ahead.items() if name in names}
+    rows = dict(known)
+    for name, grams in ahead.items():
+        if name in names and name not in known:
+            rows[name] = compress(Visit(name, own[name], grams))
     tables = fresh_tables(model, rows)
     read = {name: with_tables(affine, tables) for name, affine in own.items()}
     rows = {name: with_tables(affine, tables) for name, affine in rows.items()}

@@ -43,8 +43,8 @@ def labels(samples: int = SAMPLES, seed: int = 0) -> np.ndarray:
 
 
 def names(folder: Path) -> list[str]:
-    """Names of everything in a folder, hidden files too."""
-    return sorted(p.name for p in folder.iterdir())
+    """Names of everything in a folder, hidden files too, but for run folders: a slow job may leave one."""
+    return sorted(p.name for p in folder.iterdir() if not p.name.endswith(".sim.run"))
 
 
 def two_ends() -> onnx.ModelProto:

@@ -19,7 +19,7 @@ MODELS = Path(__file__).parents[2] / "models"
 
 def curves_of(ready: Prepared) -> Mapping[str, Curve]:
     """Of every block, at 50 %."""
-    return Run(ready, WORKERS).surveyed(Settings(0.5), lambda _stage, _part: None)["curves"].curves
+    return Run(ready).surveyed(Settings(0.5), lambda _stage, _part: None, WORKERS)["curves"].curves
 
 
 @pytest.fixture(scope="module")

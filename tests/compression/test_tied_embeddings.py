@@ -4,7 +4,6 @@ from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from types import MappingProxyType
 
 import numpy as np
 import onnx
@@ -19,9 +18,10 @@ from sim_compress.errors import DataError
 from sim_compress.export import to_onnx
 from sim_compress.model import ImplicitModel, shared, with_own_tables
 from sim_compress.runtime import Session
-from sim_compress.states import Store, Visit, baseline_grams, regenerate
+from sim_compress.states import Visit, baseline_grams, regenerate
 from tests.frontend.graphs import assert_close, run, saved
 from tests.shared_networks import language_model
+from tests.workers import WORKERS
 
 SAMPLES, VOCABULARY, WIDTH, TOKENS = 64, 60, 8, 5
 READERS = {"scores": ("embedding",)}
@@ -150,7 +150,7 @@ def test_every_way_to_compress_keeps_them_one(asked: Settings):
 def test_an_engine_gives_the_same_rows():
     asked = Settings(0.5, tune=0, states="baseline")
     alone = compress(opened(), ids(), asked)
-    with engine("serial") as workers:
+    with engine("threads", 1) as workers:
         together = compress(opened(), ids(), asked, engine=workers)
     assert_tied(together.model)
     one, other = (dict(m.model.affines())["scores"].weights[0] for m in (alone, together))
@@ -170,7 +170,7 @@ def test_the_row_problem_has_the_lookup_beside_the_scores():
     teacher = opened()
     affines = dict(teacher.model.affines())
     own = {"scores": affines["scores"]}
-    (gram,) = baseline_grams(teacher, own, ids(), lambda _part: None)["scores"]
+    (gram,) = baseline_grams(teacher, own, ids(), WORKERS, lambda _part: None)["scores"]
     ((whole,),) = with_lookups(teacher.model, own, {"scores": (gram,)}).values()
     E = affines["scores"].weights[0].toarray().astype(np.float64)
     rows = E + 0.1 * np.random.default_rng(0).standard_normal(E.shape)
@@ -192,7 +192,7 @@ def test_their_rows_come_first_and_all_blocks_see_them():
     teacher = opened()
     model = teacher.model
     own = dict(model.affines())
-    grams = baseline_grams(teacher, {"scores": own["scores"]}, ids(), lambda _part: None)
+    grams = baseline_grams(teacher, {"scores": own["scores"]}, ids(), WORKERS, lambda _part: None)
     visited, halves = list[str](), own["scores"].weights[0] * 0.5
 
     def compressed(visit: Visit):
@@ -201,10 +201,7 @@ def test_their_rows_come_first_and_all_blocks_see_them():
             return visit.affine
         return replace(visit.affine, terms=(replace(visit.affine.terms[0], weight=halves),))
 
-    with Store() as store:
-        found = regenerate(
-            teacher, ids(), compressed, store, lambda _part: None, None, MappingProxyType({}), grams
-        )
+    found = regenerate(teacher, ids(), compressed, WORKERS, lambda _part: None, ahead=grams)
     assert visited[0] == "scores"
     assert visited.count("scores") == 1
     assert table(found) is halves

@@ -76,8 +76,8 @@ def test_grams_of_baseline_states_are_computed_once_for_all_levels(small, monkey
 def test_paths_that_are_gone_on_with_are_those_traced_at_once(small):
     def traced(*targets: float) -> list[dict[str, Any]]:
         """What the steps of one run give, target by target."""
-        run = Run(prepared(small, images(), Settings(0.5)), WORKERS)
-        return [run.surveyed(Settings(target), lambda *_: None) for target in targets]
+        run = Run(prepared(small, images(), Settings(0.5)))
+        return [run.surveyed(Settings(target), lambda *_: None, WORKERS) for target in targets]
 
     (first, same, further), (fresh,) = traced(0.9, 0.85, 0.2), traced(0.2)
     for name, paths in fresh["paths"].of.items():

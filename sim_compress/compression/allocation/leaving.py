@@ -6,6 +6,7 @@ some of its columns.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,8 +53,18 @@ def leaving(
     blocks: Mapping[str, tuple[Block, ...]],
     engine: Engine,
     progress: Callable[[float], None],
+    prices: Mapping[str, float] = MappingProxyType({}),
 ) -> Leaving:
     """The channels that can leave, and what the errors of those that read them cost the outputs.
+
+    Args:
+        teacher: the network.
+        affines: block or output name -> its rows.
+        inputs: calibration inputs, name -> (samples, ...).
+        blocks: the row problems.
+        engine: measures blocks side by side.
+        progress: called with the finished part in [0, 1].
+        prices: those of some blocks that are known.
 
     Raises:
         InputError: no channel can.
@@ -67,9 +78,15 @@ def leaving(
     readers = {n: _readers(n, a, blocks[n], found) for n, a in affines.items()}
     trial = Trial(teacher, some_inputs(teacher.model, inputs, len(readers)))
     shared = engine.share(trial)
-    tasks = [_Task(name, affines[name], own, found.count, shared) for name, own in readers.items()]
+    tasks = [
+        _Task(name, affines[name], own, found.count, shared)
+        for name, own in readers.items()
+        if name not in prices
+    ]
+    new = engine.map(_price, tasks)
     priced: dict[str, tuple[Reader, ...]] = {}
-    for (name, own), price in zip(readers.items(), engine.map(_price, tasks), strict=True):
+    for name, own in readers.items():
+        price = prices[name] if name in prices else next(new)
         priced[name] = tuple(replace(r, price=price) for r in own)
         progress(len(priced) / len(readers))
     shared.drop()

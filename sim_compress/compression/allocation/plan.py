@@ -5,16 +5,22 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from sim_compress.certificate import Scaling
-from sim_compress.compression.allocation.paths import Paths, traced
+from sim_compress.compression.allocation.paths import Paths, projections, traced
 from sim_compress.compression.allocation.scope import Part
 from sim_compress.compression.allocation.shares import Allocation, Share
 from sim_compress.compression.appraisal.outcomes import Outcomes, outcomes
+from sim_compress.compression.resume import Kept
+from sim_compress.compression.resume.records import joined, packed, read_records, unpacked, write_records
 from sim_compress.compression.rows.patterns import pattern_of
-from sim_compress.compression.rows.tasks import Planned, searched
+from sim_compress.compression.rows.tasks import Planned, Solve, searched
 from sim_compress.compression.steps.moments import Problems
-from sim_compress.compression.steps.step import Step, Turn
-from sim_compress.core import Block, Path, Solution
+from sim_compress.compression.steps.step import Codec, Step, Turn
+from sim_compress.compression.steps.target import Target
+from sim_compress.core import Block, Path, Projection, Solution, Status
 from sim_compress.core.engines import Engine, Shared, one_by_one_or
 from sim_compress.core.solvers import Solver
 from sim_compress.model import ImplicitModel
@@ -57,13 +63,36 @@ def plan_steps(allocation: Allocation) -> tuple[Step[Any], ...]:
     """The steps from the row problems to a plan: paths, what the allocation measures, and convex rows."""
     measured = allocation.measured
     inputs = ("problems", "paths", *(step.name for step in measured))
-    return (paths_step(allocation), *measured, Step("plan", inputs, partial(_planned, allocation), _last))
+    plan = Step(
+        "plan", inputs, partial(_planned, allocation), _last, codec=Codec(written, _read, ("problems",))
+    )
+    return (paths_step(allocation), *measured, plan)
 
 
 def paths_step(allocation: Allocation) -> Step[Paths]:
     """The alpha paths, as far down as an allocation needs them."""
-    span = ("allocation", 0.0, 0.45)
-    return Step("paths", ("problems",), partial(_paths, allocation), lambda _: span, grows=True)
+
+    def matters(target: Target) -> Any:
+        return [target.settings.pattern, allocation.depth(target.affines, sum(target.counts))]
+
+    return Step(
+        "paths",
+        ("problems",),
+        partial(_paths, allocation),
+        lambda _: ("allocation", 0.0, 0.45),
+        grows=lambda _: [],
+        matters=matters,
+        codec=Codec(_paths_written, _paths_read, ("problems",)),
+    )
+
+
+def _paths_written(paths: Paths) -> Kept:
+    return joined(write_records("paths", paths.of), Kept({}, {"count": paths.count}))
+
+
+def _paths_read(target: Target, kept: Kept, problems: Problems) -> Paths:
+    onto = projections(problems, pattern_of(target.settings.pattern))
+    return Paths(read_records("paths", Path, kept), onto, kept.fields["count"])
 
 
 def _last(_target: Any) -> tuple[str, float, float]:
@@ -72,7 +101,7 @@ def _last(_target: Any) -> tuple[str, float, float]:
 
 def _paths(allocation: Allocation, turn: Turn[Paths], problems: Problems) -> Paths:
     target = turn.target
-    count = allocation.depth(problems, sum(target.counts))
+    count = allocation.depth(target.affines, sum(target.counts))
     return traced(
         problems, pattern_of(target.settings.pattern), count, target.engine, turn.progress, turn.known
     )
@@ -134,3 +163,62 @@ def started(
             Planned(b, s.support, count, project, searched) for b, s, (_, count), project in decided
         )
     return groups, solutions
+
+
+def written(plan: Plan) -> Kept:
+    """A plan's own part of what is kept of it: supports, counts and outcomes."""
+    arrays = {
+        f"supports.{place}.{group}": packed(g.support)
+        for place, own in enumerate(plan.groups.values())
+        for group, g in enumerate(own)
+    }
+    counts = [[name, [g.count for g in own]] for name, own in plan.groups.items()]
+    return Kept(
+        arrays,
+        {
+            "counts": counts,
+            "ended": {status.name: n for status, n in plan.outcomes.rows.items()},
+            "gap": plan.outcomes.gap,
+            "alphas": list(plan.alphas),
+            "free": plan.free,
+        },
+    )
+
+
+def read_plan(
+    target: Target, kept: Kept, problems: Problems, onto: Mapping[str, Sequence[Projection]], solve: Solve
+) -> dict[str, Any]:
+    """Arguments of a plan of which `written` wrote its part.
+
+    Args:
+        target: what it was made for.
+        kept: what was written.
+        problems: the row problems.
+        onto: projections of every row group.
+        solve: of every row group.
+    """
+    groups: dict[str, tuple[Planned, ...]] = {}
+    for place, (name, counts) in enumerate(kept.fields["counts"]):
+        own = zip(problems.blocks[name], counts, onto[name], strict=True)
+        groups[name] = tuple(
+            Planned(b, _support(kept, place, group, b.problems.features), count, project, solve)
+            for group, (b, count, project) in enumerate(own)
+        )
+    ended = {Status[name]: n for name, n in kept.fields["ended"].items()}
+    ordered = {status: ended[status] for status in Status if status in ended}
+    return {
+        "scope": target.scope,
+        "groups": groups,
+        "outcomes": Outcomes(ordered, kept.fields["gap"]),
+        "alphas": tuple(kept.fields["alphas"]),
+        "free": kept.fields["free"],
+    }
+
+
+def _support(kept: Kept, place: int, group: int, features: int) -> NDArray[np.bool_]:
+    return unpacked(kept.arrays[f"supports.{place}.{group}"], features)
+
+
+def _read(target: Target, kept: Kept, problems: Problems) -> Plan:
+    onto = projections(problems, pattern_of(target.settings.pattern))
+    return Plan(**read_plan(target, kept, problems, onto, searched))

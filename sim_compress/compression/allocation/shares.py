@@ -30,13 +30,14 @@ class Allocation:
 
     Attributes:
         share: the shares of every row group by block name; their entries sum to the count.
-        depth: how many entries paths must reach, from the problems and the entries that a target leaves.
+        depth: how many entries paths must reach, from the designs of the blocks and the entries that a target
+            leaves.
         measured: steps whose results `share` takes beside the paths.
         free: whether entries that a block cannot use can go to others.
     """
 
     share: Shares
-    depth: Callable[[Problems, int], int]
+    depth: Callable[[Mapping[str, Affine], int], int]
     measured: tuple[Step[Any], ...] = ()
     free: bool = True
 
@@ -69,11 +70,11 @@ def _shares(paths: Sequence[Path], count: int) -> list[Share]:
     return [(together.alpha, own) for own in together.counts]
 
 
-def _deep(problems: Problems, count: int) -> int:
-    return max(count, deepest(problems))
+def _deep(affines: Mapping[str, Affine], count: int) -> int:
+    return max(count, deepest(affines))
 
 
-def _as_asked(_problems: Problems, count: int) -> int:
+def _as_asked(_affines: Mapping[str, Affine], count: int) -> int:
     return count
 
 
@@ -90,25 +91,25 @@ def allocation_of(asked: Allocation, pattern: Pattern) -> Allocation:
 
 def _of_pattern(pattern: Pattern) -> Allocation:
     def shared(problems: Problems, paths: Paths, names: Sequence[str], _count: int) -> dict[str, list[Share]]:
-        fixed = _fixed(problems, pattern)
+        fixed = _fixed(problems.affines, pattern)
         pairs = {n: zip(paths.of[n], fixed[n], strict=True) for n in names}
         return {n: [_shares([path], kept)[0] for path, kept in pairs[n]] for n in names}
 
-    def depth(problems: Problems, count: int) -> int:
-        return max(_deep(problems, count), sum(chain.from_iterable(_fixed(problems, pattern).values())))
+    def depth(affines: Mapping[str, Affine], count: int) -> int:
+        return max(_deep(affines, count), sum(chain.from_iterable(_fixed(affines, pattern).values())))
 
     return Allocation(shared, depth, free=False)
 
 
-def _fixed(problems: Problems, pattern: Pattern) -> dict[str, tuple[int, ...]]:
+def _fixed(affines: Mapping[str, Affine], pattern: Pattern) -> dict[str, tuple[int, ...]]:
     """What a pattern keeps of every row group.
 
     Raises:
         InputError: it keeps no fewer entries than the rows have.
     """
-    fixed = {n: tuple(_kept(pattern, a, g) for g in row_groups(a)) for n, a in problems.affines.items()}
+    fixed = {n: tuple(_kept(pattern, a, g) for g in row_groups(a)) for n, a in affines.items()}
     total = sum(map(sum, fixed.values()))
-    present = sum(w.nnz for a in problems.affines.values() for w in a.weights)
+    present = sum(w.nnz for a in affines.values() for w in a.weights)
     if total >= present:
         raise InputError(
             f"the pattern keeps {total:,} entries, and the network has {present:,} nonzero weights: choose a "

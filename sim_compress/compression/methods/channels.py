@@ -10,18 +10,22 @@ from numpy.typing import NDArray
 
 from sim_compress.certificate import Scaling
 from sim_compress.compression.allocation.leaving import Leaving, leaving, remaining, whole_words
-from sim_compress.compression.allocation.plan import Plan
+from sim_compress.compression.allocation.plan import Plan, read_plan, written
 from sim_compress.compression.allocation.scope import Part
 from sim_compress.compression.appraisal.outcomes import outcomes
 from sim_compress.compression.method import Method, Reason, Unused
 from sim_compress.compression.methods.baseline import NO_ROUNDS
+from sim_compress.compression.resume import Kept
+from sim_compress.compression.resume.records import joined
 from sim_compress.compression.rows.in_order import IN_ORDER
 from sim_compress.compression.rows.side_by_side import SIDE_BY_SIDE
+from sim_compress.compression.rows.tasks import fitted
 from sim_compress.compression.settings import Settings
 from sim_compress.compression.steps.moments import MOMENTS, PROBLEMS, Problems
-from sim_compress.compression.steps.step import Step, Turn
+from sim_compress.compression.steps.step import Codec, Step, Turn
 from sim_compress.compression.steps.target import Target
 from sim_compress.compression.tuning.tuned import TUNING
+from sim_compress.core import largest
 from sim_compress.errors import InputError
 from sim_compress.model import Affine, ImplicitModel, channel_axes, narrowed
 
@@ -62,6 +66,36 @@ def _leaving(turn: Turn[Leaving], problems: Problems) -> Leaving:
     )
 
 
+def _prices(known: Leaving) -> Kept:
+    prices = {n: own[0].price for n, own in known.readers.items() if own}
+    return Kept({"prices": np.array(list(prices.values()), np.float64)}, {"names": list(prices)})
+
+
+def _priced(target: Target, kept: Kept, problems: Problems) -> Leaving:
+    ready, prices = target.ready, zip(kept.fields["names"], kept.arrays["prices"].tolist(), strict=True)
+    return leaving(
+        ready.teacher,
+        problems.affines,
+        ready.designs,
+        problems.blocks,
+        target.engine,
+        lambda _: None,
+        dict(prices),
+    )
+
+
+def _written(plan: Narrower) -> Kept:
+    stays = {f"stays.{n}": mask for n, mask in enumerate(plan.stays.values())}
+    return joined(written(plan), Kept(stays, {"states": list(plan.stays), "whole": list(plan.whole)}))
+
+
+def _read(target: Target, kept: Kept, problems: Problems) -> Narrower:
+    onto = {n: [largest] * len(own) for n, own in problems.blocks.items()}
+    stays = {name: kept.arrays[f"stays.{n}"] for n, name in enumerate(kept.fields["states"])}
+    own = read_plan(target, kept, problems, onto, fitted)
+    return Narrower(**own, stays=stays, whole=tuple(kept.fields["whole"]))
+
+
 def _plan(multiple: int, turn: Turn[Plan], problems: Problems, known: Leaving) -> Plan:
     target = turn.target
     groups, stays = remaining(
@@ -72,8 +106,22 @@ def _plan(multiple: int, turn: Turn[Plan], problems: Problems, known: Leaving) -
 
 
 def _steps(multiple: int, rows: Step[ImplicitModel], _target: Target) -> Sequence[Step[Any]]:
-    leaves = Step("leaving", ("problems",), _leaving, lambda _: ("allocation", 0.0, 1.0), shared=True)
-    plan = Step("plan", ("problems", "leaving"), partial(_plan, multiple), lambda _: ("allocation", 1.0, 1.0))
+    leaves = Step(
+        "leaving",
+        ("problems",),
+        _leaving,
+        lambda _: ("allocation", 0.0, 1.0),
+        shared=True,
+        matters=lambda _: [],
+        codec=Codec(_prices, _priced, ("problems",)),
+    )
+    plan = Step(
+        "plan",
+        ("problems", "leaving"),
+        partial(_plan, multiple),
+        lambda _: ("allocation", 1.0, 1.0),
+        codec=Codec(_written, _read, ("problems",)),
+    )
     return MOMENTS, PROBLEMS, leaves, plan, rows, TUNING
 
 

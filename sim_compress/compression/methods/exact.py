@@ -10,12 +10,13 @@ from sim_compress.compression.allocation.scope import Part
 from sim_compress.compression.appraisal.outcomes import outcomes
 from sim_compress.compression.method import Method, Reason, Unused
 from sim_compress.compression.methods.baseline import NO_ROUNDS, VALUES_STAY
-from sim_compress.compression.methods.found import AS_FOUND, Found
+from sim_compress.compression.methods.found import AS_FOUND, Found, read_found, written_found
+from sim_compress.compression.resume import Kept
 from sim_compress.compression.rows.patterns import UNSTRUCTURED
 from sim_compress.compression.rows.tasks import Planned, Regressed, fitted
 from sim_compress.compression.settings import Settings
 from sim_compress.compression.steps.moments import MOMENTS, PROBLEMS, Problems
-from sim_compress.compression.steps.step import Step, Turn
+from sim_compress.compression.steps.step import Codec, Step, Turn
 from sim_compress.compression.steps.target import Target
 from sim_compress.compression.tuning.tuned import TUNING
 from sim_compress.core import Block, Convex, Solution, Status, largest
@@ -99,8 +100,14 @@ def _check_count(planned: Mapping[str, tuple[Planned, ...]], count: int) -> None
 
 
 def _steps(_target: Target) -> Sequence[Step[Any]]:
-    plan = Step("plan", ("problems",), _plan, lambda _: ("allocation", 0.0, 1.0))
+    codec = Codec(written_found, _read, ("problems",))
+    plan = Step("plan", ("problems",), _plan, lambda _: ("allocation", 0.0, 1.0), codec=codec)
     return MOMENTS, PROBLEMS, plan, AS_FOUND, TUNING
+
+
+def _read(target: Target, kept: Kept, problems: Problems) -> Found:
+    onto = {n: [largest] * len(own) for n, own in problems.blocks.items()}
+    return read_found(target, kept, problems, onto, fitted)
 
 
 def _check(settings: Settings) -> None:

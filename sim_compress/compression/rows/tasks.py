@@ -1,6 +1,6 @@
 """One row group as a task that any engine can run."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -92,25 +92,26 @@ def _with_biases(problems: RowProblems, V: Matrix, biased: NDArray[np.bool_]) ->
     return np.column_stack([V, np.where(biased, mu - V @ m, 0.0)])
 
 
-def regressed_by(
-    engine: Engine, groups: Sequence[Planned], progress: Callable[[float], None] = lambda _: None
-) -> list[Regressed]:
-    """The rows of every row group, in order.
+def regressed_by(engine: Engine, groups: Sequence[Planned]) -> Iterator[tuple[int, Regressed]]:
+    """The number and the rows of every row group, the costly ones first.
 
-    The costly ones are asked first: one of them asked last would keep a single worker busy at the end. Where
-    workers share memory, and where there is one group alone, threads share the rows of each.
+    One of them asked last would keep a single worker busy at the end. Where workers share memory, and where
+    there is one group alone, threads share the rows of each.
     """
     if len(groups) == 1:
-        return [groups[0].solved()]
+        yield 0, groups[0].solved()
+        return
     order = sorted(range(len(groups)), key=lambda number: -_cost(groups[number].block.problems))
-    solved: dict[int, Regressed] = {}
     shared = [engine.share(groups[number]) for number in order]
-    for number, rows in zip(order, one_by_one_or(engine, _regressed, shared), strict=True):
-        solved[number] = rows
-        progress(len(solved) / len(groups))
-    for group in shared:
+    for number, group, rows in zip(order, shared, one_by_one_or(engine, _regressed, shared), strict=True):
         group.drop()
-    return [solved[number] for number in range(len(groups))]
+        yield number, rows
+
+
+def all_regressed(engine: Engine, groups: Sequence[Planned]) -> list[Regressed]:
+    """The rows of every row group, in order."""
+    found = dict(regressed_by(engine, groups))
+    return [found[number] for number in range(len(groups))]
 
 
 def _cost(problems: RowProblems) -> int:

@@ -19,18 +19,22 @@ AGAIN = 4
 
 
 class Unspent:
-    """What the blocks so far have left of the entries of their part."""
+    """What the blocks so far have left of the entries of their part.
+
+    Attributes:
+        left: part -> entries.
+    """
 
     def __init__(self, plan: Plan) -> None:
         self._part = {name: part.pattern for part in plan.scope for name in part.names}
-        self._left = dict.fromkeys(self._part.values(), 0)
+        self.left = dict.fromkeys(self._part.values(), 0)
         self._free = plan.free
 
     def offered(self, name: str, groups: Sequence[Planned]) -> list[Planned]:
         """The row groups of the next block with what is left, as far as they have room for it."""
         if not self._free:
             return list(groups)
-        more, self._left[self._part[name]] = _wider(groups, self._left[self._part[name]])
+        more, self.left[self._part[name]] = _wider(groups, self.left[self._part[name]])
         return more
 
     def more(self, groups: Sequence[Planned], tried: Sequence[Planned], rows: Affine) -> list[Planned]:
@@ -51,7 +55,7 @@ class Unspent:
 
     def take(self, name: str, groups: Sequence[Planned], rows: Affine) -> None:
         """Keep what a block's rows have left of what its groups were given."""
-        self._left[self._part[name]] += unused(groups, rows)
+        self.left[self._part[name]] += unused(groups, rows)
 
 
 def unused(groups: Sequence[Planned], rows: Affine) -> int:

@@ -2,12 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from sim_compress.compression.appraisal.unvaried import unvaried
+from sim_compress.compression.resume import Kept
+from sim_compress.compression.resume.records import joined, read_records, write_records
 from sim_compress.compression.rows.embeddings import with_lookups
 from sim_compress.compression.rows.problems import PENALTIES, Regression, row_blocks, row_limits
-from sim_compress.compression.steps.step import Step, Turn
-from sim_compress.core import Block
+from sim_compress.compression.steps.step import Codec, Step, Turn
+from sim_compress.compression.steps.target import Target
+from sim_compress.core import Block, Gram
 from sim_compress.model import Affine
 from sim_compress.states import Grams, Visit, baseline_grams, merge
 
@@ -71,5 +75,35 @@ def _problems(turn: Turn, moments: Moments) -> Problems:
     return Problems(affines, regression, blocks, notes)
 
 
-MOMENTS = Step("moments", (), _moments, lambda _: ("states", 0.0, 1.0), shared=True)
-PROBLEMS = Step("problems", ("moments",), _problems, lambda _: ("states", 1.0, 1.0), shared=True)
+def _written(moments: Moments) -> Kept:
+    return joined(write_records("grams", moments.grams), write_records("behind", moments.behind))
+
+
+def _read(target: Target, kept: Kept) -> Moments:
+    grams = read_records("grams", Gram, kept)
+    ahead = with_lookups(target.ready.teacher.model, target.affines, grams)
+    return Moments(grams, read_records("behind", Gram, kept), ahead)
+
+
+def _designs(target: Target) -> Any:
+    return [list(target.affines), target.settings.support, target.ready.mirrored]
+
+
+def _posed(target: Target) -> Any:
+    settings = target.settings
+    return [settings.objective, settings.kappa, settings.support, target.ready.method.damping]
+
+
+MOMENTS = Step(
+    "moments",
+    (),
+    _moments,
+    lambda _: ("states", 0.0, 1.0),
+    shared=True,
+    matters=_designs,
+    codec=Codec(_written, _read),
+)
+# As soon made again as read.
+PROBLEMS = Step(
+    "problems", ("moments",), _problems, lambda _: ("states", 1.0, 1.0), shared=True, matters=_posed
+)

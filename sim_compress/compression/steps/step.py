@@ -1,14 +1,13 @@
 """A run as a list of steps: each a pure function of the target and of what earlier steps gave."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from typing import Any, Generic, TypeVar
 
+from sim_compress.compression.resume import NO_PIECES, Kept, Pieces
 from sim_compress.compression.steps.target import Target
 
 Result = TypeVar("Result")
-# progress(stage, finished part in [0, 1])
-Progress = Callable[[str, float], None]
 # Stage, and the parts of it between which a step lies, for a target.
 Span = Callable[[Target], tuple[str, float, float]]
 
@@ -22,11 +21,33 @@ class Turn(Generic[Result]):
         progress: called with the finished part of the step in [0, 1].
         known: what the same step gave for a sparser target, where there is one. A step may go on from it; its
             result is the same without it.
+        pieces: of its result, from an earlier process and for a later one.
     """
 
     target: Target
     progress: Callable[[float], None]
     known: Result | None = None
+    pieces: Pieces = NO_PIECES
+
+
+@dataclass(frozen=True, eq=False)
+class Codec(Generic[Result]):
+    """How a result is written and read again.
+
+    Attributes:
+        write: gives its arrays and JSON values; None where there is nothing to keep.
+        read: gives it back to the bit, from the target, what was written, and the results of `inputs`.
+        inputs: names of earlier steps.
+    """
+
+    write: Callable[[Result], Kept | None]
+    read: Callable[..., Result]
+    inputs: tuple[str, ...] = ()
+
+
+def everything(target: Target) -> Any:
+    """All settings."""
+    return asdict(target.settings)
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +60,10 @@ class Step(Generic[Result]):
         run: gives the result from its turn and the results of its inputs, in their order.
         span: where it lies in the progress of a run.
         shared: whether its result is the same for every target sparsity.
-        grows: whether it goes on from what it gave for a sparser target.
+        grows: what it depends on beside inputs that do not grow, as JSON, where it can go on from what it
+            gave for another target; None where it cannot.
+        matters: what its result depends on beside its inputs, as JSON.
+        codec: how its result is written; None where it is as soon made again.
     """
 
     name: str
@@ -47,38 +71,11 @@ class Step(Generic[Result]):
     run: Callable[..., Result]
     span: Span
     shared: bool = False
-    grows: bool = False
+    grows: Callable[[Target], Any] | None = None
+    matters: Callable[[Target], Any] = everything
+    codec: Codec[Result] | None = None
 
     @property
     def serves_others(self) -> bool:
         """Whether its result is of use at other target sparsities."""
-        return self.shared or self.grows
-
-
-def walk(
-    steps: Sequence[Step[Any]],
-    target: Target,
-    progress: Progress,
-    known: Mapping[str, Any],
-) -> dict[str, Any]:
-    """The results of all steps by name, run in their order.
-
-    Args:
-        steps: every one behind its inputs.
-        target: what they are run for.
-        progress: called with a stage and its finished part.
-        known: what steps gave for a sparser target of the same run.
-    """
-    results: dict[str, Any] = {}
-    for step in steps:
-        if step.shared and step.name in known:
-            results[step.name] = known[step.name]
-            continue
-        turn = Turn(target, _told(step.span(target), progress), known.get(step.name))
-        results[step.name] = step.run(turn, *(results[name] for name in step.inputs))
-    return results
-
-
-def _told(span: tuple[str, float, float], progress: Progress) -> Callable[[float], None]:
-    stage, begin, end = span
-    return lambda part: progress(stage, begin + (end - begin) * part)
+        return self.shared or self.grows is not None

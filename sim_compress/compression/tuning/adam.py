@@ -28,6 +28,22 @@ class Adam:
         self._squares = [np.zeros_like(a) for a in arrays]
         self._steps, self._number = steps, 0
 
+    @property
+    def state(self) -> list[Array]:
+        """What a later process goes on from: the arrays and both of their moments, as they are now."""
+        return [*self._arrays, *self._means, *self._squares]
+
+    def restore(self, state: Sequence[Array], number: int) -> None:
+        """Go on from a state after so many steps."""
+        for own, value in zip(self.state, state, strict=True):
+            own[:] = value
+        self._number = number
+
+    @property
+    def number(self) -> int:
+        """Steps so far."""
+        return self._number
+
     def step(self, gradients: Sequence[Array]) -> None:
         """One step; gradients of the arrays, in their order."""
         scale = self._scale()

@@ -11,7 +11,9 @@ from functools import partial
 
 import numpy as np
 
+from sim_compress.compression.resume import NO_PIECES, Pieces
 from sim_compress.compression.tuning.adam import Adam
+from sim_compress.compression.tuning.checkpoints import Checkpoints, first_try
 from sim_compress.compression.tuning.coordinates import Coordinates
 from sim_compress.compression.tuning.matching import Matching, Numbers
 from sim_compress.core import RowProblems
@@ -46,6 +48,11 @@ class Tuning:
     before: float | None = None
     after: float | None = None
 
+    @property
+    def moved(self) -> bool:
+        """Whether the values are others than before."""
+        return self.before != self.after
+
 
 def tuned(
     teacher: ImplicitModel,
@@ -56,6 +63,7 @@ def tuned(
     engine: Engine,
     progress: Callable[[float], None],
     per_error: float = math.inf,
+    pieces: Pieces = NO_PIECES,
 ) -> tuple[ImplicitModel, Tuning]:
     """The model with other values on the same supports; as it was where they match no better.
 
@@ -69,6 +77,7 @@ def tuned(
         engine: computes gradients of samples side by side.
         progress: called with the finished part in [0, 1].
         per_error: the most passes for an error of 1 of the outputs: nearer ones have less to gain.
+        pieces: where the values are kept after every epoch.
 
     Raises:
         InputError: the network has loops.
@@ -83,10 +92,13 @@ def tuned(
     affines = dict(model.affines())
     start = {n: [p.copy() for p in own] for n, own in matching.parameters.items()}
     step = min(STEP * before.outputs, LARGEST_STEP) * samples_of_step(matching.samples) / BATCH
+    first = first_try(pieces)
     for number, part in enumerate(TRIES if epochs else ()):
+        if number < first:
+            continue
         blocks = {n: Coordinates(affines[n], p, matching.parameters[n]) for n, p in problems.items()}
         told = partial(_of_tries, progress, number)
-        _descend(matching, blocks, epochs, part * step, told)
+        _descend(matching, blocks, epochs, part * step, told, Checkpoints(pieces, number, epochs))
         after = matching.error()
         # A NaN is no better.
         if after.total < before.total:
@@ -109,11 +121,19 @@ def _descend(
     epochs: int,
     step: float,
     progress: Callable[[float], None],
+    checkpoints: Checkpoints,
 ) -> None:
     """Adam over batches in random order."""
     batches = _batches(matching.samples, epochs)
     adam = Adam([v for own in blocks.values() for v in own.values], step, len(batches))
+    each = len(batches) // epochs
+    done = each * checkpoints.restored(adam)
+    if done:
+        for own in blocks.values():
+            own.write()
     for number, batch in enumerate(batches):
+        if number < done:
+            continue
         # Steps that are too long overflow; the error tells.
         with np.errstate(all="ignore"):
             found = matching.gradient(batch)
@@ -121,6 +141,8 @@ def _descend(
             for own in blocks.values():
                 own.write()
         progress((number + 1) / len(batches))
+        if (number + 1) % each == 0:
+            checkpoints.keep(adam, (number + 1) // each)
 
 
 def samples_of_step(samples: int) -> int:
