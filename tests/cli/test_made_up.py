@@ -13,6 +13,7 @@ from sim_compress.compression import check_calibration
 from sim_compress.frontend import load_teacher
 from sim_compress.model import Input
 from sim_compress.runtime import id_limits
+from sim_compress.states import NetworkTeacher
 from tests.frontend.graphs import graph_of, node, random, saved, typed
 
 IMAGES = Input("u", (3, 12, 10))
@@ -136,7 +137,7 @@ def test_ids_have_rows_in_the_table_that_each_of_them_is_looked_up_in(tmp_path: 
     teacher = load_teacher(saved(tmp_path, typed(model, {"ids": TensorProto.INT32})))
     limits = id_limits(teacher.model)
     made = made_up_inputs(teacher.model.inputs, 0, None, indifferent, limits)
-    found = check_calibration(teacher, made.inputs).arrays
+    found = check_calibration(NetworkTeacher(teacher), made.inputs).arrays
     assert made.title == "random whole numbers"
     largest = [found["ids"][:, 0].max(), found["ids"][:, 1].max(), found["more"].max()]
     assert largest == [size - 1 for size in rows.values()]

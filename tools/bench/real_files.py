@@ -193,8 +193,8 @@ def _exact(path: Path, entry: Entry) -> float | None:
     names = [o.name for o in session.get_outputs() if o.name in places]
     kinds = {i.name: i.type for i in session.get_inputs()}
     feed = {n: u.astype(np.float16) if "float16" in kinds[n] else u for n, u in feed.items()}
-    expected = dict(zip(names, session.run(names, feed), strict=True))
-    outputs = {n: places[n].samples_first(y) for n, y in expected.items()}
+    expected = zip(names, map(np.asarray, session.run(names, feed)), strict=True)
+    outputs = {n: places[n].samples_first(y) for n, y in expected}
     return _largest(Session(teacher.model).predict(inputs), outputs) if outputs else None
 
 
@@ -204,7 +204,8 @@ def _exported(artifact: Path, graph: Path) -> float | None:
     inputs = made_up_inputs(model.model, SAMPLES)
     session = _session(graph)
     names = [o.name for o in session.get_outputs()]
-    return _largest(model.predict(inputs), dict(zip(names, session.run(names, inputs), strict=True)))
+    given = map(np.asarray, session.run(names, inputs))
+    return _largest(model.predict(inputs), dict(zip(names, given, strict=True)))
 
 
 def table(results: Sequence[Result]) -> str:

@@ -5,6 +5,7 @@ What decides it must be known: shapes and constants say it, and in a Loop the nu
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import onnx
@@ -120,7 +121,7 @@ class Inside:
         self.tensors[self._name(name)] = Placed(value.shape, numbers=value)
         return self._name(name)
 
-    def _add(self, kind: str, inputs: Sequence[str], name: str, **attributes: object) -> str:
+    def _add(self, kind: str, inputs: Sequence[str], name: str, **attributes: Any) -> str:
         self.visit(helper.make_node(kind, list(inputs), [self._name(name)], "", **attributes))
         return self._name(name)
 

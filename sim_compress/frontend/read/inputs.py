@@ -66,8 +66,8 @@ def readings(model: onnx.ModelProto, shapes: Mapping[str, Shape]) -> Iterator[Re
         whole = {n: _fixed(n, axes, shapes, len(inputs)) for n, axes in inputs.items()}
     else:
         sizes = {axes[:1] for axes in inputs.values()}
-        if len(sizes) == 1 and (first := sizes.pop()):
-            yield Reading({n: _placed(axes, 0) for n, axes in inputs.items()}, *first)
+        if len(sizes) == 1 and () not in sizes:
+            yield Reading({n: _placed(axes, 0) for n, axes in inputs.items()}, sizes.pop()[0])
         whole = dict(inputs)
     if all(min(axes, default=1) > 0 for axes in whole.values()):
         yield Reading({n: Placed(tuple(axes)) for n, axes in whole.items()}, 1)

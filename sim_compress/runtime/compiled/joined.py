@@ -26,7 +26,7 @@ def lower_joined(context: Context, affine: Affine, target: Place) -> bool:
     term_of, source_of = np.full(size, NOTHING), np.zeros(size, np.int64)
     sources = [context.inside(term.source) for term in terms]
     for number, (term, source) in enumerate(zip(terms, sources, strict=True)):
-        elements = np.ravel(selected(term.maps, source))
+        elements = np.ravel(np.asarray(selected(term.maps, source)))
         kept = np.flatnonzero(elements != NOTHING)
         if (term_of[kept] != NOTHING).any():
             return False

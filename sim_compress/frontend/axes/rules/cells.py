@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -39,7 +39,7 @@ class Function:
     """The activation of some gates: an operator and its settings."""
 
     operator: str
-    settings: Mapping[str, float]
+    settings: Mapping[str, Any]
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,7 +86,7 @@ class Gates:
 
     Attributes:
         inputs: tensor (steps, ..., rows) of what comes from the inputs, biases with it.
-        states: (H, rows) weights of the states before.
+        states: (H, rows) weights of the states before. stored: their name in the graph.
     """
 
     nodes: Nodes

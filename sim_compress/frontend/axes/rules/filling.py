@@ -182,8 +182,12 @@ def one_hot(step: Step) -> Outcome:
             same = writer.add("Equal", [number, writer.constant(names, output)], f"{output}:same{i}")
             parts.append(writer.add("Cast", [same], f"{output}:named{i}", to=1))
         hot = writer.add("Add", parts, f"{output}:hot")
-        scaled = writer.add("Mul", [hot, writer.constant(np.float32(on - off), output)], f"{output}:scaled")
-        shifted = writer.add("Add", [scaled, writer.constant(np.float32(off), output)], f"{output}:shifted")
+        scaled = writer.add(
+            "Mul", [hot, writer.constant(np.array(on - off, np.float32), output)], f"{output}:scaled"
+        )
+        shifted = writer.add(
+            "Add", [scaled, writer.constant(np.array(off, np.float32), output)], f"{output}:shifted"
+        )
         kind = helper.np_dtype_to_tensor_dtype(values.first_sample.dtype)
         writer.add("Cast", [shifted], output, step.node.name, to=kind)
 

@@ -177,7 +177,7 @@ class _Unrolled:
         if own is None:
             return None
         if own.is_known:
-            return own.sample_value[direction]
+            return own.sample_value[direction].reshape(*self.lanes, -1)
         name = self.nodes.step.node.input[FIRST_STATES + position]
         place = self.nodes.constant(np.array(direction))
         return self.nodes.add("Gather", [name, place], axis=self.nodes.writer.shift)
