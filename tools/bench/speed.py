@@ -195,16 +195,18 @@ def yolo() -> object:
         convolution = nn.Conv2d(before, after, kernel, stride, kernel // 2, bias=False)
         return nn.Sequential(convolution, nn.BatchNorm2d(after), nn.SiLU())
 
+    def head(before: int, inner: int, after: int) -> nn.Sequential:
+        return nn.Sequential(conv(before, inner, 3), conv(inner, inner, 3), nn.Conv2d(inner, after, 1))
+
     class Split(nn.Module):
         """C2f: half of the channels through bottlenecks, all of their outputs joined."""
 
         def __init__(self, before: int, after: int, count: int, shortcut: bool) -> None:
             super().__init__()
-            self.half, self.shortcut = after // 2, shortcut
-            self.first, self.last = conv(before, after), conv((2 + count) * self.half, after)
+            width, self.shortcut = after // 2, shortcut
+            self.first, self.last = conv(before, after), conv((2 + count) * width, after)
             self.inner = nn.ModuleList(
-                nn.Sequential(conv(self.half, self.half, 3), conv(self.half, self.half, 3))
-                for _ in range(count)
+                nn.Sequential(conv(width, width, 3), conv(width, width, 3)) for _ in range(count)
             )
 
         def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -243,13 +245,8 @@ def yolo() -> object:
             self.up16, self.up8 = Split(384, 128, 1, False), Split(192, 64, 1, False)
             self.down8, self.down16 = conv(64, 64, 3, 2), conv(128, 128, 3, 2)
             self.mid, self.deep = Split(192, 128, 1, False), Split(384, 256, 1, False)
-            self.heads = nn.ModuleList(
-                nn.ModuleList(
-                    nn.Sequential(conv(w, inner, 3), conv(inner, inner, 3), nn.Conv2d(inner, after, 1))
-                    for inner, after in ((64, 64), (64, 18))
-                )
-                for w in (64, 128, 256)
-            )
+            self.boxes = nn.ModuleList(head(width, 64, 64) for width in (64, 128, 256))
+            self.classes = nn.ModuleList(head(width, 64, 18) for width in (64, 128, 256))
             self.upper = nn.Upsample(scale_factor=2)
 
         def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -260,11 +257,8 @@ def yolo() -> object:
             a = self.up8(torch.cat([self.upper(b), a], 1))
             b = self.mid(torch.cat([self.down8(a), b], 1))
             c = self.deep(torch.cat([self.down16(b), c], 1))
-            found = [
-                torch.cat([head(y) for head in own], 1).flatten(2)
-                for own, y in zip(self.heads, (a, b, c), strict=True)
-            ]
-            return torch.cat(found, 2)
+            scales = zip(self.boxes, self.classes, (a, b, c), strict=True)
+            return torch.cat([torch.cat([box(y), kind(y)], 1).flatten(2) for box, kind, y in scales], 2)
 
     return lively(Yolo())
 
@@ -285,7 +279,9 @@ def resnet50() -> object:
             super().__init__()
             parts = [*conv(before, width, 1), nn.ReLU(), *conv(width, width, 3, stride), nn.ReLU()]
             self.inner = nn.Sequential(*parts, *conv(width, 4 * width, 1))
-            nn.init.constant_(self.inner[-1].weight, 0.3)
+            last = self.inner[-1]
+            assert isinstance(last, nn.BatchNorm2d)
+            nn.init.constant_(last.weight, 0.3)
             alike = stride == 1 and before == 4 * width
             self.past = nn.Identity() if alike else nn.Sequential(*conv(before, 4 * width, 1, stride))
 

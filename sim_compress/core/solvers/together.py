@@ -19,8 +19,8 @@ from sim_compress.core.solvers.descent import add_product, assign, nonzero, swee
 from sim_compress.core.solvers.minimiser import SETTLED, Stop
 from sim_compress.core.solvers.newton import move_within, slope_of
 
-# It pays where a factor of each row takes more than so many times the operations of one product with H, as for
-# rough refits, and where factors of all rows take more than a second or two: this kernel is compiled too.
+# It pays where a factor of each row takes more than so many times the operations of one product with H, as
+# for rough refits, and factors of all rows more than a second or two: this kernel has to be compiled too.
 FACTORS, LEAST = 8, 1e10
 # Newton steps of all rows, and passes of coordinate descent between two.
 STEPS, PASSES = 8, 4
@@ -73,7 +73,7 @@ def _newton(H: Single, active: NDArray[np.bool_], slopes: Matrix, curvature: Sin
     scale = np.where(size > 0, size, 1.0)[:, None]
     part = np.full(len(slopes), INEXACT)
     found, _ = corrections(H, (-slopes / scale).astype(np.float32), active, part, curvature=curvature)
-    return scale * found
+    return scale * found.astype(np.float64)
 
 
 @kernel
