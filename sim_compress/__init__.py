@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from sim_compress.artifact import Source
-    from sim_compress.compression import Compressed, Found, Settings, compress, sparsest, sweep
+    from sim_compress.compression import Compressed, Found, RunFolder, Settings, compress, sparsest, sweep
     from sim_compress.core import Convex
     from sim_compress.runtime import Session, Tolerance
     from sim_compress.states import Teacher, open_teacher
@@ -18,6 +18,7 @@ _LAZY = {
     "Convex": "sim_compress.core",
     "Compressed": "sim_compress.compression",
     "Found": "sim_compress.compression",
+    "RunFolder": "sim_compress.compression",
     "Settings": "sim_compress.compression",
     "compress": "sim_compress.compression",
     "sparsest": "sim_compress.compression",
@@ -31,6 +32,7 @@ __all__ = [
     "Compressed",
     "Convex",
     "Found",
+    "RunFolder",
     "Session",
     "Settings",
     "Teacher",

@@ -58,6 +58,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _refuse("interrupted", SIGNALLED + signal.SIGINT)
     except SimCompressError as error:
         return _refuse(str(error), BAD_INPUT)
+    except MemoryError:
+        return _refuse("out of memory: give more of it, fewer calibration inputs or smaller ones", BAD_INPUT)
     except BrokenPipeError:
         for stream in (sys.stdout, sys.stderr):
             streams.abandon(stream)
