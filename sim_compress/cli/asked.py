@@ -3,9 +3,10 @@
 import argparse
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from sim_compress.cli.values import targets_of
-from sim_compress.compression import Settings, pattern_of
+from sim_compress.compression import Settings, method_of, pattern_of
 from sim_compress.errors import InputError
 
 # A dry run needs none, but settings do.
@@ -46,10 +47,13 @@ def asked(arguments: argparse.Namespace) -> Asked:
             f"{' and '.join(given)} cannot both be followed: give one of them "
             "(--target-sparsity 'REGEX=PART' goes with each)"
         )
-    if arguments.matching == "exact" and not ways["--target-sparsity"] and given:
+    # A namespace has the settings that decide under their own names.
+    deciding: Any = arguments
+    method = method_of(deciding)
+    if method.several and not ways["--target-sparsity"] and given:
         raise InputError(
-            f"{given[0]} asks for several sparsities, and exact matching decides the sparsity itself: give "
-            "--target-sparsity, or match nearly"
+            f"{given[0]} asks for several sparsities, and {method.several}: give --target-sparsity, or match "
+            "nearly"
         )
     fixed = pattern_of(arguments.pattern).sparsity
     if fixed is not None and arguments.max_drop is not None:

@@ -39,7 +39,7 @@ def run(arguments: argparse.Namespace) -> int:
     # Refused before the network is read where it cannot be used here.
     solver(settings.solver)
     if arguments.engine is not None:
-        check_engine(settings)
+        check_engine(settings.method())
     if arguments.dry_run:
         plan.show(loaded(arguments), settings, wanted, files, arguments.json)
     elif wanted.bound is not None:

@@ -1,7 +1,7 @@
 """A compression before it starts: the teacher and the data, read and checked."""
 
 import argparse
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +24,7 @@ from sim_compress.core.engines import Engine, engine
 from sim_compress.model.maps import Array
 from sim_compress.report import Predict
 from sim_compress.report.reference import teacher_outputs
+from sim_compress.runtime import Checked
 from sim_compress.states import Teacher, open_teacher
 
 CALIBRATION_SUFFIX = ".calibration.npz"
@@ -36,7 +37,7 @@ class Job:
 
     Attributes:
         predict: the teacher as a function.
-        inputs: the calibration inputs in the network's own dtypes.
+        inputs: the calibration inputs, checked.
         evaluation: the calibration data where no others were named.
         warnings: what makes the result less than it seems.
         notes: choices made for the user.
@@ -45,7 +46,7 @@ class Job:
     teacher: Teacher
     predict: Predict
     calibration: Data
-    inputs: Mapping[str, Array]
+    inputs: Checked
     evaluation: Data
     labels: Array | None
     warnings: tuple[str, ...]
@@ -95,7 +96,7 @@ def load_job(arguments: argparse.Namespace) -> Job:
     evaluation = read_data(named, expected, scaling) if named else calibration
     check_scaling(scaling, calibration, evaluation)
     with naming(calibration.figures.source):
-        checked = check_calibration(teacher, calibration.inputs)
+        checked = check_calibration(teacher, calibration.checked)
     labels = read_labels(arguments.labels, evaluation, teacher.model)
     done = [scaling and scaling.note, calibration.done, evaluation.done]
     notes = dict.fromkeys([*teacher.notes, *_tables(teacher), *filter(None, done)])

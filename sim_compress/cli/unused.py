@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Iterator
 from typing import Any
 
-from sim_compress.compression import unused
+from sim_compress.compression import method_of, unused
 from sim_compress.errors import InputError
 
 
@@ -38,5 +38,5 @@ def _of_the_settings(arguments: argparse.Namespace) -> Iterator[str]:
     values = {name: getattr(arguments, name) for name in arguments.given}
     # A namespace has the settings that decide under their own names.
     asked: Any = arguments
-    for name, value, reason in unused(asked, values):
+    for name, value, reason in unused(method_of(asked), values):
         yield f"--{name.replace('_', '-')} {value} would be ignored: {reason}; leave it out"

@@ -1,12 +1,15 @@
 """Compression of a teacher: settings, checks and the pipeline that sees every stage."""
 
-from sim_compress.compression.appraisal import Finding
-from sim_compress.compression.checks import check_calibration, check_engine, check_exact, weights_to_keep
-from sim_compress.compression.costs import GramCosts, gram_costs
-from sim_compress.compression.patterns import CHANNELS, UNSTRUCTURED, pattern_of
-from sim_compress.compression.pipeline import STAGES, Compressed, Progress, compress
+from sim_compress.compression.allocation.counts import weights_to_keep
+from sim_compress.compression.allocation.scope import Part, parts
+from sim_compress.compression.appraisal.outputs import Finding
+from sim_compress.compression.calibration.checks import check_calibration, check_exact
+from sim_compress.compression.compressed import Compressed
+from sim_compress.compression.method import Method
+from sim_compress.compression.methods import Deciding, check_engine, method_of, unused
 from sim_compress.compression.prepared import KERNELS, Prepared, prepared
-from sim_compress.compression.scope import Part, parts
+from sim_compress.compression.rows.patterns import CHANNELS, UNSTRUCTURED, pattern_of
+from sim_compress.compression.runs import STAGES
 from sim_compress.compression.settings import (
     ALLOCATIONS,
     AUGMENTS,
@@ -16,8 +19,10 @@ from sim_compress.compression.settings import (
     SUPPORTS,
     Settings,
 )
+from sim_compress.compression.single import compress
+from sim_compress.compression.steps.costs import GramCosts, gram_costs
+from sim_compress.compression.steps.step import Progress
 from sim_compress.compression.trade_off import Found, LevelProgress, Tried, sparsest, sweep
-from sim_compress.compression.unused import Deciding, unused
 
 __all__ = [
     "ALLOCATIONS",
@@ -36,6 +41,7 @@ __all__ = [
     "Found",
     "GramCosts",
     "LevelProgress",
+    "Method",
     "Part",
     "Prepared",
     "Progress",
@@ -46,6 +52,7 @@ __all__ = [
     "check_exact",
     "compress",
     "gram_costs",
+    "method_of",
     "parts",
     "pattern_of",
     "prepared",

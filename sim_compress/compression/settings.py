@@ -5,13 +5,15 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 
-from sim_compress.compression.patterns import UNSTRUCTURED, channel_multiple, pattern_of
-from sim_compress.compression.unused import unused
+from sim_compress.compression.method import Method
+from sim_compress.compression.rows.design import DESIGNS, Design
+from sim_compress.compression.rows.patterns import UNSTRUCTURED, pattern_of
+from sim_compress.compression.rows.problems import PENALTIES
 from sim_compress.errors import InputError
 from sim_compress.model import VALUES
 
-OBJECTIVES = ("perspective", "l1")
-SUPPORTS = ("network", "full")
+OBJECTIVES = tuple(PENALTIES)
+SUPPORTS = tuple(DESIGNS)
 STATES = ("regenerated", "baseline")
 MATCHINGS = ("relaxed", "exact")
 ALLOCATIONS = ("output", "alpha", "uniform")
@@ -93,15 +95,34 @@ class Settings:
     values: str = "float32"
 
     @property
-    def rows_in_order(self) -> bool:
-        """Whether blocks are solved in order on regenerated states."""
-        return self.matching == "relaxed" and self.support == "network" and self.states == "regenerated"
+    def design(self) -> Design:
+        """What rows may use."""
+        return DESIGNS[self.support]
+
+    def method(self, convex: bool = False) -> Method:
+        """The method that these settings ask for, with an f and C of the user's or without.
+
+        Raises:
+            InputError: a setting would be ignored, or contradicts it.
+        """
+        # Methods know the settings.
+        from sim_compress.compression.methods import method_of, unused
+
+        method = method_of(self, convex)
+        method.check(self)
+        if self.tune and method.untunable:
+            raise InputError(method.untunable)
+        # A default is no wish.
+        asked = {f.name: v for f in fields(self) if (v := getattr(self, f.name)) != f.default}
+        for name, value, reason in unused(method, asked):
+            raise InputError(f"{name}={value!r} would be ignored: {reason}; leave it out")
+        return method
 
     def __post_init__(self) -> None:
         for target in (self.target_sparsity, *self.targets.values()):
             if not 0 < target < 1:
                 raise InputError(f"target sparsity must lie strictly between 0 and 1, got {target}")
-        _check_structure(self)
+        _check_fixed(self)
         for pattern in (*self.ignore, *self.only, *self.targets):
             _check_pattern(pattern)
         for name, known in CHOICES.items():
@@ -111,43 +132,14 @@ class Settings:
             raise InputError(f"nearest rounds must not be negative, got {self.nearest_rounds}")
         if self.tune is not None and self.tune < 0:
             raise InputError(f"epochs of tuning must not be negative, got {self.tune}")
-        if self.tune and (self.matching == "exact" or self.support == "full"):
-            raise InputError(
-                "tuning moves the values of rows: exact matching and the loops of full support do not allow "
-                "that; leave it out"
-            )
         if not 0 < self.kappa < 1:
             raise InputError(f"kappa must lie strictly between 0 and 1, got {self.kappa}")
-        check_used(self)
+        self.method()
 
 
-def check_used(settings: Settings, convex: bool = False) -> None:
-    """Refuse settings that would be ignored; a default is no wish.
-
-    Raises:
-        InputError: one would be.
-    """
-    values = {f.name: getattr(settings, f.name) for f in fields(settings)}
-    asked = {f.name: values[f.name] for f in fields(settings) if values[f.name] != f.default}
-    for name, value, reason in unused(settings, asked, convex):
-        raise InputError(f"{name}={value!r} would be ignored: {reason}; leave it out")
-
-
-def _check_structure(settings: Settings) -> None:
-    """InputError unless the pattern of the supports goes with the other settings."""
-    pattern = pattern_of(settings.pattern)
-    if settings.pattern != UNSTRUCTURED and settings.matching == "exact":
-        raise InputError(
-            f"exact matching decides the supports itself: no pattern {settings.pattern}; use relaxed matching"
-        )
-    whole = bool(channel_multiple(settings.pattern))
-    if whole and settings.support == "full":
-        raise InputError(
-            "full support reads every state: no channel can leave; use the support of the network"
-        )
-    if whole and settings.targets:
-        raise InputError("channels leave across blocks: they have one target, and none by name")
-    if (removed := pattern.sparsity) is None:
+def _check_fixed(settings: Settings) -> None:
+    """InputError unless a pattern that fixes the sparsity goes with the targets."""
+    if (removed := pattern_of(settings.pattern).sparsity) is None:
         return
     for target in (settings.target_sparsity, *settings.targets.values()):
         if not math.isclose(target, removed, abs_tol=1e-9):

@@ -5,17 +5,19 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from sim_compress.compilation import companion
+from sim_compress.compression.allocation.counts import highest_sparsity
+from sim_compress.compression.allocation.scope import REST, parts
 from sim_compress.compression.calibration import Calibration
-from sim_compress.compression.checks import check_engine, highest_sparsity
-from sim_compress.compression.pipeline import Compressed, completed
-from sim_compress.compression.prepared import KERNELS, Prepared, prepared, surveyed
-from sim_compress.compression.scope import REST, parts
+from sim_compress.compression.compressed import Compressed
+from sim_compress.compression.methods import check_engine
+from sim_compress.compression.prepared import KERNELS, Prepared, prepared
+from sim_compress.compression.runs import Run
 from sim_compress.compression.settings import Settings
-from sim_compress.compression.surveys import Survey
 from sim_compress.core import Convex
 from sim_compress.core.engines import Engine
 from sim_compress.errors import InputError
 from sim_compress.model.maps import Shape
+from sim_compress.runtime import Checked
 
 # progress(target sparsity, stage of STAGES, finished part in [0, 1])
 LevelProgress = Callable[[float, str, float], None]
@@ -52,7 +54,7 @@ class Found:
 
 def sweep(
     network: object,
-    inputs: Calibration,
+    inputs: Calibration | Checked,
     settings: Settings,
     levels: Sequence[float],
     progress: LevelProgress = lambda _level, _stage, _part: None,
@@ -93,18 +95,16 @@ def _compressed(
     ready: Prepared, steps: Sequence[Settings], progress: LevelProgress, engine: Engine | None
 ) -> Iterator[Compressed]:
     """Each step over the survey of the one before it, gone on with."""
-    known = None
+    run = Run(ready, engine)
     with companion(*KERNELS):
         for step in steps:
-            told = partial(progress, step.target_sparsity)
-            known = surveyed(ready, step, told, known)
-            yield completed(ready, known, step, told, engine)
+            yield run.compressed(step, partial(progress, step.target_sparsity))
 
 
 @companion(*KERNELS)
 def sparsest(
     network: object,
-    inputs: Calibration,
+    inputs: Calibration | Checked,
     settings: Settings,
     drop: Callable[[Compressed], float],
     bound: float,
@@ -134,14 +134,17 @@ def sparsest(
         raise InputError(f"expected a bound on the drop from 0, got {bound}")
     _check(settings, engine, convex)
     ready = prepared(network, inputs, settings, convex, input_shapes)
-    low, high = 0, _check_free(ready, settings) + 1
-    surveys = _Surveys(ready, settings, (high - 1) / RESOLUTION)
-    best, tried = None, list[Tried]()
+    highest = _check_free(ready, settings)
+    low, high = 0, highest + 1
+    run, best, tried = Run(ready, engine), None, list[Tried]()
     while high - low > 1:
         middle = (low + high) // 2
         step = replace(settings, target_sparsity=middle / RESOLUTION)
         told = partial(progress, step.target_sparsity)
-        compressed = completed(ready, surveys.at(step, told), step, told, engine)
+        if not tried:
+            # All levels go on from the survey of the sparsest one that may be asked for.
+            run.surveyed(replace(settings, target_sparsity=highest / RESOLUTION), told)
+        compressed = run.compressed(step, told)
         tried.append(Tried(step.target_sparsity, drop(compressed)))
         if tried[-1].within(bound):
             low, best = middle, compressed
@@ -156,30 +159,12 @@ def sparsest(
     return Found(best, tuple(tried))
 
 
-class _Surveys:
-    """The surveys of a search, in which each may be the start of a denser one."""
-
-    def __init__(self, ready: Prepared, settings: Settings, highest: float) -> None:
-        self._ready = ready
-        self._first = replace(settings, target_sparsity=highest)
-        self._known: dict[float, Survey] = {}
-
-    def at(self, settings: Settings, progress: Callable[[str, float], None]) -> Survey:
-        """The survey for a target; the first one made is that of the highest, from which all go on."""
-        if not self._known:
-            self._known[self._first.target_sparsity] = surveyed(self._ready, self._first, progress)
-        nearest = min(level for level in self._known if level >= settings.target_sparsity)
-        self._known[settings.target_sparsity] = found = surveyed(
-            self._ready, settings, progress, self._known[nearest]
-        )
-        return found
-
-
 def _check(settings: Settings, engine: Engine | None, convex: Convex | None) -> None:
+    method = settings.method(convex is not None)
     if engine is not None:
-        check_engine(settings, convex)
-    if settings.matching == "exact":
-        raise InputError("exact matching decides the sparsity itself: compress once, or match nearly")
+        check_engine(method)
+    if method.several is not None:
+        raise InputError(f"{method.several}: compress once, or match nearly")
 
 
 def _check_free(ready: Prepared, settings: Settings) -> int:

@@ -3,12 +3,22 @@
 from sim_compress.runtime.fixed_point import Convergence, Tolerance
 from sim_compress.runtime.kernels import preactivation, term_value
 from sim_compress.runtime.reference import equilibrium
-from sim_compress.runtime.samples import check_inputs, check_samples, digest, id_ranges, named, parts
+from sim_compress.runtime.samples import (
+    Checked,
+    check_inputs,
+    check_samples,
+    checked,
+    digest,
+    id_ranges,
+    named,
+    parts,
+)
 from sim_compress.runtime.schedule import Stage, schedule
 from sim_compress.runtime.session import Session, Solution
 from sim_compress.runtime.torch_module import torch_module
 
 __all__ = [
+    "Checked",
     "Convergence",
     "Session",
     "Solution",
@@ -16,6 +26,7 @@ __all__ = [
     "Tolerance",
     "check_inputs",
     "check_samples",
+    "checked",
     "digest",
     "equilibrium",
     "id_ranges",

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from typing import cast
 
 import numpy as np
@@ -117,6 +117,31 @@ def check_samples(expected: Sequence[Input], inputs: Mapping[str, Array]) -> int
                 sample = number * PART + int(np.argmin(finite))
                 raise DataError(f"input {name!r}: sample {sample} holds NaN or infinity")
     return next(iter(counts.values()))
+
+
+@dataclass(frozen=True, eq=False)
+class Checked:
+    """Inputs that a model can be run on, checked once however often they are handed on.
+
+    Attributes:
+        arrays: input name -> (samples, ...), in the dtype they came in.
+        expected: inputs of the model.
+        samples: how many.
+    """
+
+    arrays: Mapping[str, Array]
+    expected: tuple[Input, ...]
+    samples: int
+
+    @cached_property
+    def sha256(self) -> str:
+        """Of names, dtypes, shapes and values as the model sees them."""
+        return digest(self.expected, self.arrays)
+
+
+def checked(expected: Sequence[Input], inputs: Mapping[str, Array]) -> Checked:
+    """Inputs, name -> (samples, ...), that a model can be run on; errors as for `check_samples`."""
+    return Checked(inputs, tuple(expected), check_samples(expected, inputs))
 
 
 @dataclass(frozen=True, eq=False)

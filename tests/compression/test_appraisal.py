@@ -10,8 +10,8 @@ from scipy import sparse
 import sim_compress
 from sim_compress import Settings, compress, open_teacher
 from sim_compress.activations import Activation
-from sim_compress.compression.appraisal import appraised
-from sim_compress.compression.pipeline import _check_finite
+from sim_compress.compression.appraisal.outputs import appraised
+from sim_compress.compression.compressed import check_finite
 from sim_compress.core.engines import engine
 from sim_compress.errors import InputError, SolverError
 from sim_compress.model import Affine, ImplicitModel, Input, Output, StateBlock, Term
@@ -93,7 +93,7 @@ def test_an_output_that_does_not_vary_has_no_error_and_no_finding():
 
 def test_rows_that_are_not_finite_are_refused_by_block():
     with pytest.raises(SolverError, match="block 'x1': its rows are not finite"):
-        _check_finite(chain(1, np.inf, 1))
+        check_finite(chain(1, np.inf, 1))
 
 
 def test_python_users_are_told_by_the_log_and_the_artifact_keeps_it(tmp_path, caplog):

@@ -14,7 +14,7 @@ from sim_compress import Settings, compress, load, open_teacher
 from sim_compress.activations import Activation
 from sim_compress.artifact import write
 from sim_compress.certificate import certify
-from sim_compress.compression.channels import STAYS, channels
+from sim_compress.compression.allocation.channels import STAYS, channels
 from sim_compress.core import Convex
 from sim_compress.errors import InputError
 from sim_compress.export import to_onnx

@@ -8,7 +8,7 @@ import pytest
 
 from sim_compress import Compressed, Settings, compress, load
 from sim_compress.certificate import norm_bound, row_scaling, verify
-from sim_compress.compression.rows import HEADROOM
+from sim_compress.compression.rows.problems import HEADROOM
 from sim_compress.errors import DataError, InputError
 from sim_compress.model import rounded
 from sim_compress.runtime import Session

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from sim_compress.compression.coordinates import Coordinates
+from sim_compress.compression.tuning.coordinates import Coordinates
 from sim_compress.core import Gram, RowProblems, standardise
 from sim_compress.model import Affine, Patches, Term
 from sim_compress.runtime.reverse.lanes import Floats

@@ -6,9 +6,9 @@ import pytest
 from sim_compress import Settings, compress
 from sim_compress.artifact import write
 from sim_compress.certificate import certify
-from sim_compress.compression import effort
-from sim_compress.compression.effort import EPOCHS, NEAREST_ROUNDS, most_epochs, nearest_rounds
 from sim_compress.compression.prepared import Prepared, prepared
+from sim_compress.compression.tuning import effort
+from sim_compress.compression.tuning.effort import EPOCHS, NEAREST_ROUNDS, most_epochs, nearest_rounds
 from tests.networks import loop
 
 CALIBRATION = 64
@@ -48,8 +48,9 @@ def test_states_that_take_much_memory_are_not_tuned(ready, monkeypatch):
 
 
 @pytest.mark.parametrize("asked", [{"states": "baseline"}, {"support": "full"}, {"matching": "exact"}])
-def test_the_method_as_printed_is_not_tuned(ready, asked):
-    assert most_epochs(ready, Settings(0.9, **asked)) == 0
+def test_the_method_as_printed_is_not_tuned(teacher, images, asked):
+    settings = Settings(0.9, **asked)
+    assert most_epochs(prepared(teacher, images[:CALIBRATION], settings), settings) == 0
 
 
 def test_targets_move_where_that_is_cheap_or_values_are_not_tuned(ready, monkeypatch):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from sim_compress import Settings, compress, open_teacher
-from sim_compress.compression.exact import matched
+from sim_compress.compression.methods.exact import matched
 from sim_compress.core import L1, Block, solver
 from sim_compress.errors import SolverError
 from sim_compress.runtime import Session

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from sim_compress import Settings, open_teacher
-from sim_compress.compression.mirroring import ENOUGH, may_mirror, mirrored
+from sim_compress.compression.calibration.mirroring import ENOUGH, may_mirror, mirrored
 from sim_compress.compression.prepared import prepared
 from sim_compress.model import Affine, Input, Output, StateBlock
 
@@ -122,4 +122,4 @@ def test_whole_numbers_are_no_pixels_that_mirror():
 def test_the_settings_say_whether_designs_have_mirror_images(convolutional, settings, count):
     ready = prepared(convolutional, images("resnet20"), settings)
     assert [len(u) for u in ready.designs.values()] == [count]
-    assert [len(u) for u in ready.calibration.values()] == [SAMPLES]
+    assert [len(u) for u in ready.calibration.arrays.values()] == [SAMPLES]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from sim_compress import Settings, compress
-from sim_compress.compression.outcomes import outcomes
+from sim_compress.compression.appraisal.outcomes import outcomes
 from sim_compress.core import Solution, Status
 from sim_compress.core.solvers import certified, native
 from tests.compression.test_solvers import network

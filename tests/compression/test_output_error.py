@@ -1,21 +1,24 @@
 """Allocation by output error: curves that fall, blocks that matter keep more, every network shape."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from sim_compress import Settings, compress, open_teacher
-from sim_compress.compression.checks import check_calibration
-from sim_compress.compression.surveys import survey
+from sim_compress.compression import Prepared, prepared
+from sim_compress.compression.runs import Run
+from sim_compress.core import Curve
 from sim_compress.model import ImplicitModel
 from sim_compress.runtime import Session
 
 MODELS = Path(__file__).parents[2] / "models"
 
 
-def quiet(_stage: str, _part: float) -> None:
-    """Nobody is told."""
+def curves_of(ready: Prepared) -> Mapping[str, Curve]:
+    """Of every block, at 50 %."""
+    return Run(ready, None).surveyed(Settings(0.5), lambda _stage, _part: None)["curves"].curves
 
 
 @pytest.fixture(scope="module")
@@ -25,9 +28,9 @@ def inputs(teacher):
 
 
 def test_every_blocks_error_falls_as_it_keeps_more(teacher, inputs):
-    known = survey(teacher, dict(teacher.model.affines()), inputs, Settings(0.5), None, quiet)
-    assert set(known.curves) == {name for name, _ in teacher.model.affines()}
-    for curve in known.curves.values():
+    curves = curves_of(prepared(teacher, inputs, Settings(0.5)))
+    assert set(curves) == {name for name, _ in teacher.model.affines()}
+    for curve in curves.values():
         assert np.all(np.diff(curve.counts) > 0)
         assert curve.errors[0] > 10 * curve.errors[-1] > 0
 
@@ -61,13 +64,5 @@ def test_uniform_allocation_keeps_the_same_part_of_every_block(teacher, inputs):
 def test_blocks_of_a_loop_are_tried_in_their_equilibrium():
     teacher = open_teacher(MODELS / "fashion_implicit.sim.safetensors")
     images = np.load(MODELS / "fashion_mlp.calibration.npz")["images"][:128].reshape(128, -1)
-    known = survey(
-        teacher,
-        dict(teacher.model.affines()),
-        check_calibration(teacher, images),
-        Settings(0.5),
-        None,
-        quiet,
-    )
-    for curve in known.curves.values():
+    for curve in curves_of(prepared(teacher, images, Settings(0.5))).values():
         assert curve.errors[-1] < curve.errors[0]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from sim_compress import Settings, compress, open_teacher
-from sim_compress.compression.patterns import neighbours, pattern_of
+from sim_compress.compression.rows.patterns import neighbours, pattern_of
 from sim_compress.errors import InputError
 from sim_compress.export import to_onnx
 from sim_compress.model import Affine, Term

@@ -12,9 +12,16 @@ import pytest
 from sim_compress import Settings, Teacher, compress, load, open_teacher
 from sim_compress.artifact import read
 from sim_compress.compression import Compressed, gram_costs, parts, prepared
-from sim_compress.compression.channels import channels
-from sim_compress.compression.rows import Limits, row_limits
-from sim_compress.compression.surveys import row_blocks
+from sim_compress.compression.allocation.channels import channels
+from sim_compress.compression.rows.design import NETWORK
+from sim_compress.compression.rows.problems import (
+    DAMPING,
+    PENALTIES,
+    Limits,
+    Regression,
+    row_blocks,
+    row_limits,
+)
 from sim_compress.core import Gram, solve
 from sim_compress.core.engines import engine
 from sim_compress.errors import InputError
@@ -117,18 +124,25 @@ def stacked(teacher: Teacher, owner: str) -> tuple[np.ndarray, np.ndarray]:
     return np.concatenate(designs, axis=1), np.concatenate(targets, axis=1)
 
 
+def regression(limits: Limits) -> Regression:
+    """That of settings as they are, under a kappa constraint."""
+    return Regression(PENALTIES["perspective"], DAMPING, limits, NETWORK)
+
+
 def test_the_row_problem_of_a_set_is_that_of_the_stacked_data():
     teacher = opened("recurrent")
     ((owner, *_),) = uses(teacher.model)
-    affine, settings = dict(teacher.model.affines())[owner], Settings(0.5)
+    affine = dict(teacher.model.affines())[owner]
     found = compress(teacher, inputs(teacher), Settings(0.5, tune=0, states="baseline", allocation="alpha"))
     S, Z = stacked(teacher, owner)
     whole = Visit(owner, affine, (Gram.of(S, Z),))
-    (wanted,) = row_blocks(whole, settings, row_limits(teacher.model, settings.kappa))
+    (wanted,) = row_blocks(whole, regression(row_limits(teacher.model, 0.99, NETWORK)))
     own = {n: a for n, a in teacher.model.affines() if n in teacher.model.uses(owner)}
     summed = dict.fromkeys([n for n in own if n != owner], owner)
     grams = baseline_grams(teacher, own, inputs(teacher), lambda _part: None, summed)
-    (block,) = row_blocks(Visit(owner, affine, grams[owner]), settings, row_limits(teacher.model, 0.99))
+    (block,) = row_blocks(
+        Visit(owner, affine, grams[owner]), regression(row_limits(teacher.model, 0.99, NETWORK))
+    )
     np.testing.assert_allclose(block.problems.H, wanted.problems.H, atol=1e-6)
     np.testing.assert_allclose(block.problems.g, wanted.problems.g, atol=1e-6)
     alpha = 0.02
@@ -154,19 +168,19 @@ def test_the_row_problem_of_a_set_is_that_of_the_stacked_data():
 def test_rows_keep_the_kappa_constraint_of_every_use():
     teacher = opened("recurrent")
     ((owner, *others),) = uses(teacher.model)
-    affines, limits = dict(teacher.model.affines()), row_limits(teacher.model, 0.99)
+    affines, limits = dict(teacher.model.affines()), row_limits(teacher.model, 0.99, NETWORK)
     tighter = {others[-1]: limits.bounds[others[-1]] * np.linspace(0.5, 2, WIDTH)}
     limits = replace(limits, bounds={**limits.bounds, **tighter})
     grams = baseline_grams(teacher, affines, inputs(teacher), lambda _part: None)
 
     def share(name: str, limits: Limits) -> np.ndarray:
         """What a unit of each entry takes of the radius, for the same row problems."""
-        (block,) = row_blocks(Visit(name, affines[name], grams[owner]), Settings(0.5), limits)
+        (block,) = row_blocks(Visit(name, affines[name], grams[owner]), regression(limits))
         assert block.ball is not None
         return block.ball.weights / block.ball.radius[:, None]
 
     # The first step reads inputs alone.
-    alone = [share(name, replace(limits, uses={})) for name in others]
+    alone = [share(name, replace(limits, uses={name: ((name, affines[name]),)})) for name in others]
     assert not np.allclose(alone[0], alone[-1])
     np.testing.assert_allclose(share(owner, limits), np.max(alone, axis=0), rtol=1e-12)
 

@@ -10,7 +10,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from sim_compress import Compressed, Convex, Settings, Teacher, compress, open_teacher, sweep
-from sim_compress.compression.checks import highest_sparsity
+from sim_compress.compression.allocation.counts import highest_sparsity
 from sim_compress.runtime import Session
 from tests.compression.odd_networks import ODD, dense, weights
 from tests.frontend.graphs import saved

@@ -13,7 +13,7 @@ import pytest
 from sim_compress import Settings, Teacher, compress, load, open_teacher
 from sim_compress.artifact import read
 from sim_compress.compression import Compressed, parts
-from sim_compress.compression.embeddings import LOOKUP, with_lookups
+from sim_compress.compression.rows.embeddings import LOOKUP, with_lookups
 from sim_compress.core.engines import engine
 from sim_compress.errors import DataError
 from sim_compress.export import to_onnx

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import onnx
@@ -10,8 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sim_compress import Settings, Teacher, compress, open_teacher, sparsest, sweep
-from sim_compress.compression import output_error, surveys, trade_off
-from sim_compress.compression.checks import highest_sparsity, weights_to_keep
+from sim_compress.compression import prepared, trade_off
+from sim_compress.compression.allocation import output_error
+from sim_compress.compression.allocation.counts import highest_sparsity, weights_to_keep
+from sim_compress.compression.runs import Run
+from sim_compress.compression.steps import moments
 from sim_compress.errors import InputError
 from tests.cli.networks import classifier, images
 
@@ -62,27 +66,27 @@ def test_so_it_is_at_every_level_and_with_other_settings(small, tmp_path, option
 
 def test_grams_of_baseline_states_are_computed_once_for_all_levels(small, monkeypatch):
     calls = []
-    grams = surveys.baseline_grams
-    monkeypatch.setattr(surveys, "baseline_grams", lambda *a: calls.append(a) or grams(*a))
+    grams = moments.baseline_grams
+    monkeypatch.setattr(moments, "baseline_grams", lambda *a: calls.append(a) or grams(*a))
     assert len(list(sweep(small, images(), Settings(0.5), LEVELS))) == len(LEVELS)
     assert len(calls) == 1
 
 
 def test_paths_that_are_gone_on_with_are_those_traced_at_once(small):
-    inputs = {"images": images()}
-    affines, quiet = dict(small.model.affines()), lambda *_: None
+    def traced(*targets: float) -> list[dict[str, Any]]:
+        """What the steps of one run give, target by target."""
+        run = Run(prepared(small, images(), Settings(0.5)), None)
+        return [run.surveyed(Settings(target), lambda *_: None) for target in targets]
 
-    def traced(target: float, known=None):
-        return surveys.survey(small, affines, inputs, Settings(target), None, quiet, known)
-
-    further, fresh = traced(0.2, traced(0.9)), traced(0.2)
-    for name, paths in fresh.paths.items():
-        for one, two in zip(paths, further.paths[name], strict=True):
+    (first, same, further), (fresh,) = traced(0.9, 0.85, 0.2), traced(0.2)
+    for name, paths in fresh["paths"].of.items():
+        for one, two in zip(paths, further["paths"].of[name], strict=True):
             np.testing.assert_array_equal(one.packed, two.packed)
             np.testing.assert_array_equal(one.rows, two.rows)
-        np.testing.assert_array_equal(fresh.curves[name].errors, further.curves[name].errors)
+        one, two = (run["curves"].curves[name].errors for run in (fresh, further))
+        np.testing.assert_array_equal(one, two)
     # Nothing is done twice where the paths are long enough.
-    assert traced(0.85, known := traced(0.9)) is known
+    assert all(same[name] is first[name] for name in first)
 
 
 def test_blocks_are_tried_again_only_where_their_paths_have_grown(small, monkeypatch):
@@ -163,15 +167,15 @@ def test_a_bound_below_zero_is_refused(small, bound):
 def test_the_search_ends_at_the_last_percent_within_the_bound_or_at_the_highest_there_is(limit, highest):
     asked = []
 
-    def completed(_ready, _survey, settings, _progress, _engine):
+    def compressed(_run, settings, _progress):
         asked.append(settings.target_sparsity)
         return SimpleNamespace(settings=settings)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(trade_off, "prepared", lambda *_: None)
-        patch.setattr(trade_off, "surveyed", lambda *_: None)
+        patch.setattr(Run, "surveyed", lambda *_: None)
         patch.setattr(trade_off, "_check_free", lambda *_: highest)
-        patch.setattr(trade_off, "completed", completed)
+        patch.setattr(Run, "compressed", compressed)
         found = sparsest(None, None, Settings(0.5), missing, limit / 100)  # type: ignore[arg-type]
     assert missing(found.compressed) == min(limit, highest) / 100
     # Bisection of 99 percents.

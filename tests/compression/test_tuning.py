@@ -12,7 +12,7 @@ from sim_compress import Settings, Teacher, compress
 from sim_compress.artifact import write
 from sim_compress.certificate import certify, verify
 from sim_compress.compression import Compressed
-from sim_compress.compression.tuning import BATCH, Tuning, tuned
+from sim_compress.compression.tuning.descent import BATCH, Tuning, tuned
 from sim_compress.core import RowProblems, standardise
 from sim_compress.errors import InputError
 from sim_compress.model import ImplicitModel

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from sim_compress.compression.unvaried import unvaried
+from sim_compress.compression.appraisal.unvaried import unvaried
 from sim_compress.core import Gram
 from sim_compress.model import Affine, Term
 

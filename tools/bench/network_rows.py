@@ -11,8 +11,9 @@ import time
 import numpy as np
 
 from sim_compress.compression import Settings, check_calibration, weights_to_keep
-from sim_compress.compression.outcomes import outcomes
-from sim_compress.compression.rows import row_limits, row_problems
+from sim_compress.compression.appraisal.outcomes import outcomes
+from sim_compress.compression.rows.design import NETWORK
+from sim_compress.compression.rows.problems import DAMPING, PENALTIES, Regression, row_limits, row_problems
 from sim_compress.core import allocate, solve_certified, trace
 from sim_compress.core.engines import one_blas_thread
 from sim_compress.states import baseline_grams, open_teacher, row_groups
@@ -30,10 +31,11 @@ def main() -> None:
     inputs = check_calibration(teacher, dict(np.load(args.data)))
     affines = dict(teacher.model.affines())
     with one_blas_thread():
-        limits = row_limits(teacher.model, settings.kappa)
-        grams = baseline_grams(teacher, affines, inputs, lambda _: None)
+        limits = row_limits(teacher.model, settings.kappa, NETWORK)
+        regression = Regression(PENALTIES[settings.objective], DAMPING, limits, NETWORK)
+        grams = baseline_grams(teacher, affines, inputs.arrays, lambda _: None)
         blocks = [
-            row_problems(name, affine, group, gram, settings, limits)
+            row_problems(name, affine, group, gram, regression)
             for name, affine in affines.items()
             for group, gram in zip(row_groups(affine), grams[name], strict=True)
         ]

@@ -15,8 +15,8 @@ import onnxruntime as ort
 
 from sim_compress import Settings, compress, open_teacher
 from sim_compress.compression import pattern_of
-from sim_compress.compression.channels import STAYS, channels
-from sim_compress.compression.rows import with_rows
+from sim_compress.compression.allocation.channels import STAYS, channels
+from sim_compress.compression.rows.problems import with_rows
 from sim_compress.export import to_onnx
 from sim_compress.model import Affine, ImplicitModel, Output, StateBlock, narrowed
 from sim_compress.states import row_groups, teacher_rows

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from sim_compress import Settings, compress, open_teacher
-from sim_compress.compression import embeddings
+from sim_compress.compression.rows import embeddings
 from sim_compress.runtime import Session
 from sim_compress.states import with_tables_apart
 

@@ -17,7 +17,7 @@ from sim_compress.errors import DataError
 from sim_compress.model import ImplicitModel, Input
 from sim_compress.model.maps import Array
 from sim_compress.report import DataFigures, check_labels
-from sim_compress.runtime import check_samples, digest, id_ranges, named
+from sim_compress.runtime import Checked, checked, id_ranges, named
 
 if TYPE_CHECKING:
     # Evaluating an artifact needs no onnx.
@@ -26,21 +26,27 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Data:
-    """Inputs as they were given, name -> (samples, ...), and what is known of them.
+    """Inputs as they were given, and what is known of them.
 
     Attributes:
+        checked: the inputs.
         labels: as they were given, None where there are none.
         done: what was done to the inputs on the way, None where nothing was.
         guess: the pixel range of made-up inputs that nobody gave, None where there is none.
         images: whether they are pixels, which alone are scaled.
     """
 
-    inputs: Mapping[str, Array]
+    checked: Checked
     figures: DataFigures
     labels: Array | None = None
     done: str | None = None
     guess: str | None = None
     images: bool = False
+
+    @property
+    def inputs(self) -> Mapping[str, Array]:
+        """Input name -> (samples, ...)."""
+        return self.checked.arrays
 
 
 def read_data(path: Path, expected: Sequence[Input], scaling: Scaling | None) -> Data:
@@ -53,15 +59,16 @@ def read_data(path: Path, expected: Sequence[Input], scaling: Scaling | None) ->
     if not path.is_dir():
         inputs, labels = arrays.read_inputs(path, expected)
         inputs = {name: np.asarray(array) for name, array in named(expected, inputs).items()}
-        return Data(inputs, _figures(path, expected, inputs), labels)
+        read = _checked(path, expected, inputs)
+        return Data(read, _figures(path, read), labels)
     if len(expected) != 1:
         raise DataError(
             f"{path}: a folder of images goes with one input, the network has "
             f"{', '.join(i.name for i in expected)}: give a .npz"
         )
     images, done = read_images(path, expected[0], scaling)
-    inputs = {expected[0].name: images}
-    return Data(inputs, _figures(path, expected, inputs), done=done, images=True)
+    read = _checked(path, expected, {expected[0].name: images})
+    return Data(read, _figures(path, read), done=done, images=True)
 
 
 def read_labels(path: Path | None, data: Data, model: ImplicitModel) -> Array | None:
@@ -105,14 +112,17 @@ def calibration_data(
         return read_data(named or beside, model.inputs, scaling)
     rows = {ids.source: ids.rows for ids in id_ranges(model)}
     found = made_up_inputs(model.inputs, seed, scaling, oddness(teacher), rows)
-    samples = len(next(iter(found.inputs.values())))
+    made = checked(model.inputs, found.inputs)
     source = f"data-free: {found.title}, seed {seed}"
-    figures = DataFigures(source, digest(model.inputs, found.inputs), samples, data_free=True)
-    return Data(found.inputs, figures, guess=found.guess, images=found.images)
+    figures = DataFigures(source, made.sha256, made.samples, data_free=True)
+    return Data(made, figures, guess=found.guess, images=found.images)
 
 
-def _figures(path: Path, expected: Sequence[Input], inputs: Mapping[str, Array]) -> DataFigures:
-    """Figures of inputs read from a file or folder; DataError unless they fit what is expected."""
+def _checked(path: Path, expected: Sequence[Input], inputs: Mapping[str, Array]) -> Checked:
+    """Inputs read from a file or folder; DataError unless they fit what is expected."""
     with naming(path):
-        samples = check_samples(expected, inputs)
-    return DataFigures(path.resolve().name, digest(expected, inputs), samples, data_free=False)
+        return checked(expected, inputs)
+
+
+def _figures(path: Path, read: Checked) -> DataFigures:
+    return DataFigures(path.resolve().name, read.sha256, read.samples, data_free=False)

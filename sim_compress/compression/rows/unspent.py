@@ -9,9 +9,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from sim_compress.compression.patterns import pattern_of
-from sim_compress.compression.planning import Plan
-from sim_compress.compression.tasks import Planned, Regressed, regressed
+from sim_compress.compression.allocation.plan import Plan
+from sim_compress.compression.rows.tasks import Planned, Regressed
 from sim_compress.core import largest
 from sim_compress.model import Affine, round_values
 
@@ -25,7 +24,7 @@ class Unspent:
     def __init__(self, plan: Plan) -> None:
         self._part = {name: part.pattern for part in plan.scope for name in part.names}
         self._left = dict.fromkeys(self._part.values(), 0)
-        self._free = _free(plan)
+        self._free = plan.free
 
     def offered(self, name: str, groups: Sequence[Planned]) -> list[Planned]:
         """The row groups of the next block with what is left, as far as they have room for it."""
@@ -60,19 +59,19 @@ def unused(groups: Sequence[Planned], rows: Affine) -> int:
     return sum(g.count + int(g.block.given.sum()) for g in groups) - rows.nnz if groups else 0
 
 
-def spent(plan: Plan, groups: Sequence[Planned], solved: Sequence[Regressed]) -> list[Regressed]:
+def spent(plan: Plan, groups: Sequence[Planned], solved: Sequence[Regressed], values: str) -> list[Regressed]:
     """Rows of baseline states, some solved again with what others have left.
 
     Args:
         plan: of all groups.
         groups: in the plan's order.
         solved: their rows.
+        values: format that weights are rounded to.
     """
     found = list(solved)
     part_of = {name: part.pattern for part in plan.scope for name in part.names}
-    values = plan.settings.values
     owners = [part_of[name] for name, own in plan.groups.items() for _ in own]
-    for part in dict.fromkeys(owners) if _free(plan) else ():
+    for part in dict.fromkeys(owners) if plan.free else ():
         own = [i for i, owner in enumerate(owners) if owner == part]
         left = sum(groups[i].count - _entries(groups[i], found[i], values) for i in own)
         for i in sorted(own, key=lambda i: -_room(groups[i]))[:AGAIN]:
@@ -82,20 +81,12 @@ def spent(plan: Plan, groups: Sequence[Planned], solved: Sequence[Regressed]) ->
                 more = min(left, _room(groups[i])) + (
                     before if groups[i].project is not largest else groups[i].count
                 )
-                again = regressed(replace(groups[i], count=more))
+                again = replace(groups[i], count=more).solved()
                 gained = _entries(groups[i], again, values) - before
                 if 0 < gained <= left:
                     found[i] = again
                     left -= gained
     return found
-
-
-def _free(plan: Plan) -> bool:
-    """Whether the target says how many entries there are, and not a pattern, channels or a match."""
-    fixed = pattern_of(plan.settings.pattern).sparsity is not None
-    return not fixed and all(
-        g.project is not None and g.matched is None for own in plan.groups.values() for g in own
-    )
 
 
 def _wider(groups: Sequence[Planned], left: int) -> tuple[list[Planned], int]:

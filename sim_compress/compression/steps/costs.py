@@ -3,9 +3,9 @@
 import math
 from dataclasses import dataclass
 
-from sim_compress.compression.mirroring import may_mirror
+from sim_compress.compression.allocation.scope import parts
+from sim_compress.compression.calibration.mirroring import may_mirror
 from sim_compress.compression.prepared import Prepared
-from sim_compress.compression.scope import parts
 from sim_compress.compression.settings import Settings
 from sim_compress.core.engines import available_cpus
 from sim_compress.core.gram import Gram
@@ -38,8 +38,8 @@ def gram_costs(ready: Prepared, settings: Settings) -> GramCosts:
     Raises:
         InputError: a pattern matches nothing.
     """
-    model, samples = ready.teacher.model, len(next(iter(ready.calibration.values())))
-    if may_mirror(model, ready.calibration, settings):
+    model, samples = ready.teacher.model, ready.calibration.samples
+    if may_mirror(model, ready.calibration.arrays, settings):
         samples *= 2
     names = [name for part in parts(model, ready.teacher.nodes, settings) for name in part.names]
     points = {
@@ -50,11 +50,10 @@ def gram_costs(ready: Prepared, settings: Settings) -> GramCosts:
         for name in names
         for group in row_groups(ready.affines[name])
     ]
-    anew = settings.states == "regenerated" and settings.support != "full" and settings.matching == "relaxed"
     return GramCosts(
         row_groups=len(sizes),
         bytes=sum(Gram.bytes(features, rows) for features, rows, _ in sizes),
         in_flight=available_cpus() + 1,
         operations=sum(points * features * (features + rows) for features, rows, points in sizes),
-        passes=2 if anew else 1,
+        passes=ready.method.passes,
     )

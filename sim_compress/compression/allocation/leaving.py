@@ -10,11 +10,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from sim_compress.compression.channels import STAYS, Channels, channels
-from sim_compress.compression.output_error import Trial, some_inputs
-from sim_compress.compression.rows import with_rows
-from sim_compress.compression.tasks import Planned
-from sim_compress.core import Block, Order, Reader, eliminate
+from sim_compress.compression.allocation.channels import STAYS, Channels, channels
+from sim_compress.compression.allocation.output_error import Trial, some_inputs
+from sim_compress.compression.rows.problems import with_rows
+from sim_compress.compression.rows.tasks import Planned, fitted
+from sim_compress.core import Block, Order, Reader, eliminate, largest
 from sim_compress.core.refit import RIDGE
 from sim_compress.errors import InputError
 from sim_compress.model import Affine, ImplicitModel, channel_axes
@@ -175,7 +175,7 @@ def _families(states: Sequence[NDArray[np.int64]], sets: int) -> NDArray[np.int6
 
 def _planned(block: Block, reader: Reader, gone: NDArray[np.bool_]) -> Planned:
     support = np.outer(_stays(reader.rows, gone), _stays(reader.columns, gone))
-    return Planned(block, support, int(support.sum()), project=None)
+    return Planned(block, support, int(support.sum()), largest, fitted)
 
 
 def _stays(numbers: NDArray[np.int64], gone: NDArray[np.bool_]) -> NDArray[np.bool_]:

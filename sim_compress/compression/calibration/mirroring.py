@@ -31,7 +31,7 @@ def may_mirror(model: ImplicitModel, inputs: Mapping[str, Array], settings: Sett
         inputs: calibration inputs, name -> (samples, ...).
         settings: as asked.
     """
-    asked = settings.augment == "mirror" and settings.matching == "relaxed"
+    asked = settings.augment == "mirror" and settings.method().mirrors
     if not asked or len(model.inputs) != 1:
         return False
     (image,) = model.inputs

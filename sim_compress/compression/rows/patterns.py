@@ -78,16 +78,29 @@ class Tiles:
         return Tied(rows, neighbours(affine, group, self.c))
 
 
+@dataclass(frozen=True)
+class WholeChannels(Unstructured):
+    """Whole rows and columns leave; rows have any support on those that stay.
+
+    Attributes:
+        multiple: of what the channels of a state are to be a multiple.
+    """
+
+    multiple: int
+
+
 def pattern_of(text: str) -> Pattern:
     """The pattern of rows that a word of the user's stands for.
-
-    Where whole channels leave, rows have any support on those that stay.
 
     Raises:
         InputError: it is none, with those there are.
     """
-    if text == UNSTRUCTURED or channel_multiple(text):
+    if text == UNSTRUCTURED:
         return Unstructured()
+    if found := re.fullmatch(rf"{CHANNELS}(?::(\d+))?", text):
+        multiple = int(found[1] or 1)
+        if multiple:
+            return WholeChannels(multiple)
     if found := re.fullmatch(r"(\d+):(\d+)", text):
         n, m = map(int, found.groups())
         if 0 < n < m:
@@ -99,12 +112,6 @@ def pattern_of(text: str) -> Pattern:
             return Tiles(r, c)
         raise InputError(f"the pattern {text} has blocks without entries: expected block:RxC from 1x1 on")
     raise InputError(f"unknown pattern {text!r}; choose {KNOWN}")
-
-
-def channel_multiple(text: str) -> int:
-    """Of what the channels of a state are to be a multiple where whole ones leave; 0 for other patterns."""
-    found = re.fullmatch(rf"{CHANNELS}(?::(\d+))?", text)
-    return int(found[1] or 1) if found else 0
 
 
 def neighbours(affine: Affine, group: RowGroup, length: int) -> Numbers:

@@ -1,13 +1,13 @@
 """One row group as a task that any engine can run: arrays that workers share, and what they do with them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sim_compress.core import Ball, Block, Penalty, Projection, RowProblems, WithBias, largest, polish, refit
+from sim_compress.core import Ball, Block, Penalty, Projection, RowProblems, WithBias, polish, refit
 from sim_compress.core.engines import Arrays, Engine, Progress
 from sim_compress.core.gram import Matrix
 
@@ -22,15 +22,19 @@ class Planned:
         block: its row problems.
         support: where to start from, (rows, features).
         count: entries to keep, biases that the network does not have among them.
-        project: onto the supports that the rows may have; None where the support is found already.
-        matched: the rows themselves where they match exactly; nothing is left to do then.
+        project: onto the supports that the rows may have.
+        solve: gives the rows; a function that can be pickled.
     """
 
     block: Block
     support: NDArray[np.bool_]
     count: int
-    project: Projection | None = largest
-    matched: "Regressed | None" = None
+    project: Projection
+    solve: "Solve"
+
+    def solved(self) -> "Regressed":
+        """The rows."""
+        return self.solve(self)
 
 
 class Regressed(NamedTuple):
@@ -49,14 +53,20 @@ class Regressed(NamedTuple):
         return Regressed(refit(block.problems, self.V != 0, block.ball, self.biased), self.biased)
 
 
-def regressed(planned: Planned) -> Regressed:
+Solve = Callable[[Planned], Regressed]
+
+
+def fitted(planned: Planned) -> Regressed:
+    """The rows on the planned support within kappa, for one that is found already."""
+    block = planned.block
+    always = block.given | block.constant
+    return Regressed(refit(block.problems, planned.support, block.ball, always), always)
+
+
+def searched(planned: Planned) -> Regressed:
     """The planned support refitted, polished and refitted within kappa."""
-    if planned.matched is not None:
-        return planned.matched
     block = planned.block
     problems, ball, always = block.problems, block.ball, block.given | block.constant
-    if planned.project is None:
-        return Regressed(refit(problems, planned.support, ball, always), always)
     start = refit(problems, planned.support, biased=always)
     # Rows of a block share its entries by their errors in the network's own units: a row that varies little
     # matters little, whatever its relative error.
@@ -85,7 +95,7 @@ def _with_biases(problems: RowProblems, V: Matrix, biased: NDArray[np.bool_]) ->
 
 
 def regressed_by(engine: Engine, groups: Sequence[Planned], progress: Progress) -> list[Regressed]:
-    """`regressed` of every row group, in order.
+    """The rows of every row group, in order.
 
     The costly ones are asked first: one of them asked last would keep a single worker busy at the end.
     """
@@ -98,7 +108,7 @@ def regressed_by(engine: Engine, groups: Sequence[Planned], progress: Progress) 
             shared[f"{number}.weights"] = group.block.ball.weights
             shared[f"{number}.radius"] = group.block.ball.radius
     order = sorted(range(len(groups)), key=lambda number: -_cost(groups[number].block.problems))
-    tasks = [(n, groups[n].block.penalty, groups[n].count, groups[n].project) for n in order]
+    tasks = [(n, groups[n].block.penalty, groups[n].count, groups[n].project, groups[n].solve) for n in order]
     solved = dict(zip(order, engine.map(_regress, tasks, shared, progress), strict=True))
     return [solved[number] for number in range(len(groups))]
 
@@ -108,10 +118,10 @@ def _cost(problems: RowProblems) -> int:
     return problems.features**2 * (problems.features + problems.rows)
 
 
-def _regress(shared: Arrays, task: tuple[int, Penalty, int, Projection | None]) -> Regressed:
-    number, penalty, count, project = task
+def _regress(shared: Arrays, task: tuple[int, Penalty, int, Projection, Solve]) -> Regressed:
+    number, penalty, count, project, solve = task
     problems = RowProblems(**{part: shared[f"{number}.{part}"] for part in PARTS})
     bounded = f"{number}.weights" in shared
     ball = Ball(shared[f"{number}.weights"], shared[f"{number}.radius"]) if bounded else None
     block = Block(problems, penalty, ball, shared[f"{number}.biased"])
-    return regressed(Planned(block, shared[f"{number}.support"], count, project))
+    return Planned(block, shared[f"{number}.support"], count, project, solve).solved()

@@ -5,7 +5,7 @@ import math
 from sim_compress.certificate import order_of_evaluation
 from sim_compress.compression.prepared import Prepared
 from sim_compress.compression.settings import Settings
-from sim_compress.compression.tuning import samples_of_step
+from sim_compress.compression.tuning.descent import samples_of_step
 from sim_compress.model import ImplicitModel
 from sim_compress.runtime.reverse.tied_code import LANES
 from sim_compress.states.batches import batch_size
@@ -29,7 +29,7 @@ def most_epochs(ready: Prepared, settings: Settings) -> int:
     if settings.tune is not None:
         return settings.tune
     model = ready.teacher.model
-    free = settings.rows_in_order and ready.convex is None and order_of_evaluation(model) is not None
+    free = ready.method.tunes and order_of_evaluation(model) is not None
     if not free or batch_size(model) < LANES:
         return 0
     states = sum(math.prod(b.affine.shape) + math.prod(b.shape) for b in model.blocks)

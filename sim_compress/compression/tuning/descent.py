@@ -11,9 +11,9 @@ from functools import partial
 
 import numpy as np
 
-from sim_compress.compression.adam import Adam
-from sim_compress.compression.coordinates import Coordinates
-from sim_compress.compression.matching import Matching, Numbers
+from sim_compress.compression.tuning.adam import Adam
+from sim_compress.compression.tuning.coordinates import Coordinates
+from sim_compress.compression.tuning.matching import Matching, Numbers
 from sim_compress.core import RowProblems
 from sim_compress.model import ImplicitModel
 from sim_compress.model.maps import Array

@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping
 
-from sim_compress.compression.appraisal import Finding
-from sim_compress.compression.patterns import UNSTRUCTURED, channel_multiple, pattern_of
-from sim_compress.compression.planning import Plan
-from sim_compress.compression.scope import REST, Part
+from sim_compress.compression.allocation.plan import Plan
+from sim_compress.compression.allocation.scope import REST, Part
+from sim_compress.compression.appraisal.outputs import Finding
+from sim_compress.compression.method import Method, Reason
+from sim_compress.compression.rows.patterns import UNSTRUCTURED, pattern_of
 from sim_compress.compression.settings import Settings
 from sim_compress.model import Affine, ImplicitModel
 
@@ -21,7 +22,9 @@ def sparsity_of(teacher: ImplicitModel, model: ImplicitModel, names: tuple[str, 
     return 1 - after / before
 
 
-def missed(teacher: ImplicitModel, model: ImplicitModel, plan: Plan) -> tuple[Finding, ...]:
+def missed(
+    teacher: ImplicitModel, model: ImplicitModel, plan: Plan, settings: Settings, method: Method
+) -> tuple[Finding, ...]:
     """A sentence for each part whose sparsity is off by more than a tenth of a point and one entry."""
     before, after = dict(teacher.affines()), dict(model.affines())
     found = []
@@ -30,17 +33,14 @@ def missed(teacher: ImplicitModel, model: ImplicitModel, plan: Plan) -> tuple[Fi
         entry = 1 / sum(before[n].nnz for n in part.names)
         if abs(sparsity - part.target) > max(TOLERANCE, entry) + ROUNDING:
             of = "" if part.pattern == REST else f" of {part.pattern!r}"
-            reason, block = _reason(plan, part, after)
+            reason, block = method.missed(settings, plan, part, after)
             text = f"the sparsity{of} is {100 * sparsity:.2f} %, asked were {100 * part.target:g} %: {reason}"
             found.append(Finding("sparsity", text, block))
     return tuple(found)
 
 
-def _reason(plan: Plan, part: Part, after: Mapping[str, Affine]) -> tuple[str, str | None]:
-    """Why a part is not as sparse as asked, and the first block that is the reason."""
-    settings = plan.settings
-    if settings.matching == "exact":
-        return "exact matching decides it, and needs no more weights", None
+def of_supports(settings: Settings, plan: Plan, part: Part, after: Mapping[str, Affine]) -> Reason:
+    """Why a part whose supports are searched is not as sparse as asked."""
     if settings.pattern != UNSTRUCTURED:
         return _of_pattern(settings), None
     for name in part.names:
@@ -60,8 +60,6 @@ def _reason(plan: Plan, part: Part, after: Mapping[str, Affine]) -> tuple[str, s
 
 
 def _of_pattern(settings: Settings) -> str:
-    if channel_multiple(settings.pattern):
-        return "channels leave whole, and rows that read no channel that can leave stay"
     if pattern_of(settings.pattern).sparsity is None:
         return "tiles are kept or dropped whole"
     return (

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from sim_compress.compression.rows import with_rows
+from sim_compress.compression.rows.problems import with_rows
 from sim_compress.core import Block, Curve, Path, Projection, refit
 from sim_compress.core.allocation import rounded
 from sim_compress.model import Affine, ImplicitModel, every_use

@@ -1,19 +1,18 @@
 """Between the state model and the numerical core: rows of a block as problems, and solutions as rows."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
 from sim_compress.certificate import Scaling, absolute_features, row_bounds, row_scaling
-from sim_compress.compression.full_support import own_states
-from sim_compress.compression.settings import Settings
-from sim_compress.core import FORBIDDEN, L1, Ball, Block, Gram, Penalty, RowProblems, standardise
+from sim_compress.compression.rows.design import Design
+from sim_compress.core import L1, Ball, Block, Gram, Penalty, RowProblems, standardise
 from sim_compress.core.gram import Matrix
 from sim_compress.model import Affine, ImplicitModel, Term, weight_shape
-from sim_compress.states import RowGroup, row_groups, teacher_rows
+from sim_compress.states import RowGroup, Visit, row_groups, teacher_rows
 
 # Strength of the pull towards the teacher's row, times features per data point.
 DAMPING = 0.3
@@ -28,15 +27,15 @@ class Limits:
     Attributes:
         scaling: s of theorem 2.4 for the blocks that have one.
         bounds: block name -> bound, of the shape of the state.
-        uses: owner of rows that are shared -> all blocks that have them.
+        uses: block or output name -> all that have its rows, itself first.
     """
 
     scaling: Scaling
     bounds: Scaling
-    uses: Mapping[str, tuple[tuple[str, Affine], ...]] = field(default_factory=dict)
+    uses: Mapping[str, tuple[tuple[str, Affine], ...]]
 
 
-def row_limits(model: ImplicitModel, kappa: float) -> Limits:
+def row_limits(model: ImplicitModel, kappa: float, design: Design) -> Limits:
     """The constraint under which rows are solved that start from a model's own.
 
     Raises:
@@ -44,13 +43,38 @@ def row_limits(model: ImplicitModel, kappa: float) -> Limits:
     """
     scaling = row_scaling(model, kappa, HEADROOM)
     own = dict(model.affines())
-    uses = {owner: tuple((n, own[n]) for n in model.uses(owner)) for owner in own if model.owns(owner)}
+    shared = model.uses if design.shares_rows else lambda name: (name,)
+    uses = {name: tuple((n, own[n]) for n in shared(name)) for name in own}
     return Limits(scaling, row_bounds(model, scaling, kappa), uses)
 
 
-def row_problems(
-    name: str, affine: Affine, group: RowGroup, gram: Gram, settings: Settings, limits: Limits
-) -> Block:
+@dataclass(frozen=True)
+class Regression:
+    """How the rows of a run become problems.
+
+    Attributes:
+        penalty: of rows, from those of the network in standard coordinates, (rows, features).
+        damping: strength of the pull towards the network's rows, times features per data point; zero where
+            the states are matched exactly.
+        limits: the kappa constraint.
+        design: what rows may use.
+    """
+
+    penalty: Callable[[Matrix], Penalty]
+    damping: float
+    limits: Limits
+    design: Design
+
+
+def row_blocks(visit: Visit, regression: Regression) -> tuple[Block, ...]:
+    """The row problems of every row group of one block."""
+    return tuple(
+        row_problems(visit.name, visit.affine, group, gram, regression)
+        for group, gram in zip(row_groups(visit.affine), visit.grams, strict=True)
+    )
+
+
+def row_problems(name: str, affine: Affine, group: RowGroup, gram: Gram, regression: Regression) -> Block:
     """The row problems of one row group, with its penalty and its kappa constraint.
 
     Args:
@@ -58,14 +82,11 @@ def row_problems(
         affine: the teacher's rows.
         group: which of them.
         gram: moments of their design and target.
-        settings: objective and support.
-        limits: the kappa constraint.
+        regression: penalty, damping, constraint and design.
     """
-    # Damped rows match nothing but the teacher's.
-    damping = 0.0 if settings.matching == "exact" else DAMPING * group.width / gram.points
-    problems = standardise(gram, teacher_rows(affine, group), damping)
-    penalty = L1 if settings.objective == "l1" else Penalty(_typical_size(problems.prior))
-    uses = [(name, affine), *limits.uses.get(name, ())[1:]]
+    limits = regression.limits
+    problems = standardise(gram, teacher_rows(affine, group), regression.damping * group.width / gram.points)
+    uses = [(name, affine), *limits.uses[name][1:]]
     ball = _inside_all(
         [
             _ball(a, group, problems, _smallest(a, limits.bounds[n]), limits.scaling)
@@ -73,9 +94,9 @@ def row_problems(
             if n in limits.bounds
         ]
     )
-    if ball is not None and settings.support == "full":
-        ball = replace(ball, weights=np.where(own_states(name, affine, group), FORBIDDEN, ball.weights))
-    return Block(problems, penalty, ball, _biased(affine, group))
+    if ball is not None:
+        ball = regression.design.inside(ball, name, affine, group)
+    return Block(problems, regression.penalty(problems.prior), ball, _biased(affine, group))
 
 
 def _biased(affine: Affine, group: RowGroup) -> NDArray[np.bool_]:
@@ -85,10 +106,18 @@ def _biased(affine: Affine, group: RowGroup) -> NDArray[np.bool_]:
     return affine.bias[group.rows] != 0
 
 
-def _typical_size(prior: Matrix) -> float:
-    """The knee: the median size of the teacher's scaled weights."""
+def _perspective(prior: Matrix) -> Penalty:
+    """Its knee is the median size of the teacher's scaled weights."""
     sizes = np.abs(prior[prior != 0])
-    return float(np.median(sizes)) if sizes.size else np.inf
+    return Penalty(float(np.median(sizes)) if sizes.size else np.inf)
+
+
+def _l1(_prior: Matrix) -> Penalty:
+    return L1
+
+
+# Objective -> its penalty.
+PENALTIES: Mapping[str, Callable[[Matrix], Penalty]] = {"perspective": _perspective, "l1": _l1}
 
 
 def _ball(

@@ -51,7 +51,7 @@ def parts(model: ImplicitModel, nodes: Mapping[str, tuple[str, ...]], settings: 
         raise InputError(
             f"nothing to compress in this network: {what}; was it exported before it was trained?"
         )
-    apart = settings.support == "full"
+    apart = not settings.design.shares_rows
     known = {
         name: tuple(n for use in _uses(model, name, apart) for n in (use, *nodes.get(use, ())))
         for name, affine in model.affines()

@@ -1,20 +1,19 @@
 """What must hold before any row is solved: calibration inputs that say something, an exact state model."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from sim_compress.certificate import order_of_evaluation
-from sim_compress.compression.settings import Settings
-from sim_compress.core import Convex
 from sim_compress.errors import DataError, InputError, UnsupportedError
-from sim_compress.model import Affine, ImplicitModel
+from sim_compress.model import ImplicitModel, Input
 from sim_compress.model.maps import Array
 from sim_compress.runtime import (
+    Checked,
     Session,
     check_inputs,
-    check_samples,
+    checked,
     id_ranges,
     named,
     parts,
@@ -27,21 +26,27 @@ EXACTNESS = 1e-3
 OF_RANGE = 1e-6
 
 
-def check_calibration(teacher: Teacher, inputs: ArrayLike | Mapping[str, ArrayLike]) -> dict[str, Array]:
+def check_calibration(teacher: Teacher, inputs: ArrayLike | Mapping[str, ArrayLike] | Checked) -> Checked:
     """Calibration inputs by name, (samples, ...), in the dtype they came in; batches are converted later.
+
+    What is checked already is not checked again, but for what makes it calibration inputs.
 
     Raises:
         DataError: names, shapes or dtypes do not fit, there are no samples, a value is not finite, or
             all samples are the same, which says nothing of any state.
     """
     expected = teacher.model.inputs
-    arrays = {name: np.asarray(array) for name, array in named(expected, inputs).items()}
-    check_samples(expected, arrays)
+    found = inputs if isinstance(inputs, Checked) else _checked(expected, inputs)
+    arrays = found.arrays
     for ids in id_ranges(teacher.model):
         ids.check(arrays)
     if all((part == a[:1]).all() for a in arrays.values() for part in parts(a)):
         raise DataError("all calibration samples are the same: give inputs as the network would see them")
-    return arrays
+    return found
+
+
+def _checked(expected: Sequence[Input], inputs: ArrayLike | Mapping[str, ArrayLike]) -> Checked:
+    return checked(expected, {name: np.asarray(array) for name, array in named(expected, inputs).items()})
 
 
 def check_exact(teacher: Teacher, inputs: Mapping[str, Array]) -> tuple[str, ...]:
@@ -87,64 +92,13 @@ def _difference(one: Array, other: Array) -> float:
     return float(np.abs(one - other).max(initial=0.0))
 
 
-def check_engine(settings: Settings, convex: Convex | None = None) -> None:
-    """Before any work: whether an engine would have anything to do.
-
-    Raises:
-        InputError: it would not, with the reason.
-    """
-    if settings.matching == "exact":
-        reason = "rows that match exactly are solved in this process"
-    elif convex is not None:
-        reason = "rows with a convex f and C of your own are solved in this process"
-    elif settings.rows_in_order:
-        reason = "blocks are solved one after the other, on regenerated states"
-    else:
-        return
-    raise InputError(
-        f"an engine runs the rows of baseline states, and has nothing to do here: {reason}; leave it out, or "
-        "take baseline states (states='baseline', --states baseline) with relaxed matching"
-    )
-
-
-def check_tuning(model: ImplicitModel, convex: Convex | None) -> None:
+def check_tunable(model: ImplicitModel) -> None:
     """Before any work: whether the values of a network's rows can be tuned.
 
     Raises:
-        InputError: it has loops, or the rows a C of their own.
+        InputError: it has loops.
     """
-    if convex is not None:
-        raise InputError("tuning moves the values of rows out of a C of your own: leave it out")
     if order_of_evaluation(model) is None:
         raise InputError(
             "the network has loops, whose values kappa bounds, and tuning would move them: leave it out"
         )
-
-
-def weights_to_keep(affines: Collection[Affine], target_sparsity: float) -> int:
-    """Weights and new biases that the given rows may have beside the biases of the network.
-
-    Raises:
-        InputError: the biases alone exceed the target; the message gives the highest sparsity to ask.
-    """
-    biases, parameters = _biases(affines), sum(a.nnz for a in affines)
-    count = round((1 - target_sparsity) * parameters) - biases
-    if count < 1:
-        raise InputError(
-            f"a sparsity of {100 * target_sparsity:g} % keeps {count + biases} of {parameters} parameters, "
-            f"not more than the {biases} biases: ask for less than {100 * (1 - biases / parameters):.1f} %"
-        )
-    return count
-
-
-def highest_sparsity(affines: Collection[Affine], resolution: int) -> int:
-    """The largest n for which n / resolution can be asked of the given rows, below 1; 0 where none can."""
-    biases, parameters = _biases(affines), sum(a.nnz for a in affines)
-    return next(
-        (n for n in range(resolution - 1, 0, -1) if round((1 - n / resolution) * parameters) > biases), 0
-    )
-
-
-def _biases(affines: Collection[Affine]) -> int:
-    """Those that the network has, which stay."""
-    return sum(int(np.count_nonzero(a.bias)) for a in affines if a.bias is not None)

@@ -1,0 +1,123 @@
+"""Whole channels leave: there are no supports to find, rows are fitted on the channels that stay."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sim_compress.certificate import Scaling
+from sim_compress.compression.allocation.leaving import Leaving, leaving, remaining, whole_words
+from sim_compress.compression.allocation.plan import Plan
+from sim_compress.compression.allocation.scope import Part
+from sim_compress.compression.appraisal.outcomes import outcomes
+from sim_compress.compression.method import Method, Reason, Unused
+from sim_compress.compression.methods.baseline import NO_ROUNDS
+from sim_compress.compression.methods.sequential import ONE_AFTER_THE_OTHER
+from sim_compress.compression.rows.in_order import IN_ORDER
+from sim_compress.compression.rows.side_by_side import SIDE_BY_SIDE
+from sim_compress.compression.settings import Settings
+from sim_compress.compression.steps.moments import MOMENTS, PROBLEMS, Problems
+from sim_compress.compression.steps.step import Step, Turn
+from sim_compress.compression.steps.target import Target
+from sim_compress.compression.tuning.tuned import TUNING
+from sim_compress.errors import InputError
+from sim_compress.model import Affine, ImplicitModel, channel_axes, narrowed
+
+
+@dataclass(frozen=True, eq=False)
+class Narrower(Plan):
+    """A plan under which channels leave.
+
+    Attributes:
+        stays: block name -> which of its channels do, (channels,).
+        whole: what is said of blocks of which no channel can leave.
+    """
+
+    stays: Mapping[str, NDArray[np.bool_]]
+    whole: tuple[str, ...]
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return self.whole
+
+    @property
+    def kept(self) -> Mapping[str, NDArray[np.bool_]]:
+        return self.stays
+
+    def narrowed(self, model: ImplicitModel, scaling: Scaling) -> tuple[ImplicitModel, Scaling]:
+        axes = channel_axes(model)
+        cut = {
+            n: np.compress(self.stays[n], s, axis=axes[n]) if s.ndim and n in axes else s
+            for n, s in scaling.items()
+        }
+        return narrowed(model, self.stays), cut
+
+
+def _leaving(turn: Turn[Leaving], problems: Problems) -> Leaving:
+    ready = turn.target.ready
+    return leaving(ready.teacher, problems.affines, ready.designs, problems.blocks, turn.progress)
+
+
+def _plan(multiple: int, turn: Turn[Plan], problems: Problems, known: Leaving) -> Plan:
+    target = turn.target
+    groups, stays = remaining(
+        known, target.ready.teacher.model, problems.blocks, target.settings.target_sparsity, multiple
+    )
+    whole = whole_words(known.channels.whole)
+    return Narrower(target.scope, groups, outcomes(()), (), False, stays, whole)
+
+
+def _steps(multiple: int, rows: Step[ImplicitModel], _target: Target) -> Sequence[Step[Any]]:
+    leaves = Step("leaving", ("problems",), _leaving, lambda _: ("allocation", 0.0, 1.0), shared=True)
+    plan = Step("plan", ("problems", "leaving"), partial(_plan, multiple), lambda _: ("allocation", 1.0, 1.0))
+    return MOMENTS, PROBLEMS, leaves, plan, rows, TUNING
+
+
+def _check(settings: Settings) -> None:
+    if settings.design.loops:
+        raise InputError(
+            "full support reads every state: no channel can leave; use the support of the network"
+        )
+    if settings.targets:
+        raise InputError("channels leave across blocks: they have one target, and none by name")
+
+
+def _missed(_settings: Settings, _plan: Plan, _part: Part, _after: Mapping[str, Affine]) -> Reason:
+    return "channels leave whole, and rows that read no channel that can leave stay", None
+
+
+LEAST_SQUARES = "rows of whole channels are least squares, with no convex f and C and no penalty"
+UNUSED = (
+    Unused("allocation", (), "channels leave by their cost at the outputs, over all blocks together"),
+    Unused("objective", (), LEAST_SQUARES),
+    Unused("solver", (), LEAST_SQUARES),
+)
+
+
+def channels_in_order(multiple: int) -> Method:
+    """Rows of whole channels on regenerated states; channels of a state are a multiple of so many."""
+    return Method(
+        name="channels",
+        steps=partial(_steps, multiple, IN_ORDER),
+        unused=UNUSED,
+        engine=ONE_AFTER_THE_OTHER,
+        missed=_missed,
+        check=_check,
+        tunes=True,
+        passes=2,
+    )
+
+
+def channels_at_once(multiple: int) -> Method:
+    """The same on the teacher's own states."""
+    return Method(
+        name="channels",
+        steps=partial(_steps, multiple, SIDE_BY_SIDE),
+        unused=(*UNUSED, NO_ROUNDS),
+        engine=None,
+        missed=_missed,
+        check=_check,
+    )

@@ -1,0 +1,82 @@
+"""The step that solves blocks in order on regenerated states: later rows repair earlier errors."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from sim_compress.compression.allocation.plan import Plan
+from sim_compress.compression.rows.problems import Regression, row_blocks
+from sim_compress.compression.rows.side_by_side import assembled, rows_span
+from sim_compress.compression.rows.tasks import Planned, Regressed
+from sim_compress.compression.rows.unspent import AGAIN, Unspent, unused
+from sim_compress.compression.steps.moments import Moments, Problems
+from sim_compress.compression.steps.step import Step, Turn
+from sim_compress.compression.steps.target import Target
+from sim_compress.model import Affine, ImplicitModel, rounded_rows, without_vanishing
+from sim_compress.states import Store, Visit, by_column, regenerate
+
+
+def _in_order(turn: Turn[ImplicitModel], moments: Moments, problems: Problems, plan: Plan) -> ImplicitModel:
+    target, unspent = turn.target, Unspent(plan)
+
+    def rows(visit: Visit) -> Affine:
+        fresh = row_blocks(visit, problems.regression)
+        groups = [replace(g, block=b) for g, b in zip(plan.groups[visit.name], fresh, strict=True)]
+        groups = unspent.offered(visit.name, groups)
+        found = _solved(target, visit, groups, problems.regression)
+        tried = groups
+        # Of the entries that take the place of those that vanished some may vanish too.
+        for _ in range(AGAIN):
+            if not (tried := unspent.more(groups, tried, found)):
+                break
+            again = _solved(target, visit, tried, problems.regression)
+            if unused(groups, again) < 0:
+                break
+            found = again
+        unspent.take(visit.name, groups, found)
+        return found
+
+    ready = target.ready
+    with Store() as store:
+        return regenerate(
+            ready.teacher,
+            ready.designs,
+            rows,
+            store,
+            turn.progress,
+            plan.groups,
+            moments.behind,
+            moments.ahead,
+        )
+
+
+def _solved(target: Target, visit: Visit, groups: Sequence[Planned], regression: Regression) -> Affine:
+    """The block's rows in the format that is stored; what they lose by it, later rows repair."""
+    found = _nearest(visit, groups, [g.solved() for g in groups], regression, target.rounds)
+    means = by_column(visit.affine, [gram.feature_mean for gram in visit.grams])
+    values = target.settings.values
+    # Tuning would undo what rounding does here: only what would vanish leaves before it.
+    if target.epochs and values != "float32":
+        return without_vanishing(found, values, means)
+    return rounded_rows(visit.name, found, values, means)
+
+
+def _nearest(
+    visit: Visit, groups: Sequence[Planned], solved: list[Regressed], regression: Regression, rounds: int
+) -> Affine:
+    """The block refitted, on the same supports, to targets that move where its phi is flat.
+
+    Where the teacher's state is off, any z that keeps it off will do: the target becomes the nearest such z
+    to what the rows give. H stays, so a round is one pass for g and a refit.
+    """
+    rows = assembled(visit.affine, groups, solved)
+    if visit.nearest is None:
+        return rows
+    for _ in range(rounds):
+        moved = row_blocks(replace(visit, grams=visit.nearest(rows)), regression)
+        groups = [replace(g, block=b) for g, b in zip(groups, moved, strict=True)]
+        solved = [rows.refitted(g.block) for g, rows in zip(groups, solved, strict=True)]
+        rows = assembled(visit.affine, groups, solved)
+    return rows
+
+
+IN_ORDER = Step("rows", ("moments", "problems", "plan"), _in_order, rows_span)
