@@ -71,7 +71,7 @@ rewritten(
     gather_nd,
     "picking",
     becomes="entries picked",
-    limits="constant indices beside the sample's own number; one that data decide",
+    limits="constant indices beside the sample's own number or its axis; one that data decide",
 )
 
 

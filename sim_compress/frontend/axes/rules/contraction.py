@@ -12,9 +12,9 @@ from math import prod
 import numpy as np
 
 from sim_compress.frontend.axes.placed import Placed
-from sim_compress.frontend.axes.rules.reducing import AXES_ARE_INPUT
 from sim_compress.frontend.axes.step import Step
 from sim_compress.frontend.axes.writer import Writer
+from sim_compress.frontend.nodes import axes_are_input
 from sim_compress.frontend.refusal import RefusalError
 from sim_compress.model import Shape
 from sim_compress.model.maps import Array
@@ -73,7 +73,7 @@ class Nodes:
         if operand.values is not None:
             return Operand(labels, sizes, values=operand.values.sum(axis=axes))
         moved = self.writer.axes(axes)
-        if self.step.opset < AXES_ARE_INPUT["ReduceSum"]:
+        if not axes_are_input("ReduceSum", self.step.opset):
             return Operand(labels, sizes, self.add("ReduceSum", [operand.tensor], axes=moved, keepdims=0))
         inputs = [operand.tensor, self.constant(np.array(moved, np.int64))]
         return Operand(labels, sizes, self.add("ReduceSum", inputs, keepdims=0))
