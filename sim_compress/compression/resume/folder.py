@@ -34,23 +34,23 @@ AGAIN = "remove it, choose another output, or start over with --fresh (fresh=Tru
 class Keeper(Protocol):
     """Where results of steps are kept."""
 
-    def get(self, key: str, fingerprint: str) -> Kept | None:
+    def get(self, key: str, fingerprint: str, /) -> Kept | None:
         """What was kept under a key, where it is of this fingerprint."""
         ...
 
-    def near(self, key: str, base: str) -> Kept | None:
+    def near(self, key: str, base: str, /) -> Kept | None:
         """What was kept under a key by a step with the same inputs, whatever else it depends on."""
         ...
 
-    def put(self, key: str, fingerprint: str, base: str, kept: Kept, seconds: float) -> None:
+    def put(self, key: str, fingerprint: str, base: str, kept: Kept, seconds: float, /) -> None:
         """Keep a result that took so long, if that is worth it, in place of what the key has."""
         ...
 
-    def drop(self, prefix: str) -> None:
+    def drop(self, prefix: str, /) -> None:
         """Forget everything whose key begins so."""
         ...
 
-    def say(self, text: str) -> None:
+    def say(self, text: str, /) -> None:
         """Tell the user how the run goes on."""
         ...
 
@@ -58,19 +58,19 @@ class Keeper(Protocol):
 class _Nowhere:
     """Keeps nothing."""
 
-    def get(self, _key: str, _fingerprint: str) -> None:
+    def get(self, _key: str, _fingerprint: str, /) -> None:
         return None
 
-    def near(self, _key: str, _base: str) -> None:
+    def near(self, _key: str, _base: str, /) -> None:
         return None
 
-    def put(self, _key: str, _fingerprint: str, _base: str, _kept: Kept, _seconds: float) -> None:
+    def put(self, _key: str, _fingerprint: str, _base: str, _kept: Kept, _seconds: float, /) -> None:
         return None
 
-    def drop(self, _prefix: str) -> None:
+    def drop(self, _prefix: str, /) -> None:
         return None
 
-    def say(self, _text: str) -> None:
+    def say(self, _text: str, /) -> None:
         return None
 
 
