@@ -21,7 +21,8 @@ ROUGH = 1e-2
 # What float32 steps take off a residual before it is computed anew.
 REFINED = 1e-4
 STEPS = 300
-# Smallest curvature along a step.
+# A direction along which H is no more than this is flat to float32: a row takes no step along it, nor any more.
+FLAT = np.float32(1e-6)
 TINY = np.float32(1e-30)
 
 Single = NDArray[np.float32]
@@ -38,7 +39,8 @@ def conjugate(
         rough: stop at ROUGH.
 
     Returns:
-        v, (rows, features), zero outside the support, and the rows that are not done after STEPS.
+        v, (rows, features), zero outside the support, and the rows that are not done after STEPS; of rough
+        ones those that are no better than the start.
     """
     H = problems.H.astype(np.float32)
 
@@ -56,22 +58,27 @@ def _rows(
     """Some rows, and which of them are done; H comes in both precisions."""
     V, wanted = np.where(support, start, 0.0), np.where(support, g, 0.0)
     enough, left = TOLERANCE * np.linalg.norm(wanted, axis=1), STEPS
-    first = True
-    while True:
+
+    def residuals() -> tuple[Matrix, Matrix]:
         R = np.where(support, wanted - V @ H - RIDGE * V, 0.0)
-        size = np.linalg.norm(R, axis=1)
-        if first and rough:
-            enough = np.maximum(enough, ROUGH * size)
-        first = False
+        return R, np.linalg.norm(R, axis=1)
+
+    R, size = residuals()
+    first = size
+    if rough:
+        enough = np.maximum(enough, ROUGH * first)
+    while True:
         open_ = np.flatnonzero(size > enough)
         if not len(open_) or left <= 0:
-            return V, size <= enough
+            # A residual that is no number is not done.
+            return V, size <= (np.maximum(enough, first) if rough else enough)
         scale = size[open_, None]
         part = np.maximum(enough[open_] / size[open_] / 2, REFINED)
         residual = (R[open_] / scale).astype(np.float32)
         found, taken = corrections(single, residual, support[open_], part, left)
         V[open_] += scale * found
-        left -= taken
+        left -= max(taken, 1)
+        R, size = residuals()
 
 
 def corrections(
@@ -103,7 +110,10 @@ def corrections(
         Hp = P @ H
         Hp *= support
         Hp += extra * P
-        step = np.where(moving, size / np.maximum(np.einsum("rj,rj->r", P, Hp), TINY), 0)
+        bend = np.einsum("rj,rj->r", P, Hp)
+        flat = bend <= FLAT * np.einsum("rj,rj->r", P, P)
+        enough[flat] = np.inf
+        step = np.where(moving & ~flat, size / np.maximum(bend, TINY), 0)
         V += step[:, None] * P
         Hp *= step[:, None]
         R -= Hp

@@ -75,8 +75,6 @@ def _unbounded(problems: RowProblems, support: NDArray[np.bool_], rough: bool) -
     factors, product = np.sum(support.sum(axis=1, dtype=float) ** 3) / 3, support.size * problems.features
     if factors > (FEW if rough else MANY) * product:
         V, left = conjugate(problems, support, rough=rough)
-        if rough:
-            return V
     if len(left):
         exact = np.zeros((len(left), problems.features))
         over_rows(_least_squares, len(left), problems.H, problems.g[left], support[left], exact)

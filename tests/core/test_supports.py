@@ -97,6 +97,28 @@ def test_rows_that_the_teacher_has_exactly_are_measured_as_exact(monkeypatch):
     assert np.abs(exact.datafit(refit(exact, support, rough=True))).max() < 1e-9
 
 
+@pytest.mark.parametrize("rough", [False, True])
+@pytest.mark.parametrize("alike", [0.0, 1e-9, 1e-4])
+def test_features_that_are_the_same_leave_no_row_without_its_fit(alike, rough, monkeypatch):
+    rng = np.random.default_rng(0)
+    S = rng.standard_normal((20, 300))
+    S[10:] = S[:10] + alike * S[10:]
+    W = rng.standard_normal((70, 20))
+    gram = Gram.zeros(20, 70)
+    gram.add(S, W @ S)
+    problems = standardise(gram, W, 0.0)
+    support = rng.random(W.shape) < 0.7
+    factors = problems.datafit(refit(problems, support))
+    for name in ("MANY", "FEW"):
+        monkeypatch.setattr(sys.modules["sim_compress.core.refit"], name, -1)
+    V = refit(problems, support, rough=rough)
+    assert np.isfinite(V).all()
+    assert not V[~support].any()
+    start = problems.datafit(np.where(support, problems.prior, 0.0))
+    slack = 1e-2 * (start - factors) if rough else 1e-5 * problems.c
+    assert np.all(problems.datafit(V) <= factors + slack + 1e-6)
+
+
 @pytest.mark.parametrize("count", [30, 120, 400])
 def test_supports_of_a_search_in_float32_fit_like_those_of_one_in_float64(count):
     problems = row_problems(features=40, rows=20)

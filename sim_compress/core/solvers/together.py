@@ -73,6 +73,7 @@ def _newton(H: Single, active: NDArray[np.bool_], slopes: Matrix, curvature: Sin
     scale = np.where(size > 0, size, 1.0)[:, None]
     part = np.full(len(slopes), INEXACT)
     found, _ = corrections(H, (-slopes / scale).astype(np.float32), active, part, curvature=curvature)
+    found[~np.isfinite(found).all(axis=1)] = 0
     return scale * found.astype(np.float64)
 
 
