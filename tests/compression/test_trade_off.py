@@ -168,7 +168,7 @@ def test_a_bound_below_zero_is_refused(small, bound):
 def test_the_search_ends_at_the_last_percent_within_the_bound_or_at_the_highest_there_is(limit, highest):
     asked = []
 
-    def compressed(_run, settings, _progress):
+    def compressed(_run, settings, _progress, _engine):
         asked.append(settings.target_sparsity)
         return SimpleNamespace(settings=settings)
 
