@@ -27,6 +27,8 @@ REASONS = {
     **dict.fromkeys(("RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike"), RANDOM),
     **dict.fromkeys(("Bernoulli", "Multinomial"), RANDOM),
 }
+# How many of the first inputs of a node decide which of its graphs runs, and how often.
+DECIDING = {"If": 1, "Loop": 2, "Scan": 0}
 
 
 def reason(operator: str) -> str:
@@ -132,7 +134,8 @@ def beyond_help(graph: onnx.GraphProto) -> list[Refused]:
     for node in graph.node:
         inner = any(a.HasField("g") or a.graphs for a in node.attribute)
         reads = bool(values & set(node.input))
-        if reads and node.domain in STANDARD and node.op_type in REASONS:
+        decided = bool(values & set(node.input[: DECIDING.get(node.op_type)]))
+        if decided and node.domain in STANDARD and node.op_type in REASONS:
             found.append(Refused.of(node, reason_in(graph, node)))
         if (reads or inner) and node.op_type not in ("Shape", "Size"):
             values |= set(node.output)

@@ -5,9 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import pytest
 from onnx import helper
 
-from tests.frontend.graphs import exact, node, random, refused
+from sim_compress.errors import UnsupportedError
+from sim_compress.frontend import load_teacher
+from tests.frontend.graphs import assert_exact, exact, graph_of, node, random, refused, saved
 
 _TYPES = onnx.TensorProto
 STEPS, FEATURES, HIDDEN = 4, 3, 5
@@ -143,5 +146,16 @@ def test_rounds_that_data_decide_too_many_and_those_along_the_samples_are_refuse
         tmp_path, keras(start), {"x": (1500, 1)}, constants | {"w": random(1, HIDDEN)}, ["last"]
     )
     assert "Loop 'while': runs more than 1024 rounds" in message
+    never = keras([node("Less", ["steps", "zero"], ["start"])])
+    message = refused(tmp_path, never, {"x": (STEPS, FEATURES)}, constants, ["last", "y"])
+    assert "Loop 'while': runs no round, and gives the results of all of them" in message
     message = refused(tmp_path, scan(axis=0), {"x": (STEPS, FEATURES)}, constants, ["last", "y"])
     assert "Scan 'scan': goes from entry to entry of the batch axis" in message
+
+
+def test_sizes_are_asked_for_where_they_decide_how_many_rounds_there_are(tmp_path: Path) -> None:
+    model = graph_of(scan(), {"x": ("frames", FEATURES)}, CONSTANTS | {"one1": np.array([1])}, ["last", "y"])
+    path = saved(tmp_path, model)
+    with pytest.raises(UnsupportedError, match=r"fix it with --input-shape x=1x\?x3 "):
+        load_teacher(path)
+    assert_exact(load_teacher(path, {"x": (1, STEPS, FEATURES)}))

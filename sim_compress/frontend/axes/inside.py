@@ -65,6 +65,8 @@ class Inside:
             goes_on, *results = self._run(body, given, f"{len(rows)}:")
             carried = results[: len(carried)]
             rows.append(results[len(carried) :])
+        if not rows and len(self.node.output) > len(carried):
+            raise RefusalError("runs no round, and gives the results of all of them")
         self._results([*carried, *(self._stacked(own, 0) for own in zip(*rows, strict=True))])
 
     def scan(self) -> None:
