@@ -21,7 +21,7 @@ ROUGH = 1e-2
 # What float32 steps take off a residual before it is computed anew.
 REFINED = 1e-4
 STEPS = 300
-# A direction along which H is no more than this is flat to float32: a row takes no step along it, nor any more.
+# A direction along which H is no more than this is flat to float32: a row takes no step along it or later.
 FLAT = np.float32(1e-6)
 TINY = np.float32(1e-30)
 

@@ -133,6 +133,20 @@ def test_supports_of_a_search_in_float32_fit_like_those_of_one_in_float64(count)
     assert single == pytest.approx(double, rel=5e-3)
 
 
+@pytest.mark.parametrize("part", [0.1, 0.5])
+def test_the_shorter_search_of_large_blocks_finds_supports_that_fit_as_well(part, monkeypatch):
+    problems = row_problems(features=60, rows=200, points=600, damping=0.02)
+    count = int(part * problems.g.size)
+    searches = []
+    for size in (problems.g.size, problems.g.size + 1):
+        monkeypatch.setattr(polishing, "LARGE", size)
+        support = polish(problems, problems.prior, count)
+        assert support.sum() == count
+        searches.append(problems.datafit(refit(problems, support)).sum())
+    large, small = searches
+    assert large == pytest.approx(small, rel=5e-3)
+
+
 @pytest.mark.parametrize("bounded", [False, True])
 def test_rows_without_a_bias_are_least_squares_through_the_origin(bounded):
     rng = np.random.default_rng(0)
