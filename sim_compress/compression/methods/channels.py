@@ -89,7 +89,7 @@ def _read(target: Target, kept: Kept, problems: Problems) -> Narrower:
     return Narrower(**own, stays=stays, whole=tuple(kept.fields["whole"]))
 
 
-def _plan(multiple: int, turn: Turn[Plan], problems: Problems, known: Leaving) -> Plan:
+def _plan(multiple: int, turn: Turn[Narrower], problems: Problems, known: Leaving) -> Narrower:
     target = turn.target
     groups, stays = remaining(
         known, target.ready.teacher.model, problems.blocks, target.settings.target_sparsity, multiple

@@ -28,7 +28,7 @@ from sim_compress.model import Affine
 ROUNDING = 1e-6
 
 
-def _plan(turn: Turn[Plan], problems: Problems) -> Plan:
+def _plan(turn: Turn[Found], problems: Problems) -> Found:
     target, solutions = turn.target, list[Solution]()
     groups, rows = dict[str, tuple[Planned, ...]](), list[Regressed]()
     for part, count in zip(target.scope, target.counts, strict=True):

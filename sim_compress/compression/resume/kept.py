@@ -35,7 +35,7 @@ class Kept:
         for name in sorted(self.arrays):
             array = np.ascontiguousarray(self.arrays[name])
             total.update(f"{name} {array.dtype.str} {array.shape} ".encode())
-            total.update(array.reshape(-1).view(np.uint8))
+            total.update(array.reshape(-1).view(np.uint8).data)
         return total.hexdigest()
 
     @property
