@@ -71,6 +71,16 @@ def test_an_interruption_in_any_stage_is_exit_code_130(run, monkeypatch, stage):
     assert err.splitlines()[-1] == "error: interrupted"
 
 
+def test_running_out_of_memory_is_one_line(run, monkeypatch):
+    def measure(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr("sim_compress.cli.outcome.measure", measure)
+    code, out, err = run("net.onnx", "--target-sparsity", 40)
+    assert (code, out) == (2, "")
+    assert err.splitlines()[-1].startswith("error: out of memory: ")
+
+
 def test_an_interrupted_job_leaves_the_older_artifact_and_its_report(run, folder, monkeypatch, compressed):
     before = {name: Path(name).read_bytes() for name in names(folder)}
 

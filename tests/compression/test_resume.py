@@ -1,6 +1,7 @@
 """A run that ended early goes on from its folder, to the bytes of one that nobody disturbed."""
 
 import json
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 
 from sim_compress import Convex, Settings, Teacher, compress, open_teacher, sparsest, sweep
 from sim_compress.compression import RunFolder
+from sim_compress.compression.resume import Kept
 from sim_compress.compression.resume import folder as folders
 from sim_compress.core.engines import engine
 from sim_compress.errors import InputError
@@ -26,8 +28,8 @@ class Stopping(RunFolder):
         super().__init__(path, least=0.0)
         self._left = results
 
-    def put(self, *result) -> None:
-        super().put(*result)
+    def put(self, key: str, fingerprint: str, base: str, kept: Kept, seconds: float) -> None:
+        super().put(key, fingerprint, base, kept, seconds)
         self._left -= 1
         if not self._left:
             raise Stopped
@@ -96,15 +98,15 @@ def test_a_run_that_ends_after_any_result_goes_on_to_the_same_bytes(teachers, tm
         settings = Settings(0.5, **WAYS[way])
     wanted = saved_bytes(compress(teacher, u, settings), tmp_path / "wanted")
     # Each time one result more than the last time is there to go on from, then all at once.
-    path, ended = tmp_path / "a.run", 0
+    path, ended, found = tmp_path / "a.run", 0, b""
     while ended < 100:
         try:
             with Stopping(path, 1) as folder:
-                found = compress(teacher, u, settings, folder=folder)
+                found = saved_bytes(compress(teacher, u, settings, folder=folder), tmp_path / "found")
             break
         except Stopped:
             ended += 1
-    assert saved_bytes(found, tmp_path / "found") == wanted
+    assert found == wanted
     assert 2 < ended < 100
     for results in range(1, ended):
         other = tmp_path / f"{results}.run"
@@ -145,11 +147,9 @@ def test_the_user_is_told_where_a_run_goes_on(teachers, tmp_path):
     u = inputs(teacher)
     told = []
     for _ in range(20):
-        try:
-            with Stopping(tmp_path / "a.run", 1) as folder:
-                compress(teacher, u, settings, folder=folder)
-        except Stopped:
-            pass
+        folder = Stopping(tmp_path / "a.run", 1)
+        with suppress(Stopped), folder:
+            compress(teacher, u, settings, folder=folder)
         told += [text for text in folder.told if text not in told]
     assert told[:3] == [
         "taken from an earlier run: moments",

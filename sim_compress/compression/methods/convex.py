@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim_compress.compression.allocation.paths import Paths
-from sim_compress.compression.allocation.plan import Plan, paths_step, started
+from sim_compress.compression.allocation.plan import paths_step, started
 from sim_compress.compression.allocation.shares import ALPHA, Allocation, allocation_of
 from sim_compress.compression.appraisal.outcomes import outcomes
 from sim_compress.compression.appraisal.reached import of_supports
@@ -31,7 +31,7 @@ from sim_compress.errors import InputError, SolverError
 FOUND = (Status.OPTIMAL, Status.INEXACT)
 
 
-def _plan(allocation: Allocation, turn: Turn[Plan], problems: Problems, paths: Paths) -> Plan:
+def _plan(allocation: Allocation, turn: Turn[Found], problems: Problems, paths: Paths) -> Found:
     target, ready = turn.target, turn.target.ready
     assert ready.convex is not None, "the map of methods"
     alphas: set[float] = set()

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+from sim_compress.compilation.sources import stamp
 from sim_compress.compression.prepared import Prepared
 from sim_compress.runtime.compiled.hardware import processor
 
@@ -22,6 +23,8 @@ def run_of(ready: Prepared) -> dict[str, Any]:
         "calibration data": ready.calibration.sha256,
         "processor": processor(),
         "versions": {name: _version(name) for name in PACKAGES},
+        # Versions of a source tree change seldom.
+        "source": stamp("sim_compress.compression"),
     }
 
 
