@@ -108,15 +108,15 @@ def test_a_model_that_matches_stays_as_it_is(teacher, images):
 
 
 def test_values_that_get_worse_are_not_taken(teacher, images, solved, monkeypatch):
-    monkeypatch.setattr("sim_compress.compression.tuning.LARGEST_STEP", 1e5)
-    monkeypatch.setattr("sim_compress.compression.tuning.STEP", 1e6)
+    monkeypatch.setattr("sim_compress.compression.tuning.descent.LARGEST_STEP", 1e5)
+    monkeypatch.setattr("sim_compress.compression.tuning.descent.STEP", 1e6)
     model, found = tune(teacher, solved, images[:CALIBRATION], names(solved), epochs=1)
     assert model is solved
     assert found.before == found.after
 
 
 def test_a_step_that_is_too_long_is_made_shorter(teacher, images, solved, monkeypatch):
-    monkeypatch.setattr("sim_compress.compression.tuning.TRIES", (1e5, 1.0))
+    monkeypatch.setattr("sim_compress.compression.tuning.descent.TRIES", (1e5, 1.0))
     before, after = errors(tune(teacher, solved, images[:CALIBRATION], names(solved), epochs=1)[1])
     assert after < before
 
