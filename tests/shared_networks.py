@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import onnx
 
-from tests.frontend.graphs import graph_of, node, random
+from tests.frontend.graphs import graph_of, node, random, typed
 
 STEPS, WIDTH, FEATURES = 3, 16, 8
 
@@ -97,3 +97,41 @@ def _tower(side: str) -> list[onnx.NodeProto]:
 
 
 NETWORKS = {"recurrent": recurrent, "layers": layers, "towers": towers}
+
+
+def language_model(
+    vocabulary: int = 60, width: int = 8, tokens: int = 5, bias: bool = False, factor: float = 1.0
+) -> onnx.ModelProto:
+    """Scores of the next token: embeddings, a residual layer, and the embeddings again.
+
+    Args:
+        bias: whether the scores have one.
+        factor: of the embeddings behind their lookup.
+    """
+    constants = {
+        "E": random(vocabulary, width, seed=1),
+        "positions": 0.3 * random(tokens, width, seed=2),
+        "W1": random(width, 2 * width, seed=3) / np.float32(np.sqrt(width)),
+        "b1": random(2 * width, seed=4),
+        "W2": random(2 * width, width, seed=5) / np.float32(np.sqrt(width)),
+        "scale": 1 + 0.1 * random(width, seed=6),
+        "shift": 0.1 * random(width, seed=7),
+        "factor": np.float32(factor),
+        "b": random(vocabulary, seed=8),
+    }
+    nodes = [
+        node("Gather", ["E", "ids"], ["rows"], name="embedding", axis=0),
+        node("Mul", ["rows", "factor"], ["scaled"]),
+        node("Add", ["scaled", "positions"], ["x"], name="placed"),
+        node("MatMul", ["x", "W1"], ["up"]),
+        node("Add", ["up", "b1"], ["z"]),
+        node("Tanh", ["z"], ["h"], name="layer"),
+        node("MatMul", ["h", "W2"], ["down"]),
+        node("Add", ["x", "down"], ["sum"]),
+        node("LayerNormalization", ["sum", "scale", "shift"], ["n"], axis=-1, name="norm"),
+        node("Transpose", ["E"], ["ET"], perm=[1, 0]),
+        node("MatMul", ["n", "ET"], ["found" if bias else "scores"], name="head"),
+    ]
+    if bias:
+        nodes.append(node("Add", ["found", "b"], ["scores"]))
+    return typed(graph_of(nodes, {"ids": (tokens,)}, constants), {"ids": onnx.TensorProto.INT64})

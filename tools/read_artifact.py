@@ -37,7 +37,7 @@ def open_file(path: Path) -> tuple[dict, dict]:
     head = json.loads(safe_open(path, "numpy").metadata()["sim_compress"])
     if (version := head.pop("version")) != 4:
         raise ValueError(f"expected format version 4, found {version}")
-    if needs := set(head.pop("needs", [])) - {"shared"}:
+    if needs := set(head.pop("needs", [])) - {"shared", "tables"}:
         raise ValueError(f"the file needs {needs}, which this reader does not know")
     digits = data.index(mark := b'\\"digest\\":\\"') + len(mark)
     if sha256(data[:digits] + b"0" * 64 + data[digits + 64 :]).hexdigest() != head.pop("digest"):
@@ -124,13 +124,15 @@ def read(path: Path) -> Artifact:
     """All matrices and biases of a file."""
     metadata, tensors = open_file(path)
     inputs, blocks = {i["name"] for i in metadata["inputs"]}, metadata["blocks"]
-    found, biases = Artifact(metadata, {}, {}), 0
+    found, biases = Artifact(metadata, known := {}, {}), 0
     for i, entry in enumerate([*blocks, *metadata["outputs"]]):
         for t, term in enumerate(entry["terms"]):
+            for step in term.get("maps", ()):
+                if isinstance(table := step.get("table"), dict) and "weight" in table:
+                    known[table["tensor"]] = matrix(tensors, table["tensor"], table["weight"])
             if weight := term.get("weight"):
                 name = f"{('AB' if i < len(blocks) else 'CD')[term['source'] in inputs]}.{i}.{t}"
-                earlier = found.matrices.get(str(weight))
-                found.matrices[name] = matrix(tensors, name, weight) if earlier is None else earlier
+                known[name] = known[weight] if str(weight) in known else matrix(tensors, name, weight)
         if (bias := entry.get("bias")) in found.biases:
             found.biases[f"bias.{i}"] = found.biases[bias]
         elif bias:
@@ -143,7 +145,5 @@ def read(path: Path) -> Artifact:
 
 if __name__ == "__main__":
     artifact = read(Path(sys.argv[1]))
-    for label, array in artifact.matrices.items():
-        print(f"{label}: {array.shape}, {array.nnz} nonzeros")
-    for label, bias in artifact.biases.items():
-        print(f"{label}: {bias.shape}")
+    for label, array in (artifact.matrices | artifact.biases).items():
+        print(f"{label}: {array.shape}" + (f", {array.nnz} nonzeros" if label in artifact.matrices else ""))

@@ -13,6 +13,7 @@ from scipy import sparse
 from sim_compress.activations import KINDS, Activation
 from sim_compress.artifact.fields import JSON, Field, shown
 from sim_compress.artifact.limits import MAX_ELEMENTS, MAX_RANK, refusing
+from sim_compress.artifact.spec import TABLE, map_name
 from sim_compress.artifact.store import Sink, Store
 from sim_compress.errors import ArtifactError, InputError
 from sim_compress.model import MAPS, LinearMap, Pad, Patches, Reshape, Slice, Sum, Transpose
@@ -49,6 +50,11 @@ def _constant(field: Field, store: Store) -> Floats:
     if isinstance(field.value, str) and field.value in NOT_FINITE:
         raise field.wrong("a number or the name of a tensor")
     return store.constant(field)
+
+
+def _table(field: Field, store: Store) -> Floats | sparse.csr_array:
+    """A constant, or an object for a matrix."""
+    return store.table(field) if isinstance(field.value, dict) else _constant(field, store)
 
 
 def _number(field: Field, _: Store) -> int:
@@ -91,7 +97,7 @@ DECODERS: Mapping[str, Callable[[Field, Store], Any]] = {
     "p": lambda field, _: field.integer(1, 2),
     **dict.fromkeys(("slope", "alpha", "beta", "gamma", "bias", "lambda", "epsilon", "exponent"), _real),
     "slopes": _constant,
-    "table": _constant,
+    "table": _table,
     "low": _bound,
     "high": _bound,
     "factor": _constant,
@@ -109,10 +115,10 @@ def narrowed(values: Floats) -> Floats:
     return narrow if np.array_equal(narrow, wide) else wide
 
 
-def _encoded(value: Any, name: str, sink: Sink) -> JSON:
+def _encoded(value: Any, name: str, sink: Sink, *, table: bool = False) -> JSON:
     """One field's value; a matrix or an array with axes goes into the sink under this name."""
     if isinstance(value, sparse.csr_array):
-        return sink.fixed_matrix(name, value)
+        return sink.table(name, value) if table else sink.fixed_matrix(name, value)
     if isinstance(value, np.ndarray) and value.ndim:
         return sink.constant(name, value)
     try:
@@ -143,7 +149,8 @@ def encode_maps(maps: tuple[LinearMap, ...], name: str, sink: Sink) -> list[JSON
             )
         kind = names[type(step)]
         values = {
-            key: _encoded(getattr(step, key), f"{name}.maps.{number}.{key}", sink) for key in FIELDS[kind]
+            key: _encoded(getattr(step, key), map_name(name, number, key), sink, table=key == TABLE)
+            for key in FIELDS[kind]
         }
         default = _defaults(kind, values)
         chain.append({"map": kind, **{k: v for k, v in values.items() if default.get(k) != v}})

@@ -22,9 +22,9 @@ from sim_compress.artifact.spec import (
     NEEDS,
     NO_DIGEST,
     PLAIN_KEY,
-    SHARED,
     VERSION,
     WINDOW,
+    WORDS,
 )
 from sim_compress.artifact.tensors import Tensor, Tensors
 from sim_compress.errors import ArtifactError, InputError
@@ -119,7 +119,7 @@ def opened(file: File) -> tuple[Field, Tensors]:
 def _checked_needs(field: Field) -> frozenset[str]:
     """Before all else: what a file needs may change any other rule."""
     needs = [need.text() for need in field.items()]
-    if unknown := [need for need in needs if need != SHARED]:
+    if unknown := [need for need in needs if need not in WORDS]:
         raise ForeignFileError(
             f"the file needs {shown(unknown[0])}, which this program does not know: "
             "run  pip install --upgrade sim-compress"

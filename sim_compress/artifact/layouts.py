@@ -16,7 +16,7 @@ from sim_compress.artifact.coding import Coded, Size, encode_matrix, narrowest, 
 from sim_compress.artifact.container import packed
 from sim_compress.artifact.encoder import described
 from sim_compress.artifact.fields import JSON
-from sim_compress.artifact.spec import BIAS, BYTES, SHARED
+from sim_compress.artifact.spec import BIAS, BYTES, SHARED, TABLES
 from sim_compress.artifact.store import Floats
 from sim_compress.artifact.tensors import Tensor, tensor_of
 from sim_compress.certificate import Certificate, verify
@@ -65,18 +65,21 @@ class Arrays:
     Args:
         shared: whether the parts of a matrix share a tensor, and all biases one.
         coded: matrices that are coded already, by name; those that are coded here join them.
-
-    Attributes:
-        needs: what a reader must know beyond the first page of this version, so far.
     """
 
     def __init__(self, shared: bool, coded: dict[str, Coded]) -> None:
         self._shared, self._coded = shared, coded
         self._biases: dict[str, NDArray[np.float32]] = {}
         self._constants: dict[str, Floats] = {}
-        # An array that several maps or blocks hold, as a tied table or weight, is stored once.
-        self._names: dict[int, str] = {}
-        self.needs: tuple[str, ...] = ()
+        # An array that several maps or blocks hold, as a tied table or weight, is stored once; with it stand
+        # the groups of its rows.
+        self._names: dict[tuple[int, int], str] = {}
+        self._words: set[str] = set()
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """What a reader must know beyond the first page of this version, so far."""
+        return tuple(sorted(self._words))
 
     def bias(self, name: str, values: NDArray[np.float32]) -> JSON:
         if earlier := self._earlier(name, values):
@@ -86,14 +89,19 @@ class Arrays:
         return True
 
     def matrix(self, name: str, weight: sparse.csr_array, groups: int) -> JSON:
-        return self._earlier(name, weight) or self._fields(name, weight, groups)
+        return self._earlier(name, weight, groups) or self._fields(name, weight, groups)
 
-    def _earlier(self, name: str, array: object) -> str | None:
-        """The name under which an array of M is stored already."""
-        known = self._names.setdefault(id(array), name)
+    def table(self, name: str, matrix: sparse.csr_array) -> JSON:
+        self._words.add(TABLES)
+        earlier = self._earlier(name, matrix)
+        return {"tensor": earlier} if earlier else self.fixed_matrix(name, matrix)
+
+    def _earlier(self, name: str, array: object, groups: int = 1) -> str | None:
+        """The name under which an array of M is stored already, in as many groups."""
+        known = self._names.setdefault((id(array), groups), name)
         if known == name:
             return None
-        self.needs = (SHARED,)
+        self._words.add(SHARED)
         return known
 
     def _fields(self, name: str, weight: sparse.csr_array, groups: int) -> dict[str, JSON]:
@@ -106,7 +114,7 @@ class Arrays:
         return {"tensor": name, "weight": self._fields(name, matrix, 1)}
 
     def constant(self, name: str, values: Floats) -> JSON:
-        known = self._names.setdefault(id(values), name)
+        known = self._names.setdefault((id(values), 1), name)
         if known == name:
             self._constants[name] = np.ascontiguousarray(narrowed(values))
         return known

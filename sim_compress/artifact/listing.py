@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
+from scipy import sparse
 
 from sim_compress.artifact.decoder import Artifact
-from sim_compress.artifact.spec import BIAS, ITEM_BYTES, block_part, output_part
-from sim_compress.model import Affine, ImplicitModel, Shape, weight_shape
+from sim_compress.artifact.spec import BIAS, ITEM_BYTES, TABLE, block_part, map_name, output_part
+from sim_compress.model import Affine, ImplicitModel, Lookup, Shape, Term, weight_shape
 
 PARTS = ("values", "exponents", "support")
 
@@ -65,6 +66,15 @@ def listing(artifact: Artifact) -> tuple[Listed, ...]:
     return (*rows, *others)
 
 
+def _matrices(term: Term, name: str) -> Iterator[tuple[str, sparse.csr_array]]:
+    """The matrices that a term's lookups read, and its own, by name."""
+    for number, step in enumerate(term.maps):
+        if isinstance(step, Lookup) and not isinstance(step.table, np.ndarray):
+            yield map_name(name, number, TABLE), step.table
+    if term.weight is not None:
+        yield name, term.weight
+
+
 def _rows(
     model: ImplicitModel,
     tensors: Mapping[str, _Entry],
@@ -76,13 +86,13 @@ def _rows(
     """The matrices and the bias of one block or output that are not known yet, as an earlier block's are."""
     part = (block_part if index < len(model.blocks) else output_part)(index)
     for t, term in enumerate(affine.terms):
-        if term.weight is not None and id(term.weight) not in known:
-            known.add(id(term.weight))
-            name = part.matrix(t, model.is_input(term.source))
-            own = {n: tensors[n].dtype for n in (name, *(f"{name}.{p}" for p in PARTS)) if n in tensors}
-            # A matrix of zeros has no tensor; in version 3 none has one of its own.
-            size = sum(tensors[n].bytes for n in own) if own or not term.weight.nnz else None
-            yield Listed(name, block, weight_shape(term.weight), term.weight.nnz, size, own)
+        for name, matrix in _matrices(term, part.matrix(t, model.is_input(term.source))):
+            if id(matrix) not in known:
+                known.add(id(matrix))
+                own = {n: tensors[n].dtype for n in (name, *(f"{name}.{p}" for p in PARTS)) if n in tensors}
+                # A matrix of zeros has no tensor; in version 3 none has one of its own.
+                size = sum(tensors[n].bytes for n in own) if own or not matrix.nnz else None
+                yield Listed(name, block, weight_shape(matrix), matrix.nnz, size, own)
     if affine.bias is not None and id(affine.bias) not in known:
         known.add(id(affine.bias))
         name = part.bias if part.bias in tensors else BIAS

@@ -20,8 +20,11 @@ WINDOW = (
     b't":"network","target_sparsity":0.,"targets":{},"tune":null,"values":{"blocks":[{"bias":true,"name":"re'
     b'lu","phi":{"name":"relu"},"shape":[16],"terms":[{"source":"x","weight":{"exponent":126,"nonzeros":'
 )
-# The word for rows that several blocks name; a file that needs no other can be read.
-SHARED = "shared"
+# The words of NEEDS that this version knows: rows that several blocks name, and tables that are matrices.
+SHARED, TABLES = "shared", "tables"
+WORDS = (SHARED, TABLES)
+# The field of a lookup that holds its rows.
+TABLE = "table"
 # safetensors' names of the tensors that hold bytes, and the formats of constants, as numpy names them.
 BYTES = "U8"
 CONSTANTS = {"F32": "<f4", "F64": "<f8"}
@@ -67,6 +70,11 @@ def output_part(index: int) -> Part:
 def phi_name(index: int) -> str:
     """What the names of a phi's arrays begin with."""
     return f"phi.{index}"
+
+
+def map_name(term: str, number: int, field: str) -> str:
+    """An array of a map of a term, whose matrix has or would have the given name."""
+    return f"{term}.maps.{number}.{field}"
 
 
 def scaling_name(index: int) -> str:

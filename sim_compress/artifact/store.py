@@ -61,6 +61,10 @@ class Store(Protocol):
         """The matrix of a fixed map."""
         ...
 
+    def table(self, field: Field) -> Floats | sparse.csr_array:
+        """A table of ids whose field is an object: a matrix of its own, or an earlier one that is named."""
+        ...
+
     def constant(self, field: Field) -> Floats:
         """A constant array; its field is no number."""
         ...
@@ -90,6 +94,10 @@ class Sink(Protocol):
 
     def fixed_matrix(self, name: str, matrix: sparse.csr_array) -> JSON:
         """The matrix of a fixed map."""
+        ...
+
+    def table(self, name: str, matrix: sparse.csr_array) -> JSON:
+        """A table of ids that is a matrix."""
         ...
 
     def constant(self, name: str, values: Floats) -> JSON:

@@ -18,7 +18,7 @@ from sim_compress.artifact.coding import (
 from sim_compress.artifact.coding.deflate import inflated, inflated_front
 from sim_compress.artifact.fields import Field, shown
 from sim_compress.artifact.limits import refusing, sane
-from sim_compress.artifact.spec import BIAS, BYTES, CONSTANTS, SHARED, scaling_name
+from sim_compress.artifact.spec import BIAS, BYTES, CONSTANTS, SHARED, TABLES, scaling_name
 from sim_compress.artifact.store import Allowance, Floats, Source
 from sim_compress.errors import ArtifactError
 from sim_compress.model import ImplicitModel, Shape, weight_shape
@@ -104,6 +104,23 @@ class Tensors:
             return found
         claims = matrix_claims(field, rows)
         self._matrices[name] = found = self._matrix(name, claims), claims.size.groups
+        return found
+
+    def table(self, field: Field) -> sparse.csr_array:
+        if TABLES not in self._needs:
+            raise field.wrong("the name of a tensor")
+        entries = field.entries(("tensor",), ("weight",))
+        if "weight" not in entries:
+            found, groups = self._earlier(entries["tensor"], self._matrices)
+            self.allowance.again(found.nnz)
+        else:
+            name, claims = entries["tensor"].text(), matrix_claims(entries["weight"])
+            if name in self._matrices:
+                raise entries["tensor"].wrong("a name that no matrix before it has")
+            self.allowance.rows(claims.size.rows)
+            found, groups = self._matrices[name] = self._matrix(name, claims), claims.size.groups
+        if groups > 1:
+            raise field.wrong("a matrix of one group")
         return found
 
     def _names_earlier(self, field: Field) -> bool:

@@ -7,7 +7,9 @@ from typing import Any, NoReturn
 
 from sim_compress.cli import streams
 from sim_compress.cli.values import (
+    ENGINES,
     channel_values,
+    engine_name,
     input_shape,
     levels,
     memory,
@@ -28,7 +30,6 @@ VALUES = ("float32", "float16", "bfloat16")
 ALLOCATIONS = ("output", "alpha", "uniform")
 AUGMENTS = ("mirror", "none")
 UNSTRUCTURED = "unstructured"
-ENGINES = ("processes", "ray", "serial")
 SOLVERS = ("native", "clarabel", "scs", "osqp", "mosek")
 EXPORT_FORMATS = ("onnx", "csr", "npz")
 # Options whose default is a choice that a user may as well write down.
@@ -237,10 +238,16 @@ def _compress() -> Parser:
         "(default: %(default)s)",
     )
     parser.add_argument(
-        "--engine", choices=ENGINES, help="runs rows on baseline states (default: threads of this process)"
+        "--engine",
+        type=engine_name,
+        default=ENGINES[0],
+        metavar="{" + ",".join(ENGINES) + ",ray://HOST:PORT}",
+        help="who works on samples, rows and trials: threads of this process, processes of this machine, "
+        "or a Ray cluster, the one at an address, in RAY_ADDRESS or on this machine, else a new one "
+        "(default: %(default)s)",
     )
     parser.add_argument(
-        "--workers", type=int, metavar="N", help="workers of the engine (default: one a processor)"
+        "--workers", type=positive, metavar="N", help="workers of the engine (default: one a processor)"
     )
     parser.add_argument("--seed", type=seed, default=0, help="seed of made-up inputs (default: %(default)s)")
     parser.add_argument(

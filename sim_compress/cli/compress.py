@@ -22,7 +22,7 @@ from sim_compress.cli.run_folder import run_folder
 from sim_compress.cli.stages import Stages
 from sim_compress.cli.unused import check_options
 from sim_compress.compilation import companion
-from sim_compress.compression import KERNELS, STAGES, Settings, check_engine, compress
+from sim_compress.compression import KERNELS, STAGES, Settings, compress
 from sim_compress.core import solver
 from sim_compress.errors import InputError
 from sim_compress.report import Report, report_path
@@ -39,8 +39,6 @@ def run(arguments: argparse.Namespace) -> int:
     settings = settings_of(arguments, wanted)
     # Refused before the network is read where it cannot be used here.
     solver(settings.solver)
-    if arguments.engine is not None:
-        check_engine(settings.method())
     if arguments.dry_run:
         plan.show(loaded(arguments), settings, wanted, files, arguments.json)
     elif wanted.bound is not None:

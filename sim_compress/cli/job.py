@@ -64,11 +64,8 @@ def loaded(arguments: argparse.Namespace) -> Job:
 
 
 @contextmanager
-def chosen_engine(arguments: argparse.Namespace) -> Iterator[Engine | None]:
-    """The engine that was asked for, as a context; None for threads of this process."""
-    if arguments.engine is None:
-        yield None
-        return
+def chosen_engine(arguments: argparse.Namespace) -> Iterator[Engine]:
+    """The engine that was asked for, as a context."""
     with engine(arguments.engine, arguments.workers) as chosen:
         if chosen.notice:
             note(chosen.notice)

@@ -26,8 +26,6 @@ def _of_the_job(arguments: argparse.Namespace, data_given: bool) -> Iterator[str
     """What has no place in the job, whatever the settings."""
     if arguments.keep and arguments.sweep is None:
         yield "--keep needs --sweep: one run keeps its artifact anyway"
-    if arguments.workers is not None and arguments.engine is None:
-        yield "--workers needs --engine: without one, rows are solved by threads"
     if "seed" in arguments.given and data_given:
         yield "--seed is that of made-up inputs, and there are calibration data: leave it out"
     if arguments.labels is not None and arguments.evaluation is None and not data_given:

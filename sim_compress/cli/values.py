@@ -10,6 +10,9 @@ MOST_LEVELS = 200
 # Levels are whole multiples of decimal steps: what floats add beyond these digits is rounding.
 LEVEL_DIGITS = 12
 STEP_ROUNDING = 1e-9
+# The library's own list, which importing would make --help slow; a test compares them.
+ENGINES = ("threads", "processes", "ray")
+RAY = "ray://"
 # From the reason to the error that names the option and its value.
 Refused = Callable[[str], InputError]
 
@@ -146,6 +149,17 @@ def channel_values(text: str) -> tuple[float, ...]:
     if not all(map(math.isfinite, values)):
         raise ValueError(text)
     return values
+
+
+def engine_name(text: str) -> str:
+    """One of ENGINES, or the address of a Ray cluster.
+
+    Raises:
+        InputError: it is neither.
+    """
+    if text in ENGINES or text.removeprefix(RAY) not in (text, ""):
+        return text
+    raise InputError(f"--engine {text}: expected {', '.join(ENGINES)} or {RAY}HOST:PORT")
 
 
 def seed(text: str) -> int:

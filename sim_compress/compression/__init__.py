@@ -6,7 +6,7 @@ from sim_compress.compression.appraisal.outputs import Finding
 from sim_compress.compression.calibration.checks import check_calibration, check_exact
 from sim_compress.compression.compressed import Compressed
 from sim_compress.compression.method import Method
-from sim_compress.compression.methods import Deciding, check_engine, method_of, unused
+from sim_compress.compression.methods import Deciding, method_of, unused
 from sim_compress.compression.prepared import KERNELS, Prepared, prepared
 from sim_compress.compression.resume import RunFolder
 from sim_compress.compression.rows.patterns import CHANNELS, UNSTRUCTURED, pattern_of
@@ -50,7 +50,6 @@ __all__ = [
     "Settings",
     "Tried",
     "check_calibration",
-    "check_engine",
     "check_exact",
     "compress",
     "gram_costs",

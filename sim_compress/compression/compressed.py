@@ -20,6 +20,7 @@ from sim_compress.compression.steps.target import Target
 from sim_compress.compression.steps.walk import Walk
 from sim_compress.compression.tuning.descent import Tuning
 from sim_compress.compression.tuning.tuned import Tuned
+from sim_compress.core.engines import Engine
 from sim_compress.errors import ConvergenceError, SolverError
 from sim_compress.model import ImplicitModel, rounded
 from sim_compress.model.maps import Array
@@ -102,7 +103,7 @@ def _finished(target: Target, problems: Problems, plan: Plan, tuned: Tuned) -> C
     model, scaling = plan.narrowed(tuned.model, problems.regression.limits.scaling)
     check_finite(model)
     # Rows that were left alone or tuned are stored in the same format.
-    model = _in_format(model, settings.values, ready.designs)
+    model = _in_format(model, settings.values, ready.designs, target.engine)
     appraisal = _appraised(target, model, plan)
     findings = (*missed(teacher, model, plan, settings, ready.method), *appraisal.findings)
     for finding in findings:
@@ -134,12 +135,14 @@ def _finished(target: Target, problems: Problems, plan: Plan, tuned: Tuned) -> C
     )
 
 
-def _in_format(model: ImplicitModel, values: str, inputs: Mapping[str, Array]) -> ImplicitModel:
+def _in_format(
+    model: ImplicitModel, values: str, inputs: Mapping[str, Array], engine: Engine
+) -> ImplicitModel:
     """The model in the format that is stored; biases keep the means of what its rows give."""
     if values == "float32":
         return model
     try:
-        means = own_means(model, inputs)
+        means = own_means(model, inputs, engine)
     # That there is no equilibrium is said with the rest of the appraisal.
     except ConvergenceError:
         means = {}
@@ -163,7 +166,7 @@ def _appraised(target: Target, model: ImplicitModel, plan: Plan) -> Appraisal:
     own = dict(ready.teacher.model.affines())
     sizes = {part: sum(own[n].nnz for n in part.names) for part in plan.scope}
     asked = sum(part.target * size for part, size in sizes.items()) / sum(sizes.values())
-    return appraised(ready.teacher, model, ready.calibration.arrays, plan.kept, asked)
+    return appraised(ready.teacher, model, ready.calibration.arrays, plan.kept, asked, target.engine)
 
 
 def _provenance(target: Target, model: ImplicitModel, plan: Plan) -> dict[str, JSON]:

@@ -1,4 +1,4 @@
-"""What a way to compress says of itself: the settings it takes, the steps it runs, what an engine can do."""
+"""What a way to compress says of itself: the settings it takes and the steps it runs."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -45,13 +45,14 @@ class Method:
         name: in one word.
         steps: of a run for a target, in order; the last one gives the model with its tuning.
         unused: settings that it does not take.
-        engine: why an engine has nothing to do; None where it runs the row groups.
         missed: why a part of the network is not as sparse as was asked, from the settings, the plan, the part
             and the rows that came of it.
         check: raises InputError for settings that contradict it.
         damping: strength of the pull of rows towards the network's, times features per data point.
         mirrors: whether mirror images of the inputs may serve.
         tunes: whether values are tuned where nobody asks for it.
+        ties_tables: whether rows that ids are looked up in stay those of the lookup; else the table is left
+            as it is, since rows that read other sources or match exactly cannot be those of a table as well.
         untunable: why values may not be tuned; None where they may.
         several: why it cannot be asked for several sparsities; None where it can.
         passes: over the calibration inputs for one target sparsity, baseline states included.
@@ -60,12 +61,12 @@ class Method:
     name: str
     steps: "Callable[[Target], Sequence[Step[Any]]]"
     unused: tuple[Unused, ...]
-    engine: str | None
     missed: "Callable[[Settings, Plan, Part, Mapping[str, Affine]], Reason]"
     check: "Callable[[Settings], None]" = _any
     damping: float = DAMPING
     mirrors: bool = True
     tunes: bool = False
+    ties_tables: bool = True
     untunable: str | None = None
     several: str | None = None
     passes: int = 1

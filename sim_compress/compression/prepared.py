@@ -13,7 +13,7 @@ from sim_compress.core.solvers import Solver, solver
 from sim_compress.model import Affine
 from sim_compress.model.maps import Array, Shape
 from sim_compress.runtime import Checked
-from sim_compress.states import Teacher
+from sim_compress.states import Teacher, with_tables_apart
 
 # Modules of compiled code in the order that a compression needs it; who measures the model runs the last.
 KERNELS = (
@@ -68,6 +68,8 @@ def prepared(
     # Refused before any work where it cannot be used here.
     chosen, method = solver(settings.solver), settings.method(convex is not None)
     teacher, calibration, notes = _checked(network, inputs, input_shapes)
+    if not method.ties_tables:
+        teacher = with_tables_apart(teacher)
     if settings.tune:
         check_tunable(teacher.model)
     notes = (*notes, *check_exact(teacher, calibration.arrays))

@@ -22,14 +22,13 @@ class Run:
 
     Args:
         ready: the network, its inputs and the method.
-        engine: runs row groups of baseline states; this process where there is none.
         folder: where results of steps are kept; nowhere where there is none.
 
     Raises:
         InputError: the folder is of another run, damaged or in use.
     """
 
-    def __init__(self, ready: Prepared, engine: Engine | None, folder: RunFolder | None = None) -> None:
+    def __init__(self, ready: Prepared, folder: RunFolder | None = None) -> None:
         if folder is not None:
             if ready.convex is not None:
                 raise InputError(
@@ -37,30 +36,30 @@ class Run:
                     "the run folder out"
                 )
             folder.open(run_of(ready))
-        self._ready, self._engine = ready, engine
+        self._ready = ready
         self._keeper = NOWHERE if folder is None else folder
         # Target sparsity -> results that serve denser targets.
         self._known: dict[float, dict[str, Any]] = {}
 
-    def surveyed(self, settings: Settings, progress: Progress) -> dict[str, Any]:
+    def surveyed(self, settings: Settings, progress: Progress, engine: Engine) -> dict[str, Any]:
         """Results, by name, of the steps that denser targets go on from; the others are not run."""
-        target = self._target(settings)
+        target = self._target(settings, engine)
         steps = [s for s in self._ready.method.steps(target) if s.serves_others]
         return self._walked(target, steps, [s.name for s in steps], progress).results
 
-    def compressed(self, settings: Settings, progress: Progress) -> Compressed:
+    def compressed(self, settings: Settings, progress: Progress, engine: Engine) -> Compressed:
         """The compression to the settings' targets; errors as for `compress`.
 
-        All settings of a run differ in their target sparsity alone.
+        All settings of a run differ in their target sparsity alone; so may the engine.
         """
-        target = self._target(settings)
+        target = self._target(settings, engine)
         steps = self._ready.method.steps(target)
         found = finished(target, self._walked(target, steps, [steps[-1].name], progress))
         progress(STAGES[-1], 1.0)
         return found
 
-    def _target(self, settings: Settings) -> Target:
-        target = Target(self._ready, settings, self._engine)
+    def _target(self, settings: Settings, engine: Engine) -> Target:
+        target = Target(self._ready, settings, engine)
         # Refused before any work where the biases alone are more than what may stay.
         _ = target.counts
         return target

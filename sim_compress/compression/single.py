@@ -5,14 +5,13 @@ from collections.abc import Mapping
 from sim_compress.compilation import companion
 from sim_compress.compression.calibration import Calibration
 from sim_compress.compression.compressed import Compressed
-from sim_compress.compression.methods import check_engine
 from sim_compress.compression.prepared import KERNELS, prepared
 from sim_compress.compression.resume import RunFolder
 from sim_compress.compression.runs import Run
 from sim_compress.compression.settings import Settings
 from sim_compress.compression.steps.walk import Progress
 from sim_compress.core import Convex
-from sim_compress.core.engines import Engine
+from sim_compress.core.engines import Engine, given_or_threads
 from sim_compress.model.maps import Shape
 from sim_compress.runtime import Checked
 
@@ -54,8 +53,8 @@ def compress(
             What was left out is in `notes`.
         settings: sparsity, objective, kappa, support, states.
         progress: called with a stage of STAGES and its finished part.
-        engine: runs the row groups of baseline states; this process alone if not given. The result is the
-            same to the byte. Refused where it would have nothing to do.
+        engine: runs batches of samples, trials, row groups and gradients (`core.engines.engine`); threads of
+            this process if not given. The result is the same to the byte.
         convex: f and C of every row in place of the objective, in cvxpy; needs a conic solver. Its rows are
             those of baseline states.
         input_shapes: input name -> sizes of all axes, for an ONNX file that leaves them open; the batch, the
@@ -68,7 +67,7 @@ def compress(
         SolverError: the solver has no licence, or no rows match exactly at this sparsity.
         MissingExtraError: the solver's package is not installed.
     """
-    if engine is not None:
-        check_engine(settings.method(convex is not None))
     ready = prepared(network, inputs, settings, convex, input_shapes)
-    return Run(ready, engine, folder).compressed(settings, progress)
+    run = Run(ready, folder)
+    with given_or_threads(engine) as workers:
+        return run.compressed(settings, progress, workers)

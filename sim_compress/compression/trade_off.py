@@ -9,13 +9,12 @@ from sim_compress.compression.allocation.counts import highest_sparsity
 from sim_compress.compression.allocation.scope import REST, parts
 from sim_compress.compression.calibration import Calibration
 from sim_compress.compression.compressed import Compressed
-from sim_compress.compression.methods import check_engine
 from sim_compress.compression.prepared import KERNELS, Prepared, prepared
 from sim_compress.compression.resume import RunFolder
 from sim_compress.compression.runs import Run
 from sim_compress.compression.settings import Settings
 from sim_compress.core import Convex
-from sim_compress.core.engines import Engine
+from sim_compress.core.engines import Engine, given_or_threads
 from sim_compress.errors import InputError
 from sim_compress.model.maps import Shape
 from sim_compress.runtime import Checked
@@ -87,17 +86,19 @@ def sweep(
         raise InputError("a sweep needs at least one level")
     if len(set(levels)) < len(levels):
         raise InputError(f"every level may come once, got {', '.join(f'{level:g}' for level in levels)}")
-    _check(settings, engine, convex)
+    _check(settings, convex)
     ready = prepared(network, inputs, steps[0], convex, input_shapes)
     _check_free(ready, settings)
-    return _compressed(Run(ready, engine, folder), steps, progress)
+    return _compressed(Run(ready, folder), steps, progress, engine)
 
 
-def _compressed(run: Run, steps: Sequence[Settings], progress: LevelProgress) -> Iterator[Compressed]:
+def _compressed(
+    run: Run, steps: Sequence[Settings], progress: LevelProgress, engine: Engine | None
+) -> Iterator[Compressed]:
     """Each step over the survey of the one before it, gone on with."""
-    with companion(*KERNELS):
+    with given_or_threads(engine) as workers, companion(*KERNELS):
         for step in steps:
-            yield run.compressed(step, partial(progress, step.target_sparsity))
+            yield run.compressed(step, partial(progress, step.target_sparsity), workers)
 
 
 @companion(*KERNELS)
@@ -132,19 +133,34 @@ def sparsest(
     """
     if not bound >= 0:
         raise InputError(f"expected a bound on the drop from 0, got {bound}")
-    _check(settings, engine, convex)
+    _check(settings, convex)
     ready = prepared(network, inputs, settings, convex, input_shapes)
     highest = _check_free(ready, settings)
+    run = Run(ready, folder)
+    with given_or_threads(engine) as workers:
+        return _bisected(run, settings, highest, drop, bound, progress, workers)
+
+
+def _bisected(
+    run: Run,
+    settings: Settings,
+    highest: int,
+    drop: Callable[[Compressed], float],
+    bound: float,
+    progress: LevelProgress,
+    engine: Engine,
+) -> Found:
+    """The search in whole percents up to the highest; arguments and errors as for `sparsest`."""
     low, high = 0, highest + 1
-    run, best, tried = Run(ready, engine, folder), None, list[Tried]()
+    best, tried = None, list[Tried]()
     while high - low > 1:
         middle = (low + high) // 2
         step = replace(settings, target_sparsity=middle / RESOLUTION)
         told = partial(progress, step.target_sparsity)
         if not tried:
             # All levels go on from the survey of the sparsest one that may be asked for.
-            run.surveyed(replace(settings, target_sparsity=highest / RESOLUTION), told)
-        compressed = run.compressed(step, told)
+            run.surveyed(replace(settings, target_sparsity=highest / RESOLUTION), told, engine)
+        compressed = run.compressed(step, told, engine)
         tried.append(Tried(step.target_sparsity, drop(compressed)))
         if tried[-1].within(bound):
             low, best = middle, compressed
@@ -159,10 +175,8 @@ def sparsest(
     return Found(best, tuple(tried))
 
 
-def _check(settings: Settings, engine: Engine | None, convex: Convex | None) -> None:
+def _check(settings: Settings, convex: Convex | None) -> None:
     method = settings.method(convex is not None)
-    if engine is not None:
-        check_engine(method)
     if method.several is not None:
         raise InputError(f"{method.several}: compress once, or match nearly")
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from sim_compress.core.engines import Engine, Shared, one_by_one_or
 from sim_compress.core.gram import Matrix
 from sim_compress.core.path import Path, empty_path, longer_path
 from sim_compress.core.penalties import Penalty
@@ -69,6 +70,7 @@ class Allocation:
 def trace(
     blocks: Sequence[Block],
     count: int,
+    engine: Engine,
     *,
     known: Sequence[Path] = (),
     progress: Callable[[float], None] = lambda _: None,
@@ -78,6 +80,7 @@ def trace(
     Args:
         blocks: the row problems of every block.
         count: the largest target that will be asked of the paths.
+        engine: traces blocks side by side.
         known: the same blocks' paths for a smaller target; they are gone on with, to the same supports as
             from the start.
         progress: called with the finished part in [0, 1].
@@ -88,14 +91,31 @@ def trace(
     else:
         paths, alpha, found = [empty_path(b.problems, b.ball) for b in blocks], highest, -1
     least = SMALLEST * highest
+    shared = [engine.share(block) for block in blocks]
     while found < 0 or (found < count and alpha > least):
         alphas: Matrix = alpha / np.power(RATIO, np.arange(1.0, STRIDE + 1))
-        for i, block in enumerate(blocks):
-            paths[i] = longer_path(paths[i], block.problems, block.penalty, alphas, block.ball)
+        tasks = [_Stretch(own, known, alphas) for own, known in zip(shared, paths, strict=True)]
+        paths = list(one_by_one_or(engine, _longer, tasks))
         alpha = float(alphas[-1])
         found = _held(paths)
         progress(min(found / max(count, 1), 1.0))
+    for block in shared:
+        block.drop()
     return tuple(paths)
+
+
+@dataclass(frozen=True)
+class _Stretch:
+    """A block's path so far, and the alphas that come next."""
+
+    block: Shared[Block]
+    known: Path
+    alphas: Matrix
+
+
+def _longer(task: _Stretch) -> Path:
+    block = task.block.value
+    return longer_path(task.known, block.problems, block.penalty, task.alphas, block.ball)
 
 
 def _held(paths: Sequence[Path]) -> int:

@@ -63,7 +63,8 @@ def deviations(X: NDArray[np.floating]) -> Deviations:
     if wide.any():
         scale[wide] = np.exp2(np.frexp(largest[wide])[1])
         values[wide] = (values[wide] / scale[wide, None]).astype(X.dtype)
-    offset = scale * values.sum(axis=1, dtype=np.float64) / points
+    # A product is four times as fast as a float64 sum of float32, and the offset is small.
+    offset = scale * (values @ np.ones(points, values.dtype)).astype(np.float64) / points
     return Deviations(values, scale, centre.astype(np.float64), offset)
 
 

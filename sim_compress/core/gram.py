@@ -4,7 +4,7 @@ Means and moments about them are kept apart: where a mean is a thousand times th
 rounding would be left of E[s s'] - E[s] E[s'].
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
@@ -70,6 +70,21 @@ class Gram:
     def target_variance(self) -> Matrix:
         """Of every row's target, (rows,); zero where it is rounding."""
         return _varying(self.target_scatter / self.points, self.target_mean)
+
+    def pulled(self, rows: Matrix, strength: Matrix) -> Self:
+        """The moments with sum_j strength_j (w_j - rows_j)^2 added to every data point's squared error.
+
+        Args:
+            rows: (rows, features).
+            strength: (features,).
+        """
+        added = self.points * strength
+        return replace(
+            self,
+            scatter=self.scatter + np.diag(added),
+            cross=self.cross + rows * added,
+            target_scatter=self.target_scatter + rows**2 @ added,
+        )
 
     @staticmethod
     def bytes(features: int, rows: int) -> int:

@@ -11,25 +11,32 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from sim_compress.core.gram import Matrix
-
 Mask = NDArray[np.bool_]
 Numbers = NDArray[np.intp]
+# Rows in float32, in which supports are searched, or float64.
+Values = NDArray[np.floating]
 
 
 class Projection(Protocol):
     """Where the nearest rows of a pattern are not zero."""
 
-    def __call__(self, V: Matrix, count: int) -> Mask:
+    def __call__(self, V: Values, count: int) -> Mask:
         """The mask (rows, features) of at most `count` entries that keeps most of |V|_F."""
         ...
 
 
-def largest(V: Matrix, count: int) -> Mask:
-    """No pattern: the entries of largest size, ties to the earliest."""
-    order = np.argsort(-np.abs(V), axis=None, kind="stable")[:count]
-    mask = np.zeros(V.size, bool)
-    mask[order] = True
+def largest(V: Values, count: int) -> Mask:
+    """No pattern: the entries of largest size, ties to the earliest; what is no number counts least.
+
+    A partition finds the least size that is kept, and no entry is put into order.
+    """
+    sizes = np.abs(V).ravel()
+    np.copyto(sizes, -1.0, where=np.isnan(sizes))
+    if count <= 0 or count >= sizes.size:
+        return np.full(V.shape, count > 0)
+    least = np.partition(sizes, sizes.size - count)[sizes.size - count]
+    mask = sizes > least
+    mask[np.flatnonzero(sizes == least)[: count - np.count_nonzero(mask)]] = True
     return mask.reshape(V.shape)
 
 
@@ -45,7 +52,7 @@ class Quota:
     columns: Numbers
     kept: int
 
-    def __call__(self, V: Matrix, count: int) -> Mask:
+    def __call__(self, V: Values, count: int) -> Mask:
         """The largest of each group, ties to the earliest; where they are more than `count`, the largest."""
         sizes = np.abs(V)
         # A sentinel column behind the last fills the short groups.
@@ -80,7 +87,7 @@ class Tied:
     rows: Numbers
     columns: Numbers
 
-    def __call__(self, V: Matrix, count: int) -> Mask:
+    def __call__(self, V: Values, count: int) -> Mask:
         """Tiles of the largest mean square as long as they fit into the count, ties to the earliest.
 
         Where all tiles have one size no mask of so many entries keeps more of |V|_F. Behind the first tile
@@ -124,7 +131,7 @@ class WithBias:
     project: Projection
     given: Mask
 
-    def __call__(self, V: Matrix, count: int) -> Mask:
+    def __call__(self, V: Values, count: int) -> Mask:
         if self.project is largest:
             mask = largest(np.column_stack([V[:, :-1], np.where(self.given, 0.0, V[:, -1])]), count)
         else:

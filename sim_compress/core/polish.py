@@ -16,11 +16,17 @@ from sim_compress.core.patterns import Projection, largest
 from sim_compress.core.problems import RowProblems
 from sim_compress.core.row_threads import in_pieces
 
-FIRST_RHO = 0.03
+# The first penalty parameter. On layers of MiniLM, at 10, 40 and 70 % density, supports from 0.1 on are as
+# good as from 0.03, in half the rounds; from 0.2 on they are worse by up to 1 % of the error, and a growth of
+# 1.04 costs 0.3 %. In small blocks a few entries decide, and rounds cost nothing.
+FIRST_RHO, FIRST_RHO_OF_LARGE = 0.03, 0.1
 GROWTH = 1.03
 ROUNDS = 400
-# The support counts as settled when it has not changed for so many rounds.
-SETTLED = 15
+# The support counts as settled when it has not changed for so many rounds; in large blocks when in so many
+# rounds no more than this part of its entries has changed in each, which is worth 1e-4 of the error.
+SETTLED, SETTLED_OF_LARGE, MOVED = 15, 5, 1e-3
+# Entries of a large block.
+LARGE = 100_000
 
 
 def polish(
@@ -45,29 +51,46 @@ def polish(
         The support, (rows, features), as `project` gives it: without a pattern exactly min(count, size)
         entries.
     """
-    eigenvalues, Q = linalg.eigh(problems.H, check_finite=False)
-    scale = np.ones((problems.rows, 1)) if weights is None else weights[:, None]
-    gQ, start = (scale * problems.g) @ Q, scale * start
-    Z, U, rho = start, np.zeros_like(start), FIRST_RHO
-    support, rest = project(start, count), 0
+    ridge = _Ridge(problems, weights)
+    if allowed is not None and allowed.all():
+        allowed = None
+    Z = (start if weights is None else weights[:, None] * start).astype(np.float32)
+    U, large = np.zeros_like(Z), Z.size >= LARGE
+    rho, settled = (FIRST_RHO_OF_LARGE, SETTLED_OF_LARGE) if large else (FIRST_RHO, SETTLED)
+    support, rest = project(Z, count), 0
     for _ in range(ROUNDS):
-        V = _ridge(eigenvalues, Q, gQ, Z - U, rho)
-        moved = project(V + U if allowed is None else (V + U) * allowed, count)
-        Z = np.where(moved, V + U, 0.0)
-        U = (U + V - Z) / GROWTH
+        V = ridge.nearest(Z - U, rho)
+        V += U
+        moved = project(V if allowed is None else V * allowed, count)
+        Z = np.where(moved, V, np.float32(0))
+        U = (V - Z) / np.float32(GROWTH)
         rho *= GROWTH
-        rest = rest + 1 if np.array_equal(moved, support) else 0
+        rest = rest + 1 if np.count_nonzero(moved != support) <= large * MOVED * count else 0
         support = moved
-        if rest == SETTLED:
+        if rest == settled:
             break
     return support
 
 
-def _ridge(eigenvalues: Matrix, Q: Matrix, gQ: Matrix, target: Matrix, rho: float) -> Matrix:
-    """argmin of the datafit + rho/2 |V - target|^2, from the eigendecomposition of H."""
-    shrunk = np.maximum(eigenvalues, 0.0) + rho
+class _Ridge:
+    """The ridge steps of one block from the eigendecomposition of its H.
 
-    def rows(piece: slice) -> Matrix:
-        return ((gQ[piece] + rho * (target[piece] @ Q)) / shrunk) @ Q.T
+    They are computed in float32: supports have no use for more digits, and products cost half as much.
+    """
 
-    return np.concatenate(in_pieces(rows, len(gQ)))
+    def __init__(self, problems: RowProblems, weights: Matrix | None) -> None:
+        eigenvalues, Q = linalg.eigh(problems.H, check_finite=False)
+        g = problems.g if weights is None else weights[:, None] * problems.g
+        self._eigenvalues = np.maximum(eigenvalues, 0.0).astype(np.float32)
+        self._Q, self._back = Q.astype(np.float32), np.ascontiguousarray(Q.T, np.float32)
+        self._g = (g @ Q).astype(np.float32)
+
+    def nearest(self, target: NDArray[np.float32], rho: float) -> NDArray[np.float32]:
+        """argmin over V of the datafit + rho/2 |V - target|^2, (rows, features)."""
+        own = np.float32(rho)
+        shrunk = self._eigenvalues + own
+
+        def rows(piece: slice) -> NDArray[np.float32]:
+            return ((self._g[piece] + own * (target[piece] @ self._Q)) / shrunk) @ self._back
+
+        return np.concatenate(in_pieces(rows, len(target)))

@@ -17,8 +17,10 @@ from sim_compress.core.solvers.cholesky import scratch_size, solve_on, submatrix
 from sim_compress.core.solvers.minimiser import Stop
 from sim_compress.core.solvers.rows import UNPACKED, solve_rows
 
-# Operations of the rows' Cholesky factors above which conjugate gradients on all rows at once are cheaper.
-MANY = 1e10
+# Conjugate gradients on all rows at once are cheaper than a Cholesky factor of each where the factors take
+# more than so many times the operations of one product with H, the second number for rough rows: there both
+# took the same time on the layers of MiniLM (AVX2, one thread).
+MANY, FEW = 40, 8
 # A row that meets its ball is solved to this gap, relative to c; its sweeps rarely reach two digits.
 GAP, SWEEPS = 1e-8, 200
 
@@ -28,6 +30,8 @@ def refit(
     support: NDArray[np.bool_],
     ball: Ball | None = None,
     biased: NDArray[np.bool_] | None = None,
+    *,
+    rough: bool = False,
 ) -> Matrix:
     """argmin of the datafit over rows that are zero outside the support.
 
@@ -36,14 +40,15 @@ def refit(
         support: (rows, features).
         ball: the kappa constraint; a row that breaks it is solved again within it.
         biased: (rows,) which rows have a bias; all if not given.
+        rough: whether the rows only serve to measure what a support costs, or to start a search.
 
     Returns:
         v in standard coordinates, (rows, features), zero outside the support.
     """
-    V = _unbounded(problems, support)
+    V = _unbounded(problems, support, rough)
     left = np.zeros(problems.rows, bool) if biased is None else ~biased
     if left.any():
-        V[left] = _without_bias(problems.only(left), support[left], V[left])
+        V[left] = _without_bias(problems.only(left), support[left], V[left], rough)
     if ball is None:
         return V
     norms = np.einsum("rj,rj->r", ball.weights, np.abs(V))
@@ -55,20 +60,21 @@ def refit(
     return V
 
 
-def _without_bias(problems: RowProblems, support: NDArray[np.bool_], V: Matrix) -> Matrix:
+def _without_bias(problems: RowProblems, support: NDArray[np.bool_], V: Matrix, rough: bool) -> Matrix:
     """The same rows when their bias leaves (Sherman and Morrison 1950): H gains m m', of rank one."""
     m, mu = problems.means
     directions = replace(problems, g=np.tile(m, (problems.rows, 1)), prior=np.zeros_like(problems.prior))
-    h = _unbounded(directions, support)
+    h = _unbounded(directions, support, rough)
     return V + h * ((mu - V @ m) / (1 + h @ m))[:, None]
 
 
-def _unbounded(problems: RowProblems, support: NDArray[np.bool_]) -> Matrix:
+def _unbounded(problems: RowProblems, support: NDArray[np.bool_], rough: bool) -> Matrix:
     """Every row's least squares with a bias, wherever that leads."""
     V = np.zeros_like(problems.g)
     left = np.arange(problems.rows)
-    if np.sum(support.sum(axis=1, dtype=float) ** 3) / 3 > MANY:
-        V, left = conjugate(problems, support)
+    factors, product = np.sum(support.sum(axis=1, dtype=float) ** 3) / 3, support.size * problems.features
+    if factors > (FEW if rough else MANY) * product:
+        V, left = conjugate(problems, support, rough=rough)
     if len(left):
         exact = np.zeros((len(left), problems.features))
         over_rows(_least_squares, len(left), problems.H, problems.g[left], support[left], exact)

@@ -50,7 +50,12 @@ class Graph:
         # Of two forms of a square weight one is the transpose of the other: their strides differ.
         key = (id(of), *values.shape, *values.strides)
         if key not in self._shared:
-            self._shared[key] = self.reals(values, what)
+            other = (
+                self._shared.get((id(of), *values.T.shape, *values.T.strides)) if values.ndim == 2 else None
+            )
+            self._shared[key] = (
+                self.reals(values, what) if other is None else self.node("Transpose", [other], perm=[1, 0])
+            )
         return self._shared[key]
 
     def integers(self, values: ArrayLike, what: str = "constant") -> str:

@@ -176,7 +176,8 @@ def _along_axis(graph: Graph, tensor: str, step: AlongAxis, shape: Shape) -> str
 
 def _lookup(graph: Graph, tensor: str, step: Lookup, _: Shape) -> str:
     whole = graph.node("Cast", [tensor], to=onnx.TensorProto.INT64)
-    return graph.node("Gather", [graph.reals(step.table, "table"), whole], axis=0)
+    table = graph.shared(step.dense_rows(), "table", step.table)
+    return graph.node("Gather", [table, whole], axis=0)
 
 
 def _one_behind(graph: Graph, axis: int, rank: int) -> str:

@@ -13,7 +13,7 @@ from sim_compress.frontend.nodes import standard_opset
 from sim_compress.frontend.operators import OPERATORS
 from sim_compress.frontend.read import cleaning
 from sim_compress.frontend.read.inputs import Reading, readings
-from sim_compress.frontend.refusals import REASONS, Refused, reason
+from sim_compress.frontend.refusals import ADVICE, REASONS, Refused, reason_in
 from sim_compress.frontend.simplify import simplify, without_tail
 from sim_compress.frontend.weights import Weights
 from sim_compress.model import Shape
@@ -61,6 +61,22 @@ class Network:
     def count(self) -> int:
         """Nodes of the cleaned file, of an end that was left out those that cannot be read."""
         return len(self.file.graph.node) + len(self.unread)
+
+    @property
+    def advice(self) -> str:
+        """What to do about refused nodes."""
+        inputs = self.reading.inputs
+        if self.reading.samples is not None or any(x.batch == 0 for x in inputs.values()):
+            return ADVICE
+        asked = (
+            f"--input-shape {n}={'x'.join('?' if a == x.batch else str(s) for a, s in enumerate(x.shape))}"
+            for n, x in inputs.items()
+        )
+        return (
+            "the axis that the file leaves open was taken for the samples; where it is another, as the "
+            f"length of a text, fix its size with {' '.join(asked)} (input_shapes in Python), a number for "
+            "each question mark"
+        )
 
     @property
     def keeps_samples_first(self) -> bool:
@@ -156,11 +172,13 @@ def _network(model: onnx.ModelProto, weights: Weights, reading: Reading) -> Netw
     rules = {name: o.axes for name, o in OPERATORS.items()}
     found = placed(model, rules, reading.inputs, reading.samples, types, weights)
     refused = tuple(
-        Refused.of(n.node, reason(n.node.op_type) if n.reason is None else n.reason, n.reason is None)
+        Refused.of(n.node, n.reason or reason_in(graph, n.node), n.reason is None or n.is_too_large)
         for n in found.refused
     )
-    one, first = (_written(model, found, writer, types) for writer in (found.one_sample, found.samples_first))
+    first = _written(model, found, found.samples_first, types)
     _describe(first)
+    types |= {v.name: v.type.tensor_type.elem_type for v in first.graph.value_info}
+    one = _written(model, found, found.one_sample, types)
     held = {**weights, **found.one_sample.weights, **found.samples_first.weights}
     return Network(reading, model, one, first, held, found.tensors, refused)
 
@@ -206,7 +224,8 @@ def _written(
     graph.initializer.extend(writer.constants.values())
     graph.input.extend(info(i.name) for i in model.graph.input if not found.tensors[i.name].is_known)
     graph.output.extend(info(o.name) for o in model.graph.output)
-    made = (name for n in writer.nodes for name in n.output if name in found.tensors)
+    # Types of tensors that come from graphs inside nodes are inferred.
+    made = (name for n in writer.nodes for name in n.output if name in found.tensors and name in types)
     ends = {o.name for o in graph.output}
     graph.value_info.extend(info(name) for name in made if name not in ends)
     return written

@@ -4,26 +4,31 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import onnx
+from onnx import helper
 
 from sim_compress.errors import UnsupportedError
 from sim_compress.frontend.nodes import STANDARD, qualified_name, standard_opset
 from sim_compress.frontend.operators import OPERATORS
 
 UNSUPPORTED = "this operator is not supported"
-RECURRENT = "loops over steps inside one node; export the network with its steps unrolled"
 BRANCHING = "runs a graph of its own; export the network for one path, without control flow"
 QUANTISED = "computes in quantised numbers; export the network in float, before quantisation"
 RANDOM = "draws random numbers; export the network in evaluation mode"
+ADVICE = (
+    "docs/operators.md lists what is supported; export the network without these nodes, or cut it before "
+    "them (onnx.utils.extract_model) and compress the part that is supported"
+)
 MICROSOFT = "com.microsoft"
 FUSED = "onnxruntime's own operator; give the network as it was before onnxruntime optimised or quantised it"
 REASONS = {
-    **dict.fromkeys(("LSTM", "GRU", "RNN"), RECURRENT),
     **dict.fromkeys(("If", "Loop", "Scan", "SequenceMap"), BRANCHING),
     **dict.fromkeys(("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear"), QUANTISED),
     **dict.fromkeys(("QLinearConv", "QLinearMatMul", "ConvInteger", "MatMulInteger"), QUANTISED),
     **dict.fromkeys(("RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike"), RANDOM),
     **dict.fromkeys(("Bernoulli", "Multinomial"), RANDOM),
 }
+# How many of the first inputs of a node decide which of its graphs runs, and how often.
+DECIDING = {"If": 1, "Loop": 2, "Scan": 0}
 
 
 def reason(operator: str) -> str:
@@ -40,7 +45,7 @@ class Refused:
     """One node without a place in the state model.
 
     Attributes:
-        is_unknown: whether no node of its operator has one.
+        is_unknown: whether none of its kind, or of its size, has one.
         output: the first tensor that it gives.
     """
 
@@ -57,15 +62,39 @@ class Refused:
         return cls(qualified_name(node), name, reason, is_unknown, node.output[0])
 
 
-def refusal_message(refused: Sequence[Refused], nodes: int) -> str:
+def reason_in(graph: onnx.GraphProto, node: onnx.NodeProto) -> str:
+    """The same for a node of a graph: of an If with the input that alone decides which way it goes."""
+    decides = _inputs_behind(graph, node.input[0]) if node.op_type == "If" else []
+    if len(decides) != 1 or decides[0].type.tensor_type.shape.dim:
+        return reason(node.op_type)
+    name, kind = decides[0].name, decides[0].type.tensor_type.elem_type
+    value = f"np.array(VALUE, np.{helper.tensor_dtype_to_np_dtype(kind).name})"
+    return (
+        f"{UNSUPPORTED}: the input {name!r} decides which of its graphs runs; write the value that it has in "
+        f"use into the file: model.graph.initializer.append(onnx.numpy_helper.from_array({value}, {name!r}))"
+    )
+
+
+def _inputs_behind(graph: onnx.GraphProto, tensor: str) -> list[onnx.ValueInfoProto]:
+    """The inputs of a graph that a tensor follows from."""
+    made = {name: n for n in graph.node for name in n.output}
+    behind, ahead = set[str](), [tensor]
+    while ahead:
+        name = ahead.pop()
+        if name not in behind:
+            behind.add(name)
+            ahead += made[name].input if name in made else []
+    return [i for i in graph.input if i.name in behind]
+
+
+def refusal_message(refused: Sequence[Refused], nodes: int, advice: str = ADVICE) -> str:
     """One message that names every refused node, why, and what to do next."""
     lines = [f"  {r.operator} {r.node!r}: {r.reason}" for r in refused]
     return "\n".join(
         [
             f"{len(refused)} of {nodes} nodes have no place in the state model:",
             *lines,
-            "docs/operators.md lists what is supported; export the network without these nodes, or cut it "
-            "before them (onnx.utils.extract_model) and compress the part that is supported",
+            advice,
         ]
     )
 
@@ -105,8 +134,9 @@ def beyond_help(graph: onnx.GraphProto) -> list[Refused]:
     for node in graph.node:
         inner = any(a.HasField("g") or a.graphs for a in node.attribute)
         reads = bool(values & set(node.input))
-        if reads and node.domain in STANDARD and node.op_type in REASONS:
-            found.append(Refused.of(node, reason(node.op_type)))
+        decided = bool(values & set(node.input[: DECIDING.get(node.op_type)]))
+        if decided and node.domain in STANDARD and node.op_type in REASONS:
+            found.append(Refused.of(node, reason_in(graph, node)))
         if (reads or inner) and node.op_type not in ("Shape", "Size"):
             values |= set(node.output)
     return found

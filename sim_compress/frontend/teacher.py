@@ -203,6 +203,7 @@ def _exact(
             network.refused,
             network.unread,
             network.count,
+            network.advice,
         )
 
     ends = (network.file if network.cut else original).graph.output

@@ -24,7 +24,15 @@ from sim_compress.model.maps import (
 from sim_compress.model.matrices import Matrices, from_matrices, matrices, unrolled_bytes
 from sim_compress.model.narrowing import narrowed
 from sim_compress.model.rounding import VALUES, round_values, rounded, rounded_rows, without_vanishing
-from sim_compress.model.sharing import every_use, replaced, shared, with_rows_of
+from sim_compress.model.sharing import (
+    every_use,
+    fresh_tables,
+    replaced,
+    shared,
+    with_own_tables,
+    with_rows_of,
+    with_tables,
+)
 from sim_compress.model.unrolling import chain_matrix
 
 __all__ = [
@@ -54,6 +62,7 @@ __all__ = [
     "chain_shape",
     "channel_axes",
     "every_use",
+    "fresh_tables",
     "from_matrices",
     "matrices",
     "narrowed",
@@ -66,6 +75,8 @@ __all__ = [
     "shared",
     "unrolled_bytes",
     "weight_shape",
+    "with_own_tables",
     "with_rows_of",
+    "with_tables",
     "without_vanishing",
 ]

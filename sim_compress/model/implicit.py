@@ -89,9 +89,9 @@ class Affine:
         return tuple(t.weight for t in self.terms if t.weight is not None)
 
     @property
-    def tables(self) -> tuple[Array, ...]:
+    def lookups(self) -> tuple[Lookup, ...]:
         """The learned tables that its terms look ids up in."""
-        return tuple(m.table for t in self.terms for m in t.maps if isinstance(m, Lookup))
+        return tuple(m for t in self.terms for m in t.maps if isinstance(m, Lookup))
 
     @cached_property
     def nnz(self) -> int:
@@ -153,6 +153,10 @@ class ImplicitModel:
             except ValueError as error:
                 raise InputError(f"block {name!r}: {error}") from error
 
+    def __getstate__(self) -> dict[str, object]:
+        """What a copy takes: its arrays have other ids."""
+        return {name: value for name, value in self.__dict__.items() if name != "holders"}
+
     def affines(self) -> list[tuple[str, Affine]]:
         """All row groups of M in order: the blocks' (A, B), then the outputs' (C, D)."""
         return [(b.name, b.affine) for b in (*self.blocks, *self.outputs)]
@@ -185,6 +189,30 @@ class ImplicitModel:
             found[owner] = (*found.get(owner, ()), name)
         return found
 
+    @cached_property
+    def holders(self) -> dict[int, str]:
+        """id of a weight without groups -> the first block or output that has it."""
+        found: dict[int, str] = {}
+        for name, affine in self.affines():
+            for term in affine.weighted:
+                if term.groups == 1:
+                    found.setdefault(id(term.weight), name)
+        return found
+
+    @cached_property
+    def readers(self) -> dict[str, tuple[str, ...]]:
+        """Owner of rows -> blocks and outputs that look ids up in them, where there are any, in order."""
+        found: dict[str, tuple[str, ...]] = {}
+        for name, affine in self.affines():
+            for owner in dict.fromkeys(self.holders.get(id(m.table)) for m in affine.lookups):
+                if owner is not None:
+                    found[owner] = (*found.get(owner, ()), name)
+        return found
+
+    def own_tables(self, affine: Affine) -> tuple[Lookup, ...]:
+        """The lookups of a block whose tables are no rows of M."""
+        return tuple(m for m in affine.lookups if id(m.table) not in self.holders)
+
     @property
     def nnz(self) -> int:
         """nnz(M), tied rows and those that blocks share counted once, biases included."""
@@ -193,8 +221,8 @@ class ImplicitModel:
     @property
     def parameters(self) -> int:
         """Nonzero parameters of M and of the tables that ids are looked up in."""
-        tables = {id(table): table for _, affine in self.affines() for table in affine.tables}
-        return self.nnz + sum(int(np.count_nonzero(table)) for table in tables.values())
+        tables = {id(m.table): m for _, affine in self.affines() for m in self.own_tables(affine)}
+        return self.nnz + sum(m.nonzeros for m in tables.values())
 
     def is_input(self, name: str) -> bool:
         """Whether a source is an input (its columns are in B or D) and not a block (A or C)."""

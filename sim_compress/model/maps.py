@@ -263,11 +263,43 @@ class AlongAxis:
 class Lookup:
     """Rows of a learned table (V, d) for ids: (*shape) -> (*shape, d).
 
-    Linear in the one-hot code of its ids, not in the ids. The table is float32, dense, and its numbers
-    count as parameters. Ids below 0 count from the end.
+    Linear in the one-hot code of its ids, not in the ids. The table is float32 and its numbers count as
+    parameters. It is sparse where it is the weight of a block or output too, as tied embeddings are. Ids
+    below 0 count from the end.
     """
 
-    table: Array
+    table: Array | sparse.csr_array
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns of the table."""
+        return cast(tuple[int, int], self.table.shape)
+
+    @property
+    def nonzeros(self) -> int:
+        """Numbers of the table that are not zero."""
+        table = self.table
+        return int(np.count_nonzero(table) if isinstance(table, np.ndarray) else table.count_nonzero())
+
+    def dense_rows(self, rows: slice | Array = slice(None)) -> Array:
+        """Some rows of the table with their zeros, all if not given."""
+        found = self.table[rows]
+        return found if isinstance(found, np.ndarray) else found.toarray()
+
+    def ids(self, x: Array) -> NDArray[np.int64]:
+        """The row of the table that each entry asks for, from 0 on.
+
+        Raises:
+            DataError: an id has no row.
+        """
+        size = self.shape[0]
+        with np.errstate(invalid="ignore"):
+            ids = x if x.dtype.kind in "iu" else np.rint(_real(x)).astype(np.int64)
+        outside = (ids < -size) | (ids >= size)
+        if outside.any():
+            raise DataError(f"id {ids[outside][0]} has no row in a table of {size}: expected 0..{size - 1}")
+        whole = ids.astype(np.int64, copy=False)
+        return np.where(whole < 0, whole + size, whole)
 
     def apply(self, x: Array) -> Array:
         """The rows of the table.
@@ -275,18 +307,14 @@ class Lookup:
         Raises:
             DataError: an id has no row.
         """
-        with np.errstate(invalid="ignore"):
-            ids = x if x.dtype.kind in "iu" else np.rint(_real(x)).astype(np.int64)
-        size = len(self.table)
-        outside = (ids < -size) | (ids >= size)
-        if outside.any():
-            raise DataError(f"id {ids[outside][0]} has no row in a table of {size}: expected 0..{size - 1}")
-        return np.moveaxis(self.table[ids], -1, -2)
+        ids = self.ids(x)
+        found = self.dense_rows(ids.ravel()).reshape(*ids.shape, self.shape[1])
+        return np.moveaxis(found, -1, -2)
 
     def out_shape(self, shape: Shape) -> Shape:
         if self.table.ndim != 2:
             raise ValueError(f"a table of shape {self.table.shape}, expected rows and columns")
-        return (*shape, self.table.shape[1])
+        return (*shape, self.shape[1])
 
 
 def picking(axis: int, indices: ArrayLike, size: int) -> AlongAxis:

@@ -1,28 +1,93 @@
 """Rows that several blocks share, as steps of an unrolled network do: one set, owned by the first of them.
 
-Blocks and outputs share their rows where their weights and their biases are the same arrays.
+Blocks and outputs share their rows where their weights and their biases are the same arrays. A lookup reads
+the rows of a block, as tied embeddings do, where its table is one of the block's weights.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 import numpy as np
 from scipy import sparse
 
 from sim_compress.model.implicit import Affine, ImplicitModel, Term
+from sim_compress.model.maps import Lookup
 
-# Numbers of a weight that are compared before all others are.
+# Numbers of a weight, or rows of a table, that are compared before all others are.
 FIRST = 8
+# Rows of a table that are compared together.
+PART = 4096
+Table = np.ndarray | sparse.csr_array
 
 
 def shared(model: ImplicitModel) -> ImplicitModel:
     """The model with one array in the place of weights that are equal to the last bit, and of their biases.
 
     Exporters write a weight that is used several times under several names, transposed or folded anew.
-    Weights without an entry are no weights that somebody shared.
+    Weights without an entry are no weights that somebody shared. A table that is equal to a weight is that
+    weight too.
     """
     found = _Found()
-    return replaced(model, {name: found.same(affine) for name, affine in model.affines()})
+    return _tied(replaced(model, {name: found.same(affine) for name, affine in model.affines()}))
+
+
+def _tied(model: ImplicitModel) -> ImplicitModel:
+    """The model whose lookups read the rows of a block where their tables are equal to them."""
+    weights = [t.weight for _, a in model.affines() for t in a.weighted if t.groups == 1]
+    lookups = (m for _, affine in model.affines() for m in model.own_tables(affine))
+    tables = {id(m.table): w for m in lookups for w in weights if w is not None and _is_table(w, m)}
+    return replaced(model, _reading(model.affines(), tables))
+
+
+def _is_table(weight: sparse.csr_array, lookup: Lookup) -> bool:
+    """Whether the rows of a weight are those of a table, to the last bit."""
+    if weight.shape != lookup.shape or not weight.nnz:
+        return False
+    first = range(0, lookup.shape[0], PART)
+    parts = (slice(FIRST), *(slice(start, start + PART) for start in first))
+    return all(np.array_equal(weight[rows].toarray(), lookup.dense_rows(rows)) for rows in parts)
+
+
+def with_own_tables(model: ImplicitModel) -> ImplicitModel:
+    """The model whose lookups have tables of their own, which new rows of blocks leave as they are."""
+    readers = {n for names in model.readers.values() for n in names}
+    found = {id(m.table): m.dense_rows() for n, a in model.affines() if n in readers for m in a.lookups}
+    return replaced(model, _reading(model.affines(), found))
+
+
+def with_tables(affine: Affine, tables: Mapping[int, Table]) -> Affine:
+    """A block whose lookups read other tables.
+
+    Args:
+        tables: id of a table -> the one in its place.
+    """
+    if not any(id(m.table) in tables for m in affine.lookups):
+        return affine
+    return replace(affine, terms=tuple(_with_tables(term, tables) for term in affine.terms))
+
+
+def _with_tables(term: Term, tables: Mapping[int, Table]) -> Term:
+    maps = (
+        Lookup(tables[id(m.table)]) if isinstance(m, Lookup) and id(m.table) in tables else m
+        for m in term.maps
+    )
+    return replace(term, maps=tuple(maps))
+
+
+def _reading(affines: Iterable[tuple[str, Affine]], tables: Mapping[int, Table]) -> dict[str, Affine]:
+    """The blocks that look ids up in some tables, with those in their places."""
+    found = {name: (affine, with_tables(affine, tables)) for name, affine in affines}
+    return {name: new for name, (old, new) in found.items() if new is not old}
+
+
+def fresh_tables(model: ImplicitModel, rows: Mapping[str, Affine]) -> dict[int, Table]:
+    """id of a weight that ids are looked up in -> the one that new rows have in its place."""
+    own, found = dict(model.affines()), dict[int, Table]()
+    for owner in filter(rows.__contains__, model.readers):
+        for old, new in zip(own[owner].weights, rows[owner].weights, strict=True):
+            if model.holders.get(id(old)) == owner:
+                found[id(old)] = new
+    return found
 
 
 class _Found:
@@ -63,7 +128,9 @@ def still_shared(model: ImplicitModel, owners: Mapping[str, str]) -> ImplicitMod
     """
     own = dict(model.affines())
     pairs = ((n, own[n], own[owner]) for n, owner in owners.items() if n != owner)
-    return replaced(model, {n: with_rows_of(a, owner) for n, a, owner in pairs if _equal_rows(a, owner)})
+    return _tied(
+        replaced(model, {n: with_rows_of(a, owner) for n, a, owner in pairs if _equal_rows(a, owner)})
+    )
 
 
 def _equal_rows(one: Affine, other: Affine) -> bool:
@@ -91,10 +158,11 @@ def with_rows_of(affine: Affine, owner: Affine) -> Affine:
 
 
 def every_use(model: ImplicitModel, rows: Mapping[str, Affine]) -> dict[str, Affine]:
-    """New rows of some owners, and of all blocks and outputs of the model that share them."""
+    """New rows of some owners, and of all blocks and outputs of the model that share them or read them."""
     own = dict(model.affines())
     others = {n: owner for owner in rows for n in model.uses(owner) if n not in rows}
-    return {**rows, **{n: with_rows_of(own[n], rows[owner]) for n, owner in others.items()}}
+    found = {**rows, **{n: with_rows_of(own[n], rows[owner]) for n, owner in others.items()}}
+    return {**found, **_reading({**own, **found}.items(), fresh_tables(model, rows))}
 
 
 def replaced(model: ImplicitModel, rows: Mapping[str, Affine]) -> ImplicitModel:

@@ -1,6 +1,6 @@
 """Figures of every block and output, from the models before and after compression."""
 
-import numpy as np
+from math import prod
 
 from sim_compress.model import Affine, ImplicitModel, chain_shape
 from sim_compress.report.figures import BlockFigures
@@ -40,7 +40,7 @@ def _blocks(model: ImplicitModel, parameters: list[int]) -> tuple[BlockFigures, 
 def _parameters(model: ImplicitModel, name: str, affine: Affine) -> int:
     """Nonzeros of the rows that a block owns, and of the tables they look ids up in."""
     own = affine.nnz if model.owns(name) else 0
-    return own + sum(int(np.count_nonzero(table)) for table in affine.tables)
+    return own + sum(m.nonzeros for m in model.own_tables(affine))
 
 
 def _regressed(model: ImplicitModel, name: str, affine: Affine) -> int:
@@ -53,5 +53,5 @@ def _features(model: ImplicitModel, affine: Affine) -> int:
 
 def _entries(model: ImplicitModel, name: str, affine: Affine) -> int:
     biases = 0 if affine.bias is None or not model.owns(name) else len(affine.bias)
-    tables = sum(table.size for table in affine.tables)
+    tables = sum(prod(m.shape) for m in model.own_tables(affine))
     return _regressed(model, name, affine) * _features(model, affine) + biases + tables

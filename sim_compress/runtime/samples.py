@@ -10,12 +10,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from sim_compress.errors import DataError
-from sim_compress.model import ImplicitModel, Input, LinearMap, Lookup, Shape, apply_chain
-from sim_compress.model.maps import Array
+from sim_compress.model import ImplicitModel, Input, LinearMap, Lookup, Shape, StateBlock, apply_chain
+from sim_compress.model.maps import Array, selects
 
 _dtype = cache(np.dtype)
 # Samples looked at together.
 PART = 256
+NO_LIMIT = np.iinfo(np.int64).max
 
 
 def check_inputs(expected: Sequence[Input], inputs: ArrayLike | Mapping[str, ArrayLike]) -> dict[str, Array]:
@@ -155,7 +156,8 @@ class IdRange:
     def check(self, inputs: Mapping[str, Array]) -> None:
         """DataError where an id has no row, with the input and the sample."""
         for number, part in enumerate(parts(inputs[self.source])):
-            ids = apply_chain(self.maps, np.moveaxis(part, 0, -1))
+            whole = np.trunc(part) if part.dtype.kind == "f" else part
+            ids = apply_chain(self.maps, np.moveaxis(whole, 0, -1))
             outside = (ids < -self.rows) | (ids >= self.rows)
             if outside.any():
                 place = int(np.argmax(outside.reshape(-1, len(part)).any(axis=0)))
@@ -166,15 +168,50 @@ class IdRange:
 
 
 def id_ranges(model: ImplicitModel) -> tuple[IdRange, ...]:
-    """Every lookup that reads an input of whole numbers."""
-    whole = {i.name for i in model.inputs if np.dtype(i.dtype).kind in "iu"}
-    return tuple(
-        IdRange(term.source, term.maps[:place], len(step.table))
-        for _, affine in model.affines()
-        for term in affine.terms
-        for place, step in enumerate(term.maps)
-        if isinstance(step, Lookup) and term.source in whole
-    )
+    """Every lookup that reads an input, of whole numbers or of numbers that are cut to such."""
+    kinds = {i.name: np.dtype(i.dtype).kind for i in model.inputs}
+    cut = {b.name: b.affine.terms[0] for b in model.blocks if _cuts(b)}
+    found = []
+    for _, affine in model.affines():
+        for term in affine.terms:
+            source, maps = term.source, term.maps
+            is_whole = kinds.get(source, "") in "iu"
+            if source in cut:
+                source, maps, is_whole = cut[source].source, (*cut[source].maps, *maps), True
+            if source in kinds and is_whole:
+                found += [
+                    IdRange(source, maps[:place], step.shape[0])
+                    for place, step in enumerate(maps)
+                    if isinstance(step, Lookup)
+                ]
+    return tuple(found)
+
+
+def _cuts(block: StateBlock) -> bool:
+    """Whether a block is one source cut to whole numbers."""
+    affine = block.affine
+    return block.phi.name == "truncate" and len(affine.terms) == 1 and not affine.weighted
+
+
+def id_limits(model: ImplicitModel) -> dict[str, Array]:
+    """Input name -> (*shape) numbers that the ids of each entry stay below; 2 where nothing is looked up.
+
+    Where an id is computed from several entries, the table's size is the limit of all of them.
+    """
+    shapes = {i.name: i.shape for i in model.inputs}
+    limits: dict[str, Array] = {}
+    for ids in id_ranges(model):
+        shape = shapes[ids.source]
+        own = limits.setdefault(ids.source, np.full(shape, NO_LIMIT))
+        if all(map(selects, ids.maps)):
+            entries = np.arange(1, own.size + 1).reshape(*shape, 1)
+            read = np.unique(apply_chain(ids.maps, entries))
+            flat = own.reshape(-1)
+            places = read[read > 0] - 1
+            flat[places] = np.minimum(flat[places], ids.rows)
+        else:
+            np.minimum(own, ids.rows, out=own)
+    return {name: np.where(own == NO_LIMIT, 2, own) for name, own in limits.items()}
 
 
 def parts(array: Array) -> Iterator[Array]:

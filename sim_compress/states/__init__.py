@@ -1,24 +1,28 @@
 """Teacher and regenerated states on calibration data, as a stream of (design, target) into Grams."""
 
+from sim_compress.states.baseline import Grams, baseline_grams, merge, own_means
 from sim_compress.states.designs import RowGroup, by_column, row_groups, teacher_rows
-from sim_compress.states.store import Store
-from sim_compress.states.streams import Grams, Visit, baseline_grams, merge, own_means, regenerate
+from sim_compress.states.regeneration import Visit, regenerate
 from sim_compress.states.teachers import (
     ImplicitTeacher,
     NetworkTeacher,
+    Outputs,
+    Step,
     Teacher,
     dense_product,
     open_module,
     open_teacher,
     settle,
+    with_tables_apart,
 )
 
 __all__ = [
     "Grams",
     "ImplicitTeacher",
     "NetworkTeacher",
+    "Outputs",
     "RowGroup",
-    "Store",
+    "Step",
     "Teacher",
     "Visit",
     "baseline_grams",
@@ -32,4 +36,5 @@ __all__ = [
     "row_groups",
     "settle",
     "teacher_rows",
+    "with_tables_apart",
 ]

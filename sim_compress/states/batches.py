@@ -1,23 +1,21 @@
-"""Calibration inputs in batches, and work on them by one thread a core."""
+"""Calibration inputs in batches."""
 
 import math
-from collections import deque
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TypeVar
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 
-from sim_compress.core.engines import available_cpus, one_blas_thread
-from sim_compress.model import ImplicitModel
+from sim_compress.core.engines import Engine, Shared
+from sim_compress.model import ImplicitModel, Input
 from sim_compress.model.maps import Array
 
 # One batch's states of the whole network stay below this many bytes.
 BATCH_BYTES = 256 * 2**20
 LARGEST_BATCH = 32
+# Batches for each worker that are computed before their turn: memory does not grow with their number.
+AHEAD = 2
 
 Values = dict[str, Array]
-Result = TypeVar("Result")
 
 
 def batch_size(model: ImplicitModel) -> int:
@@ -32,29 +30,12 @@ def batches(model: ImplicitModel, inputs: Mapping[str, Array]) -> list[Values]:
     return [{n: u[start : start + size] for n, u in inputs.items()} for start in range(0, samples, size)]
 
 
-def converted(model: ImplicitModel, batch: Values) -> Values:
-    """A batch in the model's own dtypes with samples on the last axis."""
-    return {
-        i.name: np.moveaxis(i.values(batch[i.name].astype(i.dtype, copy=False)), 0, -1) for i in model.inputs
-    }
+def shared_batches(engine: Engine, model: ImplicitModel, inputs: Mapping[str, Array]) -> list[Shared[Values]]:
+    """The batches where every worker of an engine can read them."""
+    parts = batches(model, inputs)
+    return [engine.share({n: np.ascontiguousarray(u) for n, u in part.items()}) for part in parts]
 
 
-def in_order(work: Callable[[int], Result], count: int) -> Iterator[Result]:
-    """work(0), work(1), ... computed side by side, given in order.
-
-    Batches run on one thread each, so a result does not depend on the number of cores; as many wait to be
-    taken as there are cores, so memory does not depend on the number of batches.
-    """
-    cores = available_cpus()
-    waiting: deque[Future[Result]] = deque()
-    with one_blas_thread(), ThreadPoolExecutor(cores) as pool:
-        try:
-            for number in range(count):
-                waiting.append(pool.submit(work, number))
-                if len(waiting) > cores:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        finally:
-            for future in waiting:
-                future.cancel()
+def converted(inputs: Iterable[Input], batch: Mapping[str, Array]) -> Values:
+    """Some inputs of a batch in the model's own dtypes, with samples on the last axis."""
+    return {i.name: np.moveaxis(i.values(batch[i.name].astype(i.dtype, copy=False)), 0, -1) for i in inputs}

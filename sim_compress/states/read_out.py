@@ -1,6 +1,7 @@
 """The teacher's own tensors, read out with onnxruntime."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import onnx
@@ -31,9 +32,8 @@ class Reader:
             weights: key of a stub -> values.
             wanted: tensors.
         """
+        self._made_of = graph, weights, wanted, optimised
         options = with_weights(quiet_options(), graph, weights)
-        # The session reads them where they are.
-        self._weights = weights
         if not optimised:
             options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
         self._session = ort.InferenceSession(
@@ -43,6 +43,10 @@ class Reader:
         self._inputs = {
             i.name: helper.tensor_dtype_to_np_dtype(i.type.tensor_type.elem_type) for i in graph.graph.input
         }
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A session cannot travel: it is opened again where it arrives."""
+        return Reader, self._made_of
 
     def __call__(self, values: Mapping[str, Array]) -> dict[str, Array]:
         """Tensor name -> (*shape, samples)."""

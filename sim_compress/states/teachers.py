@@ -4,21 +4,22 @@ A network is run by onnxruntime, an implicit model by its own equilibrium.
 """
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from os import PathLike
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, cast, runtime_checkable
 
+import onnx
 from scipy import sparse
 
 from sim_compress import frontend
 from sim_compress.artifact import read
 from sim_compress.errors import InputError
 from sim_compress.frontend import StateTensors
-from sim_compress.model import ImplicitModel, Shape, apply_chain
+from sim_compress.model import Affine, ImplicitModel, Shape, StateBlock, apply_chain, with_own_tables
 from sim_compress.model.maps import Array
 from sim_compress.runtime import Stage, Tolerance, equilibrium, preactivation, schedule
 from sim_compress.states.batches import Values
@@ -38,6 +39,20 @@ class Reading:
 
     preactivations: Values
     states: Values
+
+
+class Step(Protocol):
+    """A function from values to what a teacher has on them; it can be pickled."""
+
+    def __call__(self, values: Mapping[str, Array], /) -> Reading:
+        """Values and reading have samples on the last axis."""
+        ...
+
+
+class Outputs(Protocol):
+    """A function from a batch of inputs to the outputs by name; samples are on the last axis."""
+
+    def __call__(self, batch: Mapping[str, Array], /) -> Values: ...
 
 
 @runtime_checkable
@@ -79,16 +94,18 @@ class Teacher(Protocol):
         """What the ONNX file that it came from says of itself; empty where none is known."""
         ...
 
-    def baseline(self, batch: Mapping[str, Array]) -> Reading:
-        """Every pre-activation and state for a batch of inputs."""
+    @property
+    def whole(self) -> Step:
+        """Every pre-activation and state from a batch of inputs."""
         ...
 
-    def step(self, names: Sequence[str]) -> Callable[[Mapping[str, Array]], Reading]:
-        """A function from the values of their sources to the reading of some blocks or one output."""
+    def step(self, names: Sequence[str]) -> Step:
+        """The reading of some blocks or one output from the values of their sources."""
         ...
 
-    def outputs(self, batch: Mapping[str, Array]) -> Values:
-        """Output name -> values for a batch of inputs."""
+    @property
+    def outputs(self) -> Outputs:
+        """Output name -> values for a batch of inputs; it can be pickled."""
         ...
 
     def plain_outputs(self, batch: Mapping[str, Array]) -> Values:
@@ -111,57 +128,78 @@ class NetworkTeacher:
         held = {n: t.before for n, t in network.tensors.items() if t.before} | dict(network.outputs)
         self._targets = {n: held[n] for n, affine in self.model.affines() if affine.weighted}
 
-    def baseline(self, batch: Mapping[str, Array]) -> Reading:
-        read = self._everything(batch) if self._targets else {}
-        return self._reading(read, batch, [n for n, _ in self.model.affines()])
+    def __getstate__(self) -> dict[str, Any]:
+        """All but onnxruntime's sessions, which a copy makes anew when it needs them."""
+        return {n: v for n, v in self.__dict__.items() if n not in ("_whole", "_outputs")}
 
-    def step(self, names: Sequence[str]) -> Callable[[Mapping[str, Array]], Reading]:
+    @property
+    def whole(self) -> Step:
+        return self._whole
+
+    @cached_property
+    def _whole(self) -> Step:
+        wanted = list(dict.fromkeys(self._targets.values()))
+        graph = with_outputs(self._network.graph, wanted)
+        cut = {i.name: StateTensors(None, i.name) for i in self.model.inputs}
+        return self._step(graph, cut, [n for n, _ in self.model.affines()])
+
+    def step(self, names: Sequence[str]) -> Step:
         targets = [self._targets[n] for n in names if n in self._targets]
-        if not targets:
-            return lambda values: self._reading({}, values, names)
         sources = {t.source for n, affine in self.model.affines() if n in names for t in affine.terms}
         cut = {s: self._network.tensors.get(s, StateTensors(None, s)) for s in sorted(sources)}
-        reader = Reader(
-            self._network.submodel([t.after for t in cut.values()], targets), self._network.weights, targets
-        )
+        graph = self._network.submodel([t.after for t in cut.values()], targets) if targets else None
+        return self._step(graph, cut, names)
 
-        def run(values: Mapping[str, Array]) -> Reading:
-            read = reader({t.after: apply_chain(t.maps, values[s]) for s, t in cut.items()})
-            return self._reading(read, values, names)
+    def _step(
+        self, graph: onnx.ModelProto | None, cut: Mapping[str, StateTensors], names: Sequence[str]
+    ) -> Step:
+        targets = {n: self._targets[n] for n in names if n in self._targets}
+        wanted = list(dict.fromkeys(targets.values()))
+        reader = Reader(graph, self._network.weights, wanted) if graph is not None and wanted else None
+        return _NetworkStep(reader, cut, targets, {n: self._blocks[n] for n in names if n in self._blocks})
 
-        return run
+    @cached_property
+    def _outputs(self) -> Outputs:
+        return _NetworkOutputs(self._reader(optimised=True), self._network.outputs)
 
-    def outputs(self, batch: Mapping[str, Array]) -> Values:
-        return self._named(self._outputs(batch))
+    @property
+    def outputs(self) -> Outputs:
+        return self._outputs
 
     def plain_outputs(self, batch: Mapping[str, Array]) -> Values:
         """With onnxruntime's optimiser off, which fuses nodes and reorders sums."""
-        return self._named(self._reader(optimised=False)(batch))
-
-    @cached_property
-    def _everything(self) -> Reader:
-        wanted = list(dict.fromkeys(self._targets.values()))
-        return Reader(with_outputs(self._network.graph, wanted), self._network.weights, wanted)
-
-    @cached_property
-    def _outputs(self) -> Reader:
-        return self._reader(optimised=True)
+        return _NetworkOutputs(self._reader(optimised=False), self._network.outputs)(batch)
 
     def _reader(self, optimised: bool) -> Reader:
         tensors = list(dict.fromkeys(self._network.outputs.values()))
         return Reader(self._network.graph, self._network.weights, tensors, optimised)
 
-    def _named(self, read: Values) -> Values:
-        return {name: read[tensor] for name, tensor in self._network.outputs.items()}
 
-    def _reading(self, read: Values, values: Mapping[str, Array], names: Sequence[str]) -> Reading:
-        """Targets from what was read, states of the named blocks in order of the model."""
-        targets = {n: read[self._targets[n]] for n in names if n in self._targets}
+@dataclass(frozen=True, eq=False)
+class _NetworkStep:
+    """Targets read by onnxruntime, states of the blocks in their order.
+
+    Attributes:
+        reader: None where no target is read.
+        cut: source -> where the graph holds it.
+        targets: block or output name -> tensor of its pre-activation, for those with rows.
+        blocks: whose states are wanted, by name.
+    """
+
+    reader: Reader | None
+    cut: Mapping[str, StateTensors]
+    targets: Mapping[str, str]
+    blocks: Mapping[str, StateBlock]
+
+    def __call__(self, values: Mapping[str, Array], /) -> Reading:
+        read: Values = {}
+        if self.reader:
+            read = self.reader({t.after: apply_chain(t.maps, values[s]) for s, t in self.cut.items()})
+        targets = {name: read[tensor] for name, tensor in self.targets.items()}
         states: Values = {}
-        for name in names:
-            if block := self._blocks.get(name):
-                z = targets[name] if name in targets else preactivation(block.affine, {**values, **states})
-                states[name] = block.phi(z)
+        for name, block in self.blocks.items():
+            z = targets[name] if name in targets else preactivation(block.affine, {**values, **states})
+            states[name] = block.phi(z)
         return Reading(targets, states)
 
 
@@ -183,33 +221,75 @@ class ImplicitTeacher:
         self._affines = dict(model.affines())
         self._stages = schedule(model)
 
-    def baseline(self, batch: Mapping[str, Array]) -> Reading:
-        states: Values = {}
-        for stage in self._stages:
-            states |= settle(stage, {**batch, **states})
-        return Reading(self._preactivations(list(self._affines), {**batch, **states}), states)
+    @property
+    def whole(self) -> Step:
+        return _ImplicitStep(self._stages, self._affines)
 
-    def step(self, names: Sequence[str]) -> Callable[[Mapping[str, Array]], Reading]:
-        stages = [s for s in self._stages if {b.name for b in s.blocks} & set(names)]
+    def step(self, names: Sequence[str]) -> Step:
+        stages = tuple(s for s in self._stages if {b.name for b in s.blocks} & set(names))
+        return _ImplicitStep(stages, {n: self._affines[n] for n in names})
 
-        def run(values: Mapping[str, Array]) -> Reading:
-            states: Values = {}
-            for stage in stages:
-                states |= settle(stage, values)
-            return Reading(self._preactivations(names, {**values, **states}), states)
-
-        return run
-
-    def outputs(self, batch: Mapping[str, Array]) -> Values:
-        reading = self.baseline(batch)
-        return {o.name: reading.preactivations[o.name] for o in self.model.outputs}
+    @property
+    def outputs(self) -> Outputs:
+        return _ImplicitOutputs(self.whole, tuple(o.name for o in self.model.outputs))
 
     def plain_outputs(self, batch: Mapping[str, Array]) -> Values:
         """There is but one way."""
         return self.outputs(batch)
 
-    def _preactivations(self, names: Sequence[str], values: Mapping[str, Array]) -> Values:
-        return {n: preactivation(self._affines[n], values, dense_product) for n in names}
+
+@dataclass(frozen=True, eq=False)
+class _ImplicitStep:
+    """States of some stages, and the pre-activations of some blocks or outputs at them."""
+
+    stages: Sequence[Stage]
+    affines: Mapping[str, Affine]
+
+    def __call__(self, values: Mapping[str, Array], /) -> Reading:
+        states: Values = {}
+        for stage in self.stages:
+            states |= settle(stage, {**values, **states})
+        known = {**values, **states}
+        return Reading({n: preactivation(a, known, dense_product) for n, a in self.affines.items()}, states)
+
+
+@dataclass(frozen=True, eq=False)
+class _NetworkOutputs:
+    """Outputs read by onnxruntime, from the tensors that hold them."""
+
+    reader: Reader
+    tensors: Mapping[str, str]
+
+    def __call__(self, batch: Mapping[str, Array], /) -> Values:
+        read = self.reader(batch)
+        return {name: read[tensor] for name, tensor in self.tensors.items()}
+
+
+@dataclass(frozen=True, eq=False)
+class _ImplicitOutputs:
+    """Outputs at the equilibrium."""
+
+    step: Step
+    names: tuple[str, ...]
+
+    def __call__(self, batch: Mapping[str, Array], /) -> Values:
+        found = self.step(batch).preactivations
+        return {name: found[name] for name in self.names}
+
+
+class _Apart:
+    """A teacher whose lookups have tables of their own."""
+
+    def __init__(self, teacher: Teacher) -> None:
+        self._teacher, self.model = teacher, with_own_tables(teacher.model)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._teacher, name)
+
+
+def with_tables_apart(teacher: Teacher) -> Teacher:
+    """The teacher, with tables that new rows of its blocks leave as they are."""
+    return cast(Teacher, _Apart(teacher)) if teacher.model.readers else teacher
 
 
 def settle(stage: Stage, values: Mapping[str, Array]) -> Values:

@@ -5,12 +5,13 @@ from dataclasses import fields, is_dataclass
 import numpy as np
 from scipy import sparse
 
-from sim_compress.activations import Activation
+from sim_compress.activations import IDENTITY, Activation
 from sim_compress.model import (
     Affine,
     AlongAxis,
     ImplicitModel,
     Input,
+    Lookup,
     Offset,
     Output,
     Pad,
@@ -133,3 +134,11 @@ def gated_model() -> ImplicitModel:
 
 
 FLAT = (Reshape((12,)), Pad((12,), (0,)))
+
+
+def embeddings(tied: bool = True) -> ImplicitModel:
+    """Three ids, their rows summed, and scores of all ids by the same rows."""
+    E = weights(12, 6, 0.5)
+    block = StateBlock("h", Affine((6,), (Term("ids", (Lookup(E), Sum((0,)))),)), Activation(IDENTITY))
+    scores = Affine((12,), (Term("h", (), E if tied else weights(12, 6, 0.5, seed=1)),), column(12))
+    return ImplicitModel((Input("ids", (3,), "int64"),), (block,), (Output("y", scores),))

@@ -11,14 +11,25 @@ import pytest
 from safetensors import safe_open
 from scipy import sparse
 
+from sim_compress.activations import Activation
 from sim_compress.artifact import csr_file, read, tied, unrolled, write, write_npz
 from sim_compress.artifact.decoder import Artifact, decode
 from sim_compress.errors import ArtifactError, InputError
-from sim_compress.model import Affine, ImplicitModel, Input, Lookup, Output, Term, matrices, unrolled_bytes
+from sim_compress.model import (
+    Affine,
+    ImplicitModel,
+    Input,
+    Lookup,
+    Output,
+    StateBlock,
+    Term,
+    matrices,
+    unrolled_bytes,
+)
 from sim_compress.runtime import Session
 
 from .crafting import encoded
-from .models import feedforward_model, gated_model, looped_model
+from .models import column, embeddings, feedforward_model, gated_model, looped_model, weights
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = ROOT / "models/fashion_implicit.sim.safetensors"
@@ -177,3 +188,30 @@ def test_a_lookup_has_no_unrolled_matrices(tmp_path: Path) -> None:
         unrolled(artifact, ANY)
     write(tmp_path / "m.safetensors", model, artifact.certificate, {})
     assert "table" in csr_file(tied(artifact)).decode("latin1")
+
+
+def test_rows_that_are_shared_are_written_once_and_named(tmp_path: Path) -> None:
+    W, b = weights(6, 6, 0.7), column(6)
+    first, second = (Affine((6,), (Term(source, (), W),), b) for source in ("u", "h"))
+    model = ImplicitModel(
+        (Input("u", (6,)),), (StateBlock("h", first, Activation("tanh")),), (Output("y", second),)
+    )
+    (tmp_path / "m.safetensors").write_bytes(csr_file(tied(artifact_of(model))))
+    metadata, tensors = opened(tmp_path / "m.safetensors")
+    assert {name.rpartition(".")[0] for name in tensors if name.endswith(".data")} == {"B.0.0"}
+    assert [name for name in tensors if name.startswith("bias")] == ["bias.0"]
+    (output,) = metadata["outputs"]
+    assert output["terms"][0]["weight"] == "B.0.0"
+    assert output["bias"] == "bias.0"
+    assert np.array_equal(matrix(tensors, "B.0.0").toarray(), W.toarray())
+
+
+def test_a_table_that_is_rows_too_is_written_once_and_named(tmp_path: Path) -> None:
+    model = embeddings()
+    (tmp_path / "m.safetensors").write_bytes(csr_file(tied(artifact_of(model))))
+    metadata, tensors = opened(tmp_path / "m.safetensors")
+    name = "B.0.0.maps.0.table"
+    assert {n.removesuffix(".data") for n in tensors if n.endswith(".data")} == {name}
+    assert metadata["blocks"][0]["terms"][0]["maps"][0]["table"]["tensor"] == name
+    assert metadata["outputs"][0]["terms"][0]["weight"] == name
+    assert np.array_equal(matrix(tensors, name).toarray(), model.outputs[0].affine.weights[0].toarray())

@@ -1,13 +1,20 @@
 """Made-up inputs: smooth images in the range least odd to the network, and how pixels are laid out."""
 
 from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 import pytest
+from onnx import TensorProto
 
 from sim_compress.cli.data.pixels import Layout, Scaling, layout
 from sim_compress.cli.data.synthetic import SAMPLES, made_up_inputs
+from sim_compress.compression import check_calibration
+from sim_compress.frontend import load_teacher
 from sim_compress.model import Input
+from sim_compress.runtime import id_limits
+from sim_compress.states import NetworkTeacher
+from tests.frontend.graphs import graph_of, node, random, saved, typed
 
 IMAGES = Input("u", (3, 12, 10))
 
@@ -111,3 +118,26 @@ def test_scaling_acts_on_each_channel():
     scaled = Scaling((0.5, 0.0, 1.0), (0.5, 2.0, 1.0)).apply(white)
     assert scaled.dtype == np.float32
     assert np.array_equal(scaled[0, 0, 0], [1.0, 0.5, 0.0])
+
+
+def test_ids_have_rows_in_the_table_that_each_of_them_is_looked_up_in(tmp_path: Path):
+    """Letters and syllables in one input, and ids that come as floats."""
+    nodes = [
+        node("Slice", ["ids", "zero", "one", "one"], ["letters"]),
+        node("Slice", ["ids", "one", "two", "one"], ["syllables"]),
+        node("Cast", ["more"], ["words"], to=TensorProto.INT64),
+        *[node("Gather", [f"{n}_table", n], [f"{n}_rows"]) for n in ("letters", "syllables", "words")],
+        node("Concat", ["letters_rows", "syllables_rows", "words_rows"], ["all"], axis=1),
+        node("MatMul", ["all", "w"], ["y"]),
+    ]
+    rows = {"letters": 3, "syllables": 50, "words": 7}
+    constants = {f"{n}_table": random(size, 2) for n, size in rows.items()} | {"w": random(2, 2)}
+    constants |= {"zero": np.array([0]), "one": np.array([1]), "two": np.array([2])}
+    model = graph_of(nodes, {"ids": (2, 4), "more": (1, 4)}, constants, ["y"])
+    teacher = load_teacher(saved(tmp_path, typed(model, {"ids": TensorProto.INT32})))
+    limits = id_limits(teacher.model)
+    made = made_up_inputs(teacher.model.inputs, 0, None, indifferent, limits)
+    found = check_calibration(NetworkTeacher(teacher), made.inputs).arrays
+    assert made.title == "random whole numbers"
+    largest = [found["ids"][:, 0].max(), found["ids"][:, 1].max(), found["more"].max()]
+    assert largest == [size - 1 for size in rows.values()]

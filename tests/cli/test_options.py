@@ -44,7 +44,7 @@ OPTIONS: dict[str, tuple[str, ...]] = {
     "N:M": ("--pattern", "2:4"),
     "channels": ("--pattern", "channels"),
     "values": ("--values", "float16"),
-    "engine": ("--engine", "serial"),
+    "engine": ("--engine", "threads"),
     "workers": ("--workers", "1"),
     "keep-run": ("--keep-run",),
     "fresh": ("--fresh",),
@@ -53,8 +53,8 @@ OPTIONS: dict[str, tuple[str, ...]] = {
     "json": ("--json",),
 }
 # What contradicts something else, by itself or beside a target of 50 % on given arrays.
-ALONE = {"keep", "mean", "std", "engine", "workers", "seed"}
-TOGETHER = {frozenset(pair) for pair in [("keep", "sweep"), ("engine", "states"), ("engine", "support")]}
+ALONE = {"keep", "mean", "std", "seed"}
+TOGETHER = {frozenset(("keep", "sweep"))}
 REFUSED = {
     frozenset(pair)
     for pair in [
@@ -144,8 +144,9 @@ def test_both_options_of_a_pair_are_followed_or_one_line_refuses(run, first):
         ),
         (("--pattern", "channels", "--objective", "l1"), "--objective l1 would be ignored: rows of whole"),
         (("--seed", "0"), "--seed is that of made-up inputs, and there are calibration data"),
-        (("--workers", "2"), "--workers needs --engine"),
-        (("--engine", "serial"), "an engine runs the rows of baseline states, and has nothing to do here"),
+        (("--workers", "0"), "argument --workers: invalid positive value: '0'"),
+        (("--engine", "serial"), "--engine serial: expected threads, processes, ray or ray://HOST:PORT"),
+        (("--engine", "ray://"), "--engine ray://: expected threads, processes, ray or ray://HOST:PORT"),
         (("--keep",), "--keep needs --sweep"),
     ],
 )

@@ -7,18 +7,17 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-import sim_compress
 from sim_compress import Settings, compress, open_teacher
 from sim_compress.activations import Activation
 from sim_compress.compression.appraisal.outputs import appraised
 from sim_compress.compression.compressed import check_finite
-from sim_compress.core.engines import engine
-from sim_compress.errors import InputError, SolverError
+from sim_compress.errors import SolverError
 from sim_compress.model import Affine, ImplicitModel, Input, Output, StateBlock, Term
 from sim_compress.runtime import Session
 from sim_compress.states import ImplicitTeacher
 from tests.compression.odd_networks import dense, lattice, weights
 from tests.frontend.graphs import random, saved
+from tests.workers import WORKERS
 
 
 def chain(*scales: float, bias: float = 0.5) -> ImplicitModel:
@@ -42,7 +41,7 @@ INPUTS = {"u": random(50, 4, seed=2) + 2}
 
 
 def found(model: ImplicitModel, asked: float = 0.5, inputs=INPUTS):
-    return appraised(teacher_of(chain(1, 1, 1)), model, inputs, {}, asked)
+    return appraised(teacher_of(chain(1, 1, 1)), model, inputs, {}, asked, WORKERS)
 
 
 def test_the_network_itself_has_no_error():
@@ -118,37 +117,14 @@ def test_every_compression_is_appraised(tmp_path, pattern):
     assert result.errors["z2"] == pytest.approx(expected, rel=1e-3)
 
 
-IDLE = {
-    "regenerated states": ({}, "one after the other, on regenerated states"),
-    "exact matching": ({"matching": "exact"}, "rows that match exactly"),
-}
-
-
-@pytest.mark.parametrize("case", IDLE)
-@pytest.mark.parametrize("call", ["compress", "sweep", "sparsest"])
-def test_an_engine_that_would_have_nothing_to_do_is_refused_before_any_work(case, call):
-    settings, words = IDLE[case]
-    further = {"sweep": ([0.5],), "sparsest": (lambda _: 0.0, 0.1)}.get(call, ())
-    with engine("serial") as workers, pytest.raises(InputError, match=f"{words}.*--states baseline"):
-        getattr(sim_compress, call)(
-            "absent.onnx", INPUTS, Settings(0.5, **settings), *further, engine=workers
-        )
-
-
 @pytest.mark.parametrize("settings", [{}, {"states": "baseline"}, {"pattern": "channels"}, {"tune": 2}])
-@pytest.mark.parametrize("name", [None, "serial"])
-def test_the_rows_stage_ends_once_and_last(tmp_path, settings, name):
+def test_the_rows_stage_ends_once_and_last(tmp_path, settings):
     teacher, told = open_teacher(saved(tmp_path, dense((6, 20, 3), (True, True)))), []
 
     def progress(stage: str, part: float) -> None:
         told.append((stage, part))
 
-    if name is None:
-        compress(teacher, random(100, 6), Settings(0.3, **settings), progress)
-    else:
-        with engine(name) as workers:
-            chosen = Settings(0.3, **(settings | {"states": "baseline"}))
-            compress(teacher, random(100, 6), chosen, progress, engine=workers)
+    compress(teacher, random(100, 6), Settings(0.3, **settings), progress)
     rows = [part for stage, part in told if stage == "rows"]
     assert told[-1] == ("rows", 1.0)
     assert max(rows[:-1]) < 1

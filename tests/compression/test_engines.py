@@ -1,36 +1,74 @@
-"""Rows on baseline states: the same bytes from this process and from any engine."""
+"""Whatever the method: the same bytes from any engine and any number of workers."""
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from sim_compress import Compressed, Settings, compress
+from sim_compress import Settings, compress, open_teacher
 from sim_compress.core.engines import engine
-from sim_compress.runtime import Session
+from sim_compress.states import Teacher
+from tests.cli.networks import classifier, images
+from tests.frontend.graphs import saved
 
-MODELS = Path(__file__).parents[2] / "models"
-
-
-def run(name: str | None, folder: Path) -> tuple[bytes, Compressed]:
-    images = np.load(MODELS / "fashion_mlp.calibration.npz")["images"]
-    settings, path = Settings(0.5, states="baseline"), folder / "model.sim.safetensors"
-    if name is None:
-        result = compress(MODELS / "fashion_mlp.onnx", images, settings)
-    else:
-        with engine(name) as workers:
-            result = compress(MODELS / "fashion_mlp.onnx", images, settings, engine=workers)
-    result.save(path)
-    return path.read_bytes(), result
-
-
-@pytest.mark.parametrize("name", ["serial", "processes"])
-def test_an_engine_gives_the_bytes_of_this_process(name, tmp_path):
-    assert run(name, tmp_path)[0] == run(None, tmp_path)[0]
+WAYS = {
+    "in order, tuned": {"tune": 2},
+    "in order, moved targets": {"tune": 0, "nearest_rounds": 1},
+    "half precision": {"tune": 0, "values": "float16"},
+    "baseline": {"states": "baseline"},
+    "full support": {"support": "full"},
+    "channels": {"pattern": "channels", "tune": 0},
+    "l1 with a bound": {"objective": "l1", "kappa": 0.5, "tune": 0},
+}
+# No dense network, which full support asks for.
+CONVOLUTIONS = {name: way for name, way in WAYS.items() if name != "full support"}
 
 
-def test_baseline_states_keep_the_accuracy_at_moderate_sparsity(tmp_path):
-    data = np.load(MODELS / "fashion_mnist.evaluation.npz")
-    scores = Session(run(None, tmp_path)[1].model)(data["images"])
-    # 88.6 % dense on these 4,000 images.
-    assert (scores.argmax(1) == data["labels"]).mean() > 0.87
+@pytest.fixture(scope="module")
+def teacher(tmp_path_factory) -> Teacher:
+    """A convolution and dense rows."""
+    return open_teacher(saved(tmp_path_factory.mktemp("network"), classifier()))
+
+
+@pytest.fixture(scope="module", params=[("threads", 3), ("processes", 2), ("ray", 2)], ids=lambda p: p[0])
+def several(request):
+    name, workers = request.param
+    if name == "ray":
+        pytest.importorskip("ray", reason="the ray extra is not installed")
+    with engine(name, workers) as chosen:
+        yield chosen
+
+
+def bytes_of(teacher: Teacher, folder: Path, settings: Settings, workers) -> bytes:
+    path = folder / "model.sim.safetensors"
+    compress(teacher, images(120), settings, engine=workers).save(path)
+    return path.read_bytes()
+
+
+@pytest.mark.parametrize("way", CONVOLUTIONS)
+def test_every_engine_gives_the_same_bytes(teacher, several, way, tmp_path):
+    run = partial(bytes_of, teacher, tmp_path, Settings(0.5, **WAYS[way]))
+    with engine("threads", 1) as alone:
+        assert run(several) == run(alone)
+
+
+def test_an_engine_that_is_given_is_not_ended(teacher, several):
+    for _ in range(2):
+        compress(teacher, images(40), Settings(0.3, tune=0), engine=several)
+    assert list(several.map(abs, [-1, 2])) == [1, 2]
+
+
+@pytest.mark.parametrize("way", ["baseline", "full support"])
+def test_a_dense_network_too(several, way, tmp_path):
+    folder = Path(__file__).parents[2] / "models"
+    dense = open_teacher(folder / "fashion_mlp.onnx")
+    inputs = np.load(folder / "fashion_mlp.calibration.npz")["images"][:100]
+
+    def run(workers) -> bytes:
+        path = tmp_path / "model.sim.safetensors"
+        compress(dense, inputs, Settings(0.5, **WAYS[way]), engine=workers).save(path)
+        return path.read_bytes()
+
+    with engine("threads", 1) as alone:
+        assert run(several) == run(alone)

@@ -19,6 +19,7 @@ from sim_compress.errors import InputError
 from sim_compress.runtime import Session
 from tests.compression.odd_networks import dense
 from tests.frontend.graphs import saved
+from tests.workers import WORKERS
 
 ROOM = Path(sim_compress.compression.__file__).parent
 WAYS = {
@@ -59,7 +60,7 @@ def test_settings_that_go_together_have_steps_in_an_order_in_which_each_finds_it
         settings = Settings(0.5, matching=matching, support=support, states=states, pattern=pattern)
     except InputError:
         return
-    target = Target(prepared(teacher, inputs(), settings), settings, None)
+    target = Target(prepared(teacher, inputs(), settings), settings, WORKERS)
     found: list[str] = []
     for step in settings.method().steps(target):
         assert set(step.inputs) <= set(found)
@@ -70,7 +71,7 @@ def test_settings_that_go_together_have_steps_in_an_order_in_which_each_finds_it
 
 def test_steps_with_a_function_of_the_users_find_their_inputs(teacher):
     settings, convex = Settings(0.5, solver="clarabel"), Convex(lambda v: v[0])
-    target = Target(prepared(teacher, inputs(), settings, convex), settings, None)
+    target = Target(prepared(teacher, inputs(), settings, convex), settings, WORKERS)
     steps = target.ready.method.steps(target)
     assert [s.name for s in steps] == ["moments", "problems", "paths", "plan", "rows", "tuned"]
 

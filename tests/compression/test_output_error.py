@@ -12,13 +12,14 @@ from sim_compress.compression.runs import Run
 from sim_compress.core import Curve
 from sim_compress.model import ImplicitModel
 from sim_compress.runtime import Session
+from tests.workers import WORKERS
 
 MODELS = Path(__file__).parents[2] / "models"
 
 
 def curves_of(ready: Prepared) -> Mapping[str, Curve]:
     """Of every block, at 50 %."""
-    return Run(ready, None).surveyed(Settings(0.5), lambda _stage, _part: None)["curves"].curves
+    return Run(ready).surveyed(Settings(0.5), lambda _stage, _part: None, WORKERS)["curves"].curves
 
 
 @pytest.fixture(scope="module")

@@ -136,7 +136,7 @@ def test_an_engine_takes_the_row_groups_that_are_left(teachers, tmp_path):
     # Three steps, then one row group of three.
     with pytest.raises(Stopped), Stopping(tmp_path / "a.run", 5) as folder:
         compress(teacher, u, settings, folder=folder)
-    with whole(tmp_path / "a.run") as folder, engine("serial") as workers:
+    with whole(tmp_path / "a.run") as folder, engine("threads", 1) as workers:
         found = compress(teacher, u, settings, engine=workers, folder=folder)
     assert saved_bytes(found, tmp_path / "found") == wanted
     assert folder.told[-1] == "goes on after 1 of 3 row groups"

@@ -66,13 +66,19 @@ def error(result: Compressed, path: Path, test: np.ndarray) -> float:
 @pytest.mark.parametrize("ratio", [1, 1e2, 1e3, 1e4, 1e6])
 @pytest.mark.parametrize("tune", [0, 4])
 def test_a_folded_scaler_costs_no_more_than_one_in_the_graph(tmp_path, ratio, tune):
+    """On average: supports that are as good as each other give errors that differ by half."""
     deviation = np.array([0.25, 90.0, 0.04, 0.01, 12.0, 2.0])
     mean = ratio * deviation * [1, 1.1, 0.9, 1.2, -1, 0.8]
-    calibration, test = inputs(mean, deviation), inputs(mean, deviation, seed=2)
     raw = folded(tmp_path / "folded", mean, deviation)
     kept = dense(tmp_path / "kept", weights() | {"m": mean, "d": deviation}, scaler=True)
     settings = Settings(0.5, tune=tune)
-    found, wanted = (error(compress(p, calibration, settings), p, test) for p in (raw, kept))
+
+    def errors(draw: int) -> tuple[float, float]:
+        calibration, test = (inputs(mean, deviation, seed=2 * draw + part) for part in (0, 1))
+        found, wanted = (error(compress(p, calibration, settings), p, test) for p in (raw, kept))
+        return found, wanted
+
+    found, wanted = np.mean([errors(draw) for draw in range(1, 5)], axis=0)
     assert 1e-4 < wanted < 0.05
     assert found < 1.3 * wanted + (ROUNDING if ratio == 1e6 else 0)
 

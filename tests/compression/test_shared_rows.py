@@ -31,6 +31,7 @@ from sim_compress.states import Visit, baseline_grams
 from tests.core.problems import clarabel_optimum
 from tests.frontend.graphs import assert_close, run, saved
 from tests.shared_networks import FEATURES, NETWORKS, STEPS, WIDTH, layers, recurrent, towers
+from tests.workers import WORKERS
 
 SAMPLES = 96
 GRAPHS = {
@@ -111,7 +112,7 @@ def test_rounded_rows_stay_one_set(values: str):
 def stacked(teacher: Teacher, owner: str) -> tuple[np.ndarray, np.ndarray]:
     """What the rows read and what they are to give over all uses, side by side: (features, points) both."""
     batch = {n: np.moveaxis(u, 0, -1) for n, u in inputs(teacher).items()}
-    reading = teacher.baseline(batch)
+    reading = teacher.whole(batch)
     values, designs, targets = {**batch, **reading.states}, [], []
     affines = dict(teacher.model.affines())
     for name in teacher.model.uses(owner):
@@ -139,7 +140,7 @@ def test_the_row_problem_of_a_set_is_that_of_the_stacked_data():
     (wanted,) = row_blocks(whole, regression(row_limits(teacher.model, 0.99, NETWORK)))
     own = {n: a for n, a in teacher.model.affines() if n in teacher.model.uses(owner)}
     summed = dict.fromkeys([n for n in own if n != owner], owner)
-    grams = baseline_grams(teacher, own, inputs(teacher), lambda _part: None, summed)
+    grams = baseline_grams(teacher, own, inputs(teacher), WORKERS, lambda _part: None, summed)
     (block,) = row_blocks(
         Visit(owner, affine, grams[owner]), regression(row_limits(teacher.model, 0.99, NETWORK))
     )
@@ -171,7 +172,7 @@ def test_rows_keep_the_kappa_constraint_of_every_use():
     affines, limits = dict(teacher.model.affines()), row_limits(teacher.model, 0.99, NETWORK)
     tighter = {others[-1]: limits.bounds[others[-1]] * np.linspace(0.5, 2, WIDTH)}
     limits = replace(limits, bounds={**limits.bounds, **tighter})
-    grams = baseline_grams(teacher, affines, inputs(teacher), lambda _part: None)
+    grams = baseline_grams(teacher, affines, inputs(teacher), WORKERS, lambda _part: None)
 
     def share(name: str, limits: Limits) -> np.ndarray:
         """What a unit of each entry takes of the radius, for the same row problems."""
@@ -189,7 +190,7 @@ def test_an_engine_gives_the_same_bytes():
     teacher = opened("recurrent")
     asked = Settings(0.5, tune=0, states="baseline")
     alone = compress(teacher, inputs(teacher), asked)
-    with engine("serial") as workers:
+    with engine("processes", 2) as workers:
         together = compress(teacher, inputs(teacher), asked, engine=workers)
     assert_tied(together.model, alone.model)
     for (_, one), (_, other) in zip(alone.model.affines(), together.model.affines(), strict=True):

@@ -18,6 +18,7 @@ from sim_compress.compression.runs import Run
 from sim_compress.compression.steps import moments
 from sim_compress.errors import InputError
 from tests.cli.networks import classifier, images
+from tests.workers import WORKERS
 
 MODELS = Path(__file__).parents[2] / "models"
 # Beyond 50 % all paths are as long; below they are gone on with from level to level.
@@ -75,8 +76,8 @@ def test_grams_of_baseline_states_are_computed_once_for_all_levels(small, monkey
 def test_paths_that_are_gone_on_with_are_those_traced_at_once(small):
     def traced(*targets: float) -> list[dict[str, Any]]:
         """What the steps of one run give, target by target."""
-        run = Run(prepared(small, images(), Settings(0.5)), None)
-        return [run.surveyed(Settings(target), lambda *_: None) for target in targets]
+        run = Run(prepared(small, images(), Settings(0.5)))
+        return [run.surveyed(Settings(target), lambda *_: None, WORKERS) for target in targets]
 
     (first, same, further), (fresh,) = traced(0.9, 0.85, 0.2), traced(0.2)
     for name, paths in fresh["paths"].of.items():
@@ -167,7 +168,7 @@ def test_a_bound_below_zero_is_refused(small, bound):
 def test_the_search_ends_at_the_last_percent_within_the_bound_or_at_the_highest_there_is(limit, highest):
     asked = []
 
-    def compressed(_run, settings, _progress):
+    def compressed(_run, settings, _progress, _engine):
         asked.append(settings.target_sparsity)
         return SimpleNamespace(settings=settings)
 

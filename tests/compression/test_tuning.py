@@ -19,6 +19,7 @@ from sim_compress.model import ImplicitModel
 from sim_compress.runtime import Session
 from sim_compress.states import baseline_grams, row_groups, teacher_rows
 from tests.networks import loop
+from tests.workers import WORKERS
 
 MODELS = Path(__file__).parents[2] / "models"
 CALIBRATION = 96
@@ -36,7 +37,7 @@ def names(model: ImplicitModel) -> list[str]:
 def tune(teacher: Teacher, model: ImplicitModel, images: np.ndarray, which: list[str], epochs: int = 4):
     inputs = {teacher.model.inputs[0].name: images}
     problems = {name: own for name, own in row_problems(teacher, inputs).items() if name in which}
-    return tuned(teacher.model, model, inputs, problems, epochs, lambda _part: None)
+    return tuned(teacher.model, model, inputs, problems, epochs, WORKERS, lambda _part: None)
 
 
 def row_problems(teacher: Teacher, inputs: dict[str, np.ndarray]) -> dict[str, list[RowProblems]]:
@@ -47,7 +48,7 @@ def row_problems(teacher: Teacher, inputs: dict[str, np.ndarray]) -> dict[str, l
             standardise(gram, teacher_rows(affines[name], group), 0.1)
             for group, gram in zip(row_groups(affines[name]), grams, strict=True)
         ]
-        for name, grams in baseline_grams(teacher, affines, inputs, lambda _part: None).items()
+        for name, grams in baseline_grams(teacher, affines, inputs, WORKERS, lambda _part: None).items()
     }
 
 
@@ -108,15 +109,15 @@ def test_a_model_that_matches_stays_as_it_is(teacher, images):
 
 
 def test_values_that_get_worse_are_not_taken(teacher, images, solved, monkeypatch):
-    monkeypatch.setattr("sim_compress.compression.tuning.LARGEST_STEP", 1e5)
-    monkeypatch.setattr("sim_compress.compression.tuning.STEP", 1e6)
+    monkeypatch.setattr("sim_compress.compression.tuning.descent.LARGEST_STEP", 1e5)
+    monkeypatch.setattr("sim_compress.compression.tuning.descent.STEP", 1e6)
     model, found = tune(teacher, solved, images[:CALIBRATION], names(solved), epochs=1)
     assert model is solved
     assert found.before == found.after
 
 
 def test_a_step_that_is_too_long_is_made_shorter(teacher, images, solved, monkeypatch):
-    monkeypatch.setattr("sim_compress.compression.tuning.TRIES", (1e5, 1.0))
+    monkeypatch.setattr("sim_compress.compression.tuning.descent.TRIES", (1e5, 1.0))
     before, after = errors(tune(teacher, solved, images[:CALIBRATION], names(solved), epochs=1)[1])
     assert after < before
 

@@ -41,12 +41,13 @@ def real_problems(samples: int = 512, rows: int = 6) -> tuple[RowProblems, ...]:
     784 pixels and fewer samples than features, or as many; then 64 states.
     """
     from sim_compress.states import baseline_grams, open_teacher, row_groups, teacher_rows
+    from tests.workers import WORKERS
 
     teacher = open_teacher(MODELS / "fashion_mlp.onnx")
     images = np.load(MODELS / "fashion_mlp.calibration.npz")["images"][:samples]
     affines = dict(teacher.model.affines()[:2])
     (name,) = (i.name for i in teacher.model.inputs)
-    grams = baseline_grams(teacher, affines, {name: images.astype(np.float32)}, lambda _: None)
+    grams = baseline_grams(teacher, affines, {name: images.astype(np.float32)}, WORKERS, lambda _: None)
     found = []
     for block, affine in affines.items():
         (group,) = row_groups(affine)

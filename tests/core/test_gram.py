@@ -119,3 +119,17 @@ def test_targets_alone_have_the_same_cross_moments():
     np.testing.assert_array_equal(alone.cross, whole.cross)
     np.testing.assert_array_equal(alone.target_scatter, whole.target_scatter)
     assert not alone.scatter.size
+
+
+def test_pulled_moments_are_those_of_more_data_points_that_give_the_rows_themselves():
+    S, Z = data()
+    rows, strength = np.random.default_rng(1).standard_normal((2, 4)), np.array([0.5, 0.0, 2.0, 1.0])
+    pulled = gram_of(S, Z).pulled(rows, strength)
+    more = np.sqrt(S.shape[1] * strength) * np.eye(4)
+    s, z = (a - a.mean(axis=1, keepdims=True) for a in (S, Z))
+    s, z = np.hstack([s, more]), np.hstack([z, rows @ more])
+    np.testing.assert_allclose(pulled.scatter, s @ s.T, rtol=ROUNDING, atol=ROUNDING)
+    np.testing.assert_allclose(pulled.cross, z @ s.T, rtol=ROUNDING, atol=ROUNDING)
+    np.testing.assert_allclose(pulled.target_scatter, (z**2).sum(axis=1), rtol=ROUNDING)
+    np.testing.assert_array_equal(pulled.target_mean, gram_of(S, Z).target_mean)
+    assert pulled.points == S.shape[1]

@@ -9,6 +9,7 @@ from sim_compress.core import L1, Block, Penalty, allocate, path, solve, trace
 from sim_compress.core.gram import Matrix
 from sim_compress.core.path import empty_path, longer_path
 from tests.core.problems import ball_of, row_problems, some_rows
+from tests.workers import WORKERS
 
 ALPHAS: Matrix = 0.5 / np.power(1.3, np.arange(20.0))
 
@@ -52,7 +53,7 @@ def blocks_of(penalty: Penalty) -> list[Block]:
 def test_allocation_meets_the_count_with_one_alpha(penalty, part):
     blocks = blocks_of(penalty)
     size = sum(b.problems.g.size for b in blocks)
-    allocation = allocate(trace(blocks, round(part * size)), round(part * size))
+    allocation = allocate(trace(blocks, round(part * size), WORKERS), round(part * size))
     assert sum(allocation.counts) == round(part * size)
     for block, count in zip(blocks, allocation.counts, strict=True):
         support = solve(block.problems, penalty, allocation.alpha, ball=block.ball).support
@@ -66,7 +67,7 @@ def test_any_count_can_be_looked_up_on_the_paths_of_the_largest(counts):
     blocks = blocks_of(L1)
     sizes = [b.problems.g.size for b in blocks]
     assert sum(sizes) == 440
-    paths = trace(blocks, max(counts))
+    paths = trace(blocks, max(counts), WORKERS)
     for count in counts:
         allocation = allocate(paths, count)
         assert sum(allocation.counts) == count
@@ -76,19 +77,19 @@ def test_any_count_can_be_looked_up_on_the_paths_of_the_largest(counts):
 def test_more_entries_than_the_path_can_hold_are_spread_over_what_has_room():
     """On fewer points than features l1 supports stay below the rank."""
     blocks = [Block(row_problems(points=8, damping=0.0), L1)]
-    allocation = allocate(trace(blocks, 100), 100)
+    allocation = allocate(trace(blocks, 100, WORKERS), 100)
     assert allocation.counts == (100,)
-    assert allocate(trace(blocks, 1000), 1000).counts == (120,)
+    assert allocate(trace(blocks, 1000, WORKERS), 1000).counts == (120,)
 
 
 def test_rows_of_zeros_have_paths_too():
     problems = row_problems(rows=1)
     problems.g[:], problems.c[:] = 0.0, 0.0
-    assert allocate(trace([Block(problems, L1)], 3), 3).counts == (3,)
+    assert allocate(trace([Block(problems, L1)], 3, WORKERS), 3).counts == (3,)
 
 
 def test_progress_ends_at_one_when_the_count_is_reached():
     seen: list[float] = []
-    trace(blocks_of(L1), 100, progress=seen.append)
+    trace(blocks_of(L1), 100, WORKERS, progress=seen.append)
     assert seen == sorted(seen)
     assert seen[-1] == 1.0

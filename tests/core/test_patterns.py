@@ -66,6 +66,21 @@ def test_short_tiles_fill_what_is_left_and_nothing_that_fits_is_left_out(seed, c
     assert all(mask[t].all() == mask[t].any() for t in left)
 
 
+SIZES = st.sampled_from([0.0, -0.0, 1.0, -1.0, 2.0, -3.0, np.inf, np.nan])
+
+
+@given(entries=st.lists(SIZES, min_size=1, max_size=24), count=st.integers(-1, 30), single=st.booleans())
+@settings(max_examples=200, deadline=None)
+def test_the_largest_are_the_first_of_a_stable_order_by_size_with_ties_and_without_numbers(
+    entries, count, single
+):
+    V = np.array(entries, np.float32 if single else np.float64)
+    expected = np.zeros(V.size, bool)
+    # A NaN comes last in numpy's order, whatever its sign.
+    expected[np.argsort(-np.abs(V), kind="stable")[: max(count, 0)]] = True
+    np.testing.assert_array_equal(largest(V[None], count)[0], expected)
+
+
 PATTERNS: list[Projection] = [
     largest,
     Quota(np.arange(24) // 4, 2),

@@ -1,14 +1,17 @@
 """Refit and polish: supports that do not grow, better fits, exact counts."""
 
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sim_compress.core import L1, Ball, Gram, polish, refit, standardise
+from sim_compress.core import L1, Ball, Gram, largest, polish, refit, standardise
 from tests.core.problems import ball_of, row_problems
+
+polishing = sys.modules["sim_compress.core.polish"]
 
 
 @given(seed=st.integers(0, 50), density=st.floats(0.0, 1.0), radius=st.floats(0.05, 3.0))
@@ -70,6 +73,78 @@ def test_many_wide_rows_refitted_together_are_those_of_their_factors(density, st
     assert not together[~support].any()
     # The residual of a row is 1e-7 of its right-hand side, and the smallest eigenvalue of H about 0.02.
     np.testing.assert_allclose(together, one_by_one, atol=1e-5 * np.abs(one_by_one).max() + 1e-12)
+
+
+@pytest.mark.parametrize("density", [0.1, 0.5, 0.9])
+def test_rows_that_only_measure_a_support_cost_what_its_refit_does(density, monkeypatch):
+    monkeypatch.setattr(sys.modules["sim_compress.core.refit"], "FEW", -1)
+    problems = row_problems(features=90, rows=70, points=300, damping=0.02)
+    support = np.random.default_rng(0).random(problems.g.shape) < density
+    rough = refit(problems, support, rough=True)
+    assert not rough[~support].any()
+    least, measured = (problems.datafit(V) for V in (refit(problems, support), rough))
+    assert np.all(measured >= least - 1e-9)
+    np.testing.assert_allclose(measured.sum(), least.sum(), rtol=5e-3)
+
+
+def test_rows_that_the_teacher_has_exactly_are_measured_as_exact(monkeypatch):
+    monkeypatch.setattr(sys.modules["sim_compress.core.refit"], "FEW", -1)
+    problems = row_problems(features=40, rows=70, damping=0.02)
+    support = np.random.default_rng(0).random(problems.g.shape) < 0.5
+    prior = np.where(support, problems.prior, 0.0)
+    g = prior @ problems.H
+    exact = replace(problems, prior=prior, g=g, c=np.einsum("rj,rj->r", g, prior))
+    assert np.abs(exact.datafit(refit(exact, support, rough=True))).max() < 1e-9
+
+
+@pytest.mark.parametrize("rough", [False, True])
+@pytest.mark.parametrize("alike", [0.0, 1e-9, 1e-4])
+def test_features_that_are_the_same_leave_no_row_without_its_fit(alike, rough, monkeypatch):
+    rng = np.random.default_rng(0)
+    S = rng.standard_normal((20, 300))
+    S[10:] = S[:10] + alike * S[10:]
+    W = rng.standard_normal((70, 20))
+    gram = Gram.zeros(20, 70)
+    gram.add(S, W @ S)
+    problems = standardise(gram, W, 0.0)
+    support = rng.random(W.shape) < 0.7
+    factors = problems.datafit(refit(problems, support))
+    for name in ("MANY", "FEW"):
+        monkeypatch.setattr(sys.modules["sim_compress.core.refit"], name, -1)
+    V = refit(problems, support, rough=rough)
+    assert np.isfinite(V).all()
+    assert not V[~support].any()
+    start = problems.datafit(np.where(support, problems.prior, 0.0))
+    slack = 1e-2 * (start - factors) if rough else 1e-5 * problems.c
+    assert np.all(problems.datafit(V) <= factors + slack + 1e-6)
+
+
+@pytest.mark.parametrize("count", [30, 120, 400])
+def test_supports_of_a_search_in_float32_fit_like_those_of_one_in_float64(count):
+    problems = row_problems(features=40, rows=20)
+    values, Q = np.linalg.eigh(problems.H)
+    Z, U, rho = problems.prior, np.zeros_like(problems.prior), polishing.FIRST_RHO
+    for _ in range(polishing.ROUNDS):
+        V = ((problems.g @ Q + rho * ((Z - U) @ Q)) / (np.maximum(values, 0) + rho)) @ Q.T + U
+        Z = np.where(largest(V, count), V, 0.0)
+        U, rho = (V - Z) / polishing.GROWTH, rho * polishing.GROWTH
+    double = problems.datafit(refit(problems, Z != 0)).sum()
+    single = problems.datafit(refit(problems, polish(problems, problems.prior, count))).sum()
+    assert single == pytest.approx(double, rel=5e-3)
+
+
+@pytest.mark.parametrize("part", [0.1, 0.5])
+def test_the_shorter_search_of_large_blocks_finds_supports_that_fit_as_well(part, monkeypatch):
+    problems = row_problems(features=60, rows=200, points=600, damping=0.02)
+    count = int(part * problems.g.size)
+    searches = []
+    for size in (problems.g.size, problems.g.size + 1):
+        monkeypatch.setattr(polishing, "LARGE", size)
+        support = polish(problems, problems.prior, count)
+        assert support.sum() == count
+        searches.append(problems.datafit(refit(problems, support)).sum())
+    large, small = searches
+    assert large == pytest.approx(small, rel=5e-3)
 
 
 @pytest.mark.parametrize("bounded", [False, True])

@@ -78,3 +78,15 @@ def test_samples_are_neither_picked_nor_repeated(
 def test_computed_indices_and_ones_outside_are_refused(tmp_path: Path) -> None:
     nodes = [node("Cast", ["x"], ["i"], to=7), node("Gather", ["x", "i"], ["y"])]
     assert "Gather" in refused(tmp_path, nodes, {"x": (4,)})
+
+
+@pytest.mark.parametrize("shift", [0, 5], ids=["from the first", "from the end"])
+def test_entries_of_each_sample_by_several_numbers_are_exact(shift: int, tmp_path: Path) -> None:
+    nodes = [
+        node("ArgMax", ["scores"], ["found"], axis=1, keepdims=0),
+        node("Sub", ["found", "shift"], ["last"]),
+        node("Unsqueeze", ["last", "minus"], ["places"]),
+        node("GatherND", ["x", "places"], ["y"], batch_dims=1),
+    ]
+    constants = {"shift": np.array(shift), "minus": np.array([-1])}
+    exact(tmp_path, nodes, {"x": (5, 3), "scores": (5, 2)}, constants)

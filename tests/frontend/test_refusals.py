@@ -99,13 +99,13 @@ def test_subgraphs_are_refused(tmp_path: Path) -> None:
 def test_recurrent_and_quantised_nodes_are_refused_together_with_what_to_do(tmp_path: Path) -> None:
     nodes = [
         node("Transpose", ["x"], ["t"], perm=[1, 0, 2]),
-        node("GRU", ["t", "w", "r"], ["s", ""], "recurrent", hidden_size=2),
+        node("GRU", ["t", "w", "r"], ["s", ""], "recurrent", hidden_size=2, clip=3.0),
         node("QuantizeLinear", ["x", "scale"], ["q"], "rounded"),
         node("DequantizeLinear", ["q", "scale"], ["y"], "back"),
     ]
     constants = {"w": random(1, 6, 3), "r": random(1, 6, 2), "scale": np.array(0.1, np.float32)}
     message = refused(tmp_path, nodes, {"x": (4, 3)}, constants, outputs=["y", "s"])
-    assert "GRU 'recurrent': this operator is not supported: it loops over steps" in message
+    assert "GRU 'recurrent': has clip = 3.0, which is not supported" in message
     assert "QuantizeLinear 'rounded': this operator is not supported: it computes in quantised" in message
 
 
@@ -132,19 +132,19 @@ def test_inputs_with_open_feature_axes_are_refused(tmp_path: Path, shape: tuple)
 
 
 def test_open_axes_are_not_asked_for_where_no_size_would_help(tmp_path: Path) -> None:
-    """As in a voice detector with an LSTM, whose input is of any length."""
+    """As in a quantised voice detector, whose input is of any length."""
     model = graph_of(
         [
-            node("LSTM", ["x", "w", "r"], ["y"], "lstm", hidden_size=4),
-            node("Relu", ["y"], ["z"], "last"),
+            node("QuantizeLinear", ["x", "scale"], ["q"], "rounded"),
+            node("DequantizeLinear", ["q", "scale"], ["y"], "back"),
         ],
         {"x": ("frames", 3)},
-        {"w": random(1, 16, 3), "r": random(1, 16, 4)},
+        {"scale": np.array(0.1, np.float32)},
     )
     with pytest.raises(UnsupportedError) as caught:
         load_teacher(saved(tmp_path, model))
-    assert "1 of 2 nodes" in str(caught.value)
-    assert "LSTM 'lstm'" in str(caught.value)
+    assert "2 of 2 nodes" in str(caught.value)
+    assert "QuantizeLinear 'rounded'" in str(caught.value)
     assert "--input-shape" not in str(caught.value)
 
 
@@ -189,15 +189,6 @@ def test_weights_of_another_type_than_the_inputs_are_refused_without_noise(
     assert capfd.readouterr() == ("", "")
 
 
-def _recurrent() -> onnx.ModelProto:
-    nodes = [
-        node("Transpose", ["x"], ["t"], "turn", perm=[1, 0, 2]),
-        node("LSTM", ["t", "w", "r"], ["y", "h", "c"], "lstm", hidden_size=4),
-        node("Relu", ["y"], ["z"], "relu"),
-    ]
-    return graph_of(nodes, {"x": (5, 3)}, {"w": random(1, 16, 3), "r": random(1, 16, 4)})
-
-
 def _quantised() -> onnx.ModelProto:
     nodes = [
         node("QuantizeLinear", ["x", "s", "zero"], ["q"], "quant"),
@@ -225,7 +216,6 @@ def _branching() -> onnx.ModelProto:
 @pytest.mark.parametrize(
     ("network", "message"),
     [
-        (_recurrent, "LSTM 'lstm': this operator is not supported: it loops over steps inside one node"),
         (
             _quantised,
             "QuantizeLinear 'quant': this operator is not supported: it computes in quantised numbers",

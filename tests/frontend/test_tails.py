@@ -176,3 +176,17 @@ def test_cached_keys_of_any_number_are_read_none_too(tmp_path: Path, past: int) 
         for name, value in run(path, feed).items():
             assert_close(found[name], value)
     _assert_halves(teacher)
+
+
+def test_a_tail_that_sorts_more_than_is_supported_is_cut(tmp_path: Path) -> None:
+    """As in a detector that keeps the best of some thousand boxes."""
+    nodes = [
+        node("MatMul", ["x", "w"], ["scores"], "scores"),
+        node("TopK", ["scores", "k"], ["best", "places"], "best_boxes", axis=1),
+        node("Relu", ["best"], ["y"], "relu"),
+    ]
+    model = graph_of(nodes, {"x": (4,)}, {"w": random(4, 1100), "k": np.array([3])}, ["y"])
+    teacher = load_teacher(saved(tmp_path, model))
+    assert [o.name for o in teacher.model.outputs] == ["scores"]
+    assert any("TopK 'best_boxes'" in note for note in teacher.notes)
+    _assert_tensors(teacher)

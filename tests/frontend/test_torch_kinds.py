@@ -273,6 +273,15 @@ def test_embedding_bags_are_read(mode, padding):
     assert {"bag"} <= {name.partition("/")[0] for name, _ in teacher.model.affines()}
 
 
+@pytest.mark.parametrize(("mode", "padding"), [("sum", None), ("mean", 2), ("max", -1)])
+def test_embedding_bags_of_an_exported_program_are_read(mode, padding):
+    module, free = Bags(mode=mode, padding_idx=padding).eval(), {0: torch.export.Dim("samples")}
+    ids = IDS.copy()
+    ids[0, 2:] = ids[1] = 2 if padding == 2 else 19
+    program = torch.export.export(module, (torch.from_numpy(ids),), dynamic_shapes={"ids": free})
+    assert_same(program, ids, expected_of(module, ids))
+
+
 def test_weights_of_the_entries_of_a_bag_are_an_input():
     module, weights = Bags(mode="sum"), random(6, 7)
     assert_same(module, {"ids": IDS, "weights": weights}, expected_of(module, IDS, weights))
@@ -301,6 +310,23 @@ class Offsets(torch.nn.Module):
 def test_bags_that_no_sample_has_for_itself_are_refused(module, data, message):
     with pytest.raises(UnsupportedError, match=message):
         opened(module, data)
+
+
+@pytest.mark.parametrize(
+    ("module", "data", "message"),
+    [
+        (
+            Offsets(),
+            {"ids": IDS[0], "offsets": np.arange(7)},
+            r"with offsets .* ids of shape \(samples, ids\)",
+        ),
+        (Bags(max_norm=1.0), {"ids": IDS}, "max_norm changes its weight"),
+    ],
+)
+def test_bags_of_a_program_that_no_sample_has_for_itself_are_refused(module, data, message):
+    program = torch.export.export(module.eval(), tuple(map(torch.from_numpy, data.values())))
+    with pytest.raises(UnsupportedError, match=message):
+        opened(program, data)
 
 
 class Merging(torch.nn.Module):

@@ -39,7 +39,7 @@ def assert_whole(path: Path, samples: int = 4) -> None:
     model = onnx.load(path)
     shapes = {i.name: [d.dim_value for d in i.type.tensor_type.shape.dim] for i in model.graph.input}
     feed = {n: random(samples, *s, seed=k) for k, (n, s) in enumerate(shapes.items())}
-    one = [run(path, {n: u[i] for n, u in feed.items()}) for i in range(samples)]
+    one = [run(path, {n: np.asarray(u[i]) for n, u in feed.items()}) for i in range(samples)]
     found = Session(teacher.model).predict(feed)
     for name, value in found.items():
         assert_close(value, np.stack([o[name] for o in one]))
@@ -180,3 +180,49 @@ def test_an_open_first_axis_that_is_no_batch_is_fixed_as_asked(tmp_path):
     feed = random(4, 5, 3)
     expected = np.stack([run(path, {"x": u})["y"] for u in feed])
     assert_close(Session(teacher.model)(feed), expected)
+
+
+def test_inputs_without_axes_belong_to_files_whose_runs_are_one_sample(tmp_path: Path) -> None:
+    """As the speed of a voice beside a text of fixed length."""
+    nodes = [node("MatMul", ["x", "w"], ["h"]), node("Mul", ["h", "speed"], ["y"])]
+    path = saved(tmp_path, fixed(nodes, {"x": (5, 3), "speed": ()}, {"w": random(3, 4)}))
+    assert_whole(path)
+
+
+def test_where_some_inputs_alone_are_open_their_sizes_are_asked_for(tmp_path: Path) -> None:
+    """As frames of a sound, one after the other, beside the states of a recurrent layer."""
+    nodes = [
+        node("Unsqueeze", ["x", "one"], ["t"]),
+        node("GRU", ["t", "w", "r", "", "", "h"], ["s", "end"], "cell", hidden_size=4),
+        node("Squeeze", ["s"], ["y"]),
+    ]
+    constants = {"one": np.array([1]), "w": random(1, 12, 3), "r": random(1, 12, 4)}
+    model = fixed(nodes, {"x": (5, 3), "h": (1, 1, 4)}, constants)
+    whole = saved(tmp_path, model)
+    model.graph.input[0].type.tensor_type.shape.dim[0].dim_param = "frames"
+    del model.graph.value_info[:]
+    model.graph.output[0].type.tensor_type.ClearField("shape")
+    path = tmp_path / "open.onnx"
+    onnx.save(model, path)
+    with pytest.raises(
+        UnsupportedError, match=r"fix its sizes: --input-shape x=\?x3 \(input_shapes in Python\)"
+    ):
+        load_teacher(path)
+    asked = load_teacher(path, {"x": (5, 3)}).model
+    feed = {"x": random(2, 5, 3), "h": random(2, 1, 1, 4)}
+    for name, value in Session(load_teacher(whole).model).predict(feed).items():
+        assert_close(Session(asked).predict(feed)[name], value)
+    assert_whole(whole)
+
+
+def test_an_open_length_that_was_taken_for_the_samples_is_asked_for(tmp_path: Path) -> None:
+    nodes = [node("Conv", ["x", "w"], ["y"], "conv", pads=[1, 1])]
+    model = fixed(nodes, {"x": (1, 2, 9)}, {"w": random(4, 2, 3)})
+    model.graph.input[0].type.tensor_type.shape.dim[2].dim_param = "length"
+    del model.graph.value_info[:]
+    model.graph.output[0].type.tensor_type.ClearField("shape")
+    path = saved(tmp_path, model)
+    with pytest.raises(UnsupportedError, match=r"fix its size with --input-shape x=1x2x\? ") as caught:
+        load_teacher(path)
+    assert "onnx.utils.extract_model" not in str(caught.value)
+    assert load_teacher(path, {"x": (1, 2, 9)}).model.inputs[0].shape == (2, 9)

@@ -58,7 +58,7 @@ def test_a_network_and_its_implicit_model_have_the_same_states(path: Path) -> No
     network = open_teacher(path)
     implicit = ImplicitTeacher(network.model, path, 0, "")
     batch = {"x": np.moveaxis(inputs(4), 0, -1)}
-    theirs, ours = network.baseline(batch), implicit.baseline(batch)
+    theirs, ours = network.whole(batch), implicit.whole(batch)
     assert set(theirs.states) == set(ours.states)
     for name, state in theirs.states.items():
         np.testing.assert_allclose(ours.states[name], state, atol=ROUNDING)
@@ -69,7 +69,7 @@ def test_a_network_and_its_implicit_model_have_the_same_states(path: Path) -> No
 def test_a_network_is_advanced_from_states_that_are_no_tensors_of_it(path: Path) -> None:
     network = open_teacher(path)
     batch = {"x": np.moveaxis(inputs(4), 0, -1)}
-    whole = network.baseline(batch)
+    whole = network.whole(batch)
     values = dict(batch)
     for block in network.model.blocks:
         reading = network.step([block.name])({t.source: values[t.source] for t in block.affine.terms})

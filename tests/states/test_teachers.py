@@ -23,7 +23,7 @@ def test_a_network_and_its_implicit_model_read_the_same_states():
     implicit = ImplicitTeacher(network.model, network.path, network.size, network.sha256)
     images = np.load(MODELS / "fashion_mlp.calibration.npz")["images"][:6].astype(np.float32)
     batch = {"images": np.moveaxis(images, 0, -1)}
-    theirs, ours = network.baseline(batch), implicit.baseline(batch)
+    theirs, ours = network.whole(batch), implicit.whole(batch)
     for group in ("preactivations", "states"):
         known = getattr(theirs, group)
         assert set(known) == set(getattr(ours, group))
@@ -37,7 +37,7 @@ def test_the_states_of_a_loop_are_its_equilibrium():
     model = loop(0.8)
     teacher = ImplicitTeacher(model, Path("loop"), 0, "")
     u = np.random.default_rng(0).standard_normal((3, 5)).astype(np.float32)
-    reading = teacher.baseline({"u": u})
+    reading = teacher.whole({"u": u})
     x = reading.states["x"]
     np.testing.assert_allclose(x, np.maximum(reading.preactivations["x"], 0), atol=ROUNDING)
     again = teacher.step(["x"])({"u": u})

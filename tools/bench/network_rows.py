@@ -15,7 +15,7 @@ from sim_compress.compression.appraisal.outcomes import outcomes
 from sim_compress.compression.rows.design import NETWORK
 from sim_compress.compression.rows.problems import DAMPING, PENALTIES, Regression, row_limits, row_problems
 from sim_compress.core import allocate, solve_certified, trace
-from sim_compress.core.engines import one_blas_thread
+from sim_compress.core.engines import engine, one_blas_thread
 from sim_compress.states import baseline_grams, open_teacher, row_groups
 
 REPEATS = 3
@@ -30,10 +30,10 @@ def main() -> None:
     teacher, settings = open_teacher(args.network), Settings(args.sparsity)
     inputs = check_calibration(teacher, dict(np.load(args.data)))
     affines = dict(teacher.model.affines())
-    with one_blas_thread():
+    with one_blas_thread(), engine() as workers:
         limits = row_limits(teacher.model, settings.kappa, NETWORK)
         regression = Regression(PENALTIES[settings.objective], DAMPING, limits, NETWORK)
-        grams = baseline_grams(teacher, affines, inputs.arrays, lambda _: None)
+        grams = baseline_grams(teacher, affines, inputs.arrays, workers, lambda _: None)
         blocks = [
             row_problems(name, affine, group, gram, regression)
             for name, affine in affines.items()
@@ -41,7 +41,7 @@ def main() -> None:
         ]
         count = weights_to_keep(list(affines.values()), args.sparsity)
         started = time.perf_counter()
-        alpha = allocate(trace(blocks, count), count).alpha
+        alpha = allocate(trace(blocks, count, workers), count).alpha
         print(f"paths of all blocks down to alpha {alpha:.3g}: {time.perf_counter() - started:.2f} s")
         for _ in range(REPEATS):
             wall, cpu = time.perf_counter(), time.process_time()

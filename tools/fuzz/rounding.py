@@ -72,9 +72,12 @@ class Noise:
         return self.rng.uniform(-1, 1, shape).astype(np.float32)
 
     def added(self, value: Array, size: Array, unknown: Array) -> "Uncertain":
-        """A value with an error in proportion to the sizes of the terms that it is the sum of."""
+        """A value with an error in proportion to the sizes of the terms that it is the sum of.
+
+        A sum of zeros is 0 in any order.
+        """
         p = self.precision
-        error = UNITS * (p.rounding * size + p.smallest) * self.draws(value.shape)
+        error = UNITS * np.where(size == 0, 0, p.rounding * size + p.smallest) * self.draws(value.shape)
         moved = value.astype(np.float32) + error.astype(np.float32)
         kept = np.where(np.isfinite(value), moved, value).astype(np.float32)
         return Uncertain(kept, unknown | (size > p.overflow))

@@ -75,6 +75,9 @@ class Arrays:
         self.allowance.rows(rows)
         return decode_matrix(self._constants.take, field.place, entries["weight"], rows)[0]
 
+    def table(self, field: Field) -> Floats:
+        return self.constant(field)
+
     def constant(self, field: Field) -> Floats:
         if not isinstance(field.value, dict):
             raise field.wrong("a number, or a format and a shape")

@@ -43,22 +43,40 @@ class PlainSink:
 
     matrices: dict[str, sparse.csr_array] = field(default_factory=dict)
     arrays: dict[str, Floats] = field(default_factory=dict)
+    # Of an array, and the groups of its rows: the name under which it is put aside.
+    _names: dict[tuple[int, int], str] = field(default_factory=dict)
 
     def bias(self, name: str, values: NDArray[np.float32]) -> JSON:
+        if earlier := self._earlier(name, values):
+            return earlier
         self.arrays[name] = values
         return True
 
     def matrix(self, name: str, weight: sparse.csr_array, groups: int) -> JSON:
-        self.matrices[name] = weight
-        entry: dict[str, JSON] = {"shape": list(weight_shape(weight)), "nonzeros": int(weight.nnz)}
-        return {**entry, "groups": groups} if groups > 1 else entry
+        return self._earlier(name, weight, groups) or self._fields(name, weight, groups)
+
+    def table(self, name: str, matrix: sparse.csr_array) -> JSON:
+        earlier = self._earlier(name, matrix)
+        return {"tensor": earlier} if earlier else self.fixed_matrix(name, matrix)
 
     def fixed_matrix(self, name: str, matrix: sparse.csr_array) -> JSON:
-        return {"tensor": name, "weight": self.matrix(name, matrix, 1)}
+        return {"tensor": name, "weight": self._fields(name, matrix, 1)}
 
     def constant(self, name: str, values: Floats) -> JSON:
+        if earlier := self._earlier(name, values):
+            return earlier
         self.arrays[name] = narrowed(values)
         return name
 
     def scaling(self, name: str, values: Floats) -> None:
         self.arrays[name] = values
+
+    def _fields(self, name: str, weight: sparse.csr_array, groups: int) -> dict[str, JSON]:
+        self.matrices[name] = weight
+        entry: dict[str, JSON] = {"shape": list(weight_shape(weight)), "nonzeros": int(weight.nnz)}
+        return {**entry, "groups": groups} if groups > 1 else entry
+
+    def _earlier(self, name: str, array: object, groups: int = 1) -> str | None:
+        """The name under which an array is put aside already."""
+        known = self._names.setdefault((id(array), groups), name)
+        return None if known == name else known

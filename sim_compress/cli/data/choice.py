@@ -17,7 +17,7 @@ from sim_compress.errors import DataError
 from sim_compress.model import ImplicitModel, Input
 from sim_compress.model.maps import Array
 from sim_compress.report import DataFigures, check_labels
-from sim_compress.runtime import Checked, checked, id_ranges, named
+from sim_compress.runtime import Checked, checked, id_limits, named
 
 if TYPE_CHECKING:
     # Evaluating an artifact needs no onnx.
@@ -110,8 +110,7 @@ def calibration_data(
     model = teacher.model
     if named is not None or beside.exists():
         return read_data(named or beside, model.inputs, scaling)
-    rows = {ids.source: ids.rows for ids in id_ranges(model)}
-    found = made_up_inputs(model.inputs, seed, scaling, oddness(teacher), rows)
+    found = made_up_inputs(model.inputs, seed, scaling, oddness(teacher), id_limits(model))
     made = checked(model.inputs, found.inputs)
     source = f"data-free: {found.title}, seed {seed}"
     figures = DataFigures(source, made.sha256, made.samples, data_free=True)

@@ -36,7 +36,7 @@ def oddness(teacher: "Teacher") -> Oddness:
     def of(inputs: Mapping[str, Array]) -> float:
         # Values that overflow are odd, and no reason to warn.
         with np.errstate(all="ignore"):
-            read = teacher.baseline({n: np.moveaxis(u, 0, -1) for n, u in inputs.items()}).preactivations
+            read = teacher.whole({n: np.moveaxis(u, 0, -1) for n, u in inputs.items()}).preactivations
             sizes = [_log(_variation(read[n]) / _bias(a)) for n, a in first if n in read]
             spreads = [_log(_spread(read[n]) / SCORES_SIZE) for n in scores if n in read]
         return FIRST_LAYERS * _mean(sizes) + _mean(spreads)

@@ -46,25 +46,25 @@ def made_up_inputs(
     seed: int,
     scaling: Scaling | None,
     oddness: Oddness,
-    rows: Mapping[str, int] = MappingProxyType({}),
+    limits: Mapping[str, Array] = MappingProxyType({}),
 ) -> MadeUp:
     """SAMPLES inputs; real numbers in float32.
 
-    Image inputs take pixels scaled as asked, else in the range that is least odd to the network. Whole
-    numbers are ids below `rows` of their input, or 0 and 1 where nothing is looked up.
+    Image inputs take pixels scaled as asked, else in the range that is least odd to the network. Inputs with
+    `limits` (*shape) hold ids below these, other whole numbers are 0 and 1.
     """
     rng = np.random.default_rng(seed)
-    forms = {i.name: form for i in expected if (form := _form(i)) is not None}
+    forms = {i.name: form for i in expected if i.name not in limits and (form := _form(i)) is not None}
     images = {name: np.stack([_image(form, rng) for _ in range(SAMPLES)]) for name, form in forms.items()}
     others = {
         i.name: rng.standard_normal((SAMPLES, *i.shape)).astype(np.float32)
-        if _is_real(i)
-        else rng.integers(0, rows.get(i.name, 2), (SAMPLES, *i.shape)).astype(i.dtype)
+        if _is_real(i) and i.name not in limits
+        else rng.integers(0, _below(limits.get(i.name)), (SAMPLES, *i.shape)).astype(i.dtype)
         for i in expected
         if i.name not in forms
     }
     if not images:
-        real = any(map(_is_real, expected))
+        real = any(_is_real(i) and i.name not in limits for i in expected)
         return MadeUp(others, "normal random numbers" if real else "random whole numbers")
 
     def inputs(count: int, scaling: Scaling | None) -> dict[str, Array]:
@@ -78,6 +78,13 @@ def made_up_inputs(
     pixels = pixel_words(taken)
     guess = pixels if scaling is None else None
     return MadeUp(inputs(SAMPLES, taken), f"smooth random images, {pixels}", guess, images=True)
+
+
+def _below(limits: Array | None) -> Array | int:
+    """The limits as one number where they are that."""
+    if limits is None:
+        return 2
+    return int(limits.flat[0]) if (limits == limits.flat[0]).all() else limits
 
 
 def _probes(expected: Sequence[Input]) -> int:

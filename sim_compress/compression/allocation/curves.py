@@ -44,6 +44,7 @@ def _curves(turn: Turn[Curves], problems: Problems, paths: Paths) -> Curves:
         problems.blocks,
         paths.of,
         paths.projections,
+        turn.target.engine,
         turn.progress,
         before,
     )

@@ -16,6 +16,7 @@ from sim_compress.compression.allocation.output_error import Trial, some_inputs
 from sim_compress.compression.rows.problems import with_rows
 from sim_compress.compression.rows.tasks import Planned, fitted
 from sim_compress.core import Block, Order, Reader, eliminate, largest
+from sim_compress.core.engines import Engine, Shared
 from sim_compress.core.refit import RIDGE
 from sim_compress.errors import InputError
 from sim_compress.model import Affine, ImplicitModel, channel_axes
@@ -50,6 +51,7 @@ def leaving(
     affines: Mapping[str, Affine],
     inputs: Mapping[str, Array],
     blocks: Mapping[str, tuple[Block, ...]],
+    engine: Engine,
     progress: Callable[[float], None],
     prices: Mapping[str, float] = MappingProxyType({}),
 ) -> Leaving:
@@ -60,6 +62,7 @@ def leaving(
         affines: block or output name -> its rows.
         inputs: calibration inputs, name -> (samples, ...).
         blocks: the row problems.
+        engine: measures blocks side by side.
         progress: called with the finished part in [0, 1].
         prices: those of some blocks that are known.
 
@@ -74,12 +77,19 @@ def leaving(
         )
     readers = {n: _readers(n, a, blocks[n], found) for n, a in affines.items()}
     trial = Trial(teacher, some_inputs(teacher.model, inputs, len(readers)))
+    shared = engine.share(trial)
+    tasks = [
+        _Task(name, affines[name], own, found.count, shared)
+        for name, own in readers.items()
+        if name not in prices
+    ]
+    new = engine.map(_price, tasks)
     priced: dict[str, tuple[Reader, ...]] = {}
     for name, own in readers.items():
-        known = prices.get(name)
-        price = _price(name, affines[name], own, found.count, trial) if known is None else known
+        price = prices[name] if name in prices else next(new)
         priced[name] = tuple(replace(r, price=price) for r in own)
         progress(len(priced) / len(readers))
+    shared.drop()
 
     def error(gone: NDArray[np.bool_]) -> float:
         return trial.error({n: _fitted(affines[n], own, gone) for n, own in readers.items()})
@@ -99,15 +109,27 @@ def _readers(name: str, affine: Affine, blocks: tuple[Block, ...], found: Channe
     )
 
 
-def _price(name: str, affine: Affine, readers: tuple[Reader, ...], sets: int, trial: Trial) -> float:
+@dataclass(frozen=True)
+class _Task:
+    """A block and who reads channels there, how many sets can leave, and a trial of the outputs."""
+
+    name: str
+    affine: Affine
+    readers: tuple[Reader, ...]
+    sets: int
+    trial: Shared[Trial]
+
+
+def _price(task: _Task) -> float:
     """Error of the outputs for each unit of the block's own, when some of its columns leave."""
+    readers, sets, trial = task.readers, task.sets, task.trial.value
     alone = [replace(r, rows=np.full_like(r.rows, STAYS)) for r in readers]
     entries = eliminate(alone, sets, np.iinfo(np.int64).max).entries
     variance = sum(float((r.problems.row_scale**2 * r.problems.c).sum()) for r in readers)
     for part in TRIED:
         tried = eliminate(alone, sets, round((1 - part) * entries))
         if tried.error > SEEN * variance:
-            return trial.error({name: _fitted(affine, alone, tried.gone)}) / tried.error
+            return trial.error({task.name: _fitted(task.affine, alone, tried.gone)}) / tried.error
     # Nothing that can leave says anything here.
     return 0.0
 

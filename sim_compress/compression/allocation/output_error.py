@@ -13,16 +13,18 @@ from numpy.typing import NDArray
 from sim_compress.compression.rows.problems import with_rows
 from sim_compress.core import Block, Curve, Path, Projection, refit
 from sim_compress.core.allocation import rounded
+from sim_compress.core.engines import Engine, Shared
 from sim_compress.model import Affine, ImplicitModel, every_use
 from sim_compress.model.maps import Array
 from sim_compress.runtime import Stage, preactivation, schedule
 from sim_compress.states import Teacher, dense_product, settle
-from sim_compress.states.batches import batches, converted, in_order
+from sim_compress.states.batches import batches, converted
 
-# Levels of density at which a block is tried, as far as its path reaches.
-DENSITIES = (0.02, 0.05, 0.1, 0.18, 0.3, 0.45, 0.65, 0.85)
+# Levels of density at which a block is tried, as far as its path reaches. Twice as many would save at most
+# 2 % of the output error that they predict (ResNet-20 at 40 to 90 %).
+DENSITIES = (0.05, 0.18, 0.45, 0.85)
 # All passes together cost about as much as passing the calibration inputs through so many times.
-PASSES = 4
+PASSES = 2
 FEWEST, MOST = 4, 32
 # Size of an entry of a path that the teacher does not have, against a deviation of one.
 TINY = 1e-6
@@ -52,6 +54,7 @@ def output_curves(
     blocks: Mapping[str, tuple[Block, ...]],
     paths: Mapping[str, tuple[Path, ...]],
     projections: Mapping[str, tuple[Projection, ...]],
+    engine: Engine,
     progress: Callable[[float], None],
     known: Trials,
 ) -> tuple[dict[str, Curve], Trials]:
@@ -64,6 +67,7 @@ def output_curves(
         blocks: their row problems.
         paths: of every row group.
         projections: onto the supports that they may have.
+        engine: runs the trials.
         progress: called with the finished part in [0, 1].
         known: trials with shorter paths, which are not made again.
     """
@@ -72,23 +76,47 @@ def output_curves(
     samples = len(next(iter(few.values())))
     keys = [(level.name, level.step, level.count, samples) for level in levels]
     new = [(key, level) for key, level in zip(keys, levels, strict=True) if key not in known]
-    trials, trial = dict(known), Trial(teacher, few)
-
-    def tried(number: int) -> float:
-        _, level = new[number]
-        name = level.name
-        supports = _supports(blocks[name], paths[name], projections[name], level)
-        return trial.error({name: _rows(affines[name], blocks[name], supports)})
-
-    found = in_order(tried, len(new))
+    trials, trial = dict(known), engine.share(Trial(teacher, few))
+    tried = {
+        name: engine.share(_Tried(affines[name], blocks[name], paths[name], projections[name]))
+        for name in dict.fromkeys(level.name for _, level in new)
+    }
+    found = engine.map(_error, [_Task(trial, tried[level.name], level) for _, level in new])
     for number, ((key, _), error) in enumerate(zip(new, found, strict=True)):
         trials[key] = error
         progress((number + 1) / len(new))
+    for shared in (trial, *tried.values()):
+        shared.drop()
     errors: dict[str, list[tuple[int, float]]] = {name: [] for name in affines}
     for key, level in zip(keys, levels, strict=True):
         errors[level.name].append((level.count, trials[key]))
     sizes = {name: sum(p.size for p in own) for name, own in paths.items()}
     return {name: _curve(sizes[name], measured) for name, measured in errors.items()}, trials
+
+
+@dataclass(frozen=True)
+class _Tried:
+    """A block that is tried at several levels."""
+
+    affine: Affine
+    blocks: tuple[Block, ...]
+    paths: tuple[Path, ...]
+    projections: tuple[Projection, ...]
+
+
+@dataclass(frozen=True)
+class _Task:
+    """One level of one block."""
+
+    trial: "Shared[Trial]"
+    tried: Shared[_Tried]
+    level: _Level
+
+
+def _error(task: _Task) -> float:
+    own, level = task.tried.value, task.level
+    supports = _supports(own.blocks, own.paths, own.projections, level)
+    return task.trial.value.error({level.name: _rows(own.affine, own.blocks, supports)})
 
 
 def _curve(size: int, measured: Sequence[tuple[int, float]]) -> Curve:
@@ -133,7 +161,10 @@ def _supports(
 def _rows(affine: Affine, blocks: Sequence[Block], supports: Sequence[NDArray[np.bool_]]) -> Affine:
     """The block refitted on some supports, without biases that the network does not have."""
     biased = [b.given | b.constant for b in blocks]
-    solved = [refit(b.problems, s, b.ball, own) for b, s, own in zip(blocks, supports, biased, strict=True)]
+    solved = [
+        refit(b.problems, s, b.ball, own, rough=True)
+        for b, s, own in zip(blocks, supports, biased, strict=True)
+    ]
     parts = zip(blocks, solved, biased, strict=True)
     return with_rows(affine, [b.problems.to_network(V, own) for b, V, own in parts])
 
@@ -155,8 +186,8 @@ class Trial:
     def __init__(self, teacher: Teacher, inputs: Mapping[str, Array]) -> None:
         self._model = teacher.model
         self._stages = schedule(teacher.model)
-        batch = converted(teacher.model, dict(inputs))
-        reading = teacher.baseline(batch)
+        batch = converted(teacher.model.inputs, dict(inputs))
+        reading = teacher.whole(batch)
         self._values = {**batch, **reading.states}
         self._outputs = {
             o.name: preactivation(o.affine, self._values, dense_product) for o in self._model.outputs

@@ -7,6 +7,7 @@ from itertools import chain
 from sim_compress.compression.rows.patterns import Pattern
 from sim_compress.compression.steps.moments import Problems
 from sim_compress.core import Path, Projection, trace
+from sim_compress.core.engines import Engine
 from sim_compress.model import Affine
 from sim_compress.states import row_groups
 
@@ -39,6 +40,7 @@ def traced(
     problems: Problems,
     pattern: Pattern,
     count: int,
+    engine: Engine,
     progress: Callable[[float], None],
     known: Paths | None = None,
 ) -> Paths:
@@ -48,6 +50,7 @@ def traced(
         problems: the row problems of every block.
         pattern: of their supports.
         count: entries.
+        engine: traces blocks side by side.
         progress: called with the finished part in [0, 1].
         known: others, which are gone on with where they are no longer; the paths are the same as without it.
     """
@@ -55,7 +58,7 @@ def traced(
         known = None
     before = list(chain.from_iterable(known.of.values())) if known else []
     blocks = list(chain.from_iterable(problems.blocks.values()))
-    found = iter(trace(blocks, count, known=before, progress=progress))
+    found = iter(trace(blocks, count, engine, known=before, progress=progress))
     own = {name: tuple(next(found) for _ in blocks) for name, blocks in problems.blocks.items()}
     paths = Paths(own, projections(problems, pattern), count)
     return known if known is not None and paths.steps == known.steps else paths

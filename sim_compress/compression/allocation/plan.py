@@ -20,7 +20,8 @@ from sim_compress.compression.rows.tasks import Planned, Solve, searched
 from sim_compress.compression.steps.moments import Problems
 from sim_compress.compression.steps.step import Codec, Step, Turn
 from sim_compress.compression.steps.target import Target
-from sim_compress.core import Path, Projection, Solution, Status
+from sim_compress.core import Block, Path, Projection, Solution, Status
+from sim_compress.core.engines import Engine, Shared, one_by_one_or
 from sim_compress.core.solvers import Solver
 from sim_compress.model import ImplicitModel
 
@@ -101,7 +102,9 @@ def _last(_target: Any) -> tuple[str, float, float]:
 def _paths(allocation: Allocation, turn: Turn[Paths], problems: Problems) -> Paths:
     target = turn.target
     count = allocation.depth(target.affines, sum(target.counts))
-    return traced(problems, pattern_of(target.settings.pattern), count, turn.progress, turn.known)
+    return traced(
+        problems, pattern_of(target.settings.pattern), count, target.engine, turn.progress, turn.known
+    )
 
 
 def _planned(
@@ -114,30 +117,51 @@ def _planned(
     solutions: list[Solution] = []
     for part, count in zip(target.scope, target.counts, strict=True):
         shares = allocation.share(problems, paths, part.names, count, *measured)
-        planned, found = started(problems, paths, shares, target.ready.chosen)
+        planned, found = started(problems, paths, shares, target.ready.chosen, target.engine)
         alphas |= {alpha for share in shares.values() for alpha, _ in share}
         groups |= planned
         solutions += found
     return Plan(target.scope, groups, outcomes(solutions), tuple(sorted(alphas)), allocation.free)
 
 
+@dataclass(frozen=True)
+class _Convex:
+    """The convex rows of one row group at its alpha, and where they start."""
+
+    block: Block
+    alpha: float
+    start: Path
+    chosen: Solver
+
+
+def _convex(task: Shared[_Convex]) -> Solution:
+    asked = task.value
+    block = asked.block
+    return asked.chosen.solve(
+        block.problems, block.penalty, asked.alpha, ball=block.ball, start=asked.start.rows
+    )
+
+
 def started(
-    problems: Problems, paths: Paths, shares: Mapping[str, Sequence[Share]], chosen: Solver
+    problems: Problems, paths: Paths, shares: Mapping[str, Sequence[Share]], chosen: Solver, engine: Engine
 ) -> tuple[dict[str, tuple[Planned, ...]], list[Solution]]:
     """The convex rows of every row group at its alpha: their supports are where the search begins."""
     groups: dict[str, tuple[Planned, ...]] = {}
-    solutions: list[Solution] = []
+    tasks = [
+        engine.share(_Convex(block, alpha, path, chosen))
+        for name, own in shares.items()
+        for block, path, (alpha, _) in zip(problems.blocks[name], paths.of[name], own, strict=True)
+    ]
+    solutions = list(one_by_one_or(engine, _convex, tasks))
+    for task in tasks:
+        task.drop()
+    left = iter(solutions)
     for name, own in shares.items():
-        pairs = zip(problems.blocks[name], paths.of[name], own, strict=True)
-        found = [
-            chosen.solve(b.problems, b.penalty, alpha, ball=b.ball, start=p.rows)
-            for b, p, (alpha, _) in pairs
-        ]
+        found = [next(left) for _ in own]
         decided = zip(problems.blocks[name], found, own, paths.projections[name], strict=True)
         groups[name] = tuple(
             Planned(b, s.support, count, project, searched) for b, s, (_, count), project in decided
         )
-        solutions += found
     return groups, solutions
 
 

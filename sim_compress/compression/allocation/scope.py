@@ -2,7 +2,7 @@
 
 A pattern is a regular expression that must match a whole name: that of a block or output, or that of a
 node or module of the network whose parameters the block holds. Rows that are shared go by the names of all
-their uses.
+their uses, of lookups in them too.
 """
 
 import re
@@ -53,7 +53,7 @@ def parts(model: ImplicitModel, nodes: Mapping[str, tuple[str, ...]], settings: 
         )
     apart = not settings.design.shares_rows
     known = {
-        name: tuple(n for use in ((name,) if apart else model.uses(name)) for n in (use, *nodes.get(use, ())))
+        name: tuple(n for use in _uses(model, name, apart) for n in (use, *nodes.get(use, ())))
         for name, affine in model.affines()
         if (apart or model.owns(name)) and (affine.weighted or affine.bias is not None)
     }
@@ -76,6 +76,13 @@ def parts(model: ImplicitModel, nodes: Mapping[str, tuple[str, ...]], settings: 
             f"nothing to compress: all weights of {', '.join(empty.names)} are zero; leave them out"
         )
     return asked
+
+
+def _uses(model: ImplicitModel, owner: str, apart: bool) -> tuple[str, ...]:
+    """All that share some rows, then all that look ids up in them; the owner where rows are solved apart."""
+    if apart:
+        return (owner,)
+    return tuple(dict.fromkeys((*model.uses(owner), *model.readers.get(owner, ()))))
 
 
 def _matching(pattern: str, known: Mapping[str, tuple[str, ...]]) -> list[str]:

@@ -10,12 +10,13 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from sim_compress.core.engines import Engine, Shared
 from sim_compress.errors import ConvergenceError
 from sim_compress.model import ImplicitModel, channel_axes
 from sim_compress.model.maps import Array
 from sim_compress.runtime import preactivation, schedule
-from sim_compress.states import Teacher, dense_product, settle
-from sim_compress.states.batches import Values, batches, converted, in_order
+from sim_compress.states import Outputs, Step, Teacher, dense_product, settle
+from sim_compress.states.batches import AHEAD, Values, converted, shared_batches
 
 Kind = Literal["sparsity", "not finite", "no equilibrium", "constant output", "output error"]
 # Calibration inputs at most, spread over all of them: 512 took 1.4 s of processor time on a ResNet-20.
@@ -93,7 +94,12 @@ class _Sums:
 
 
 def appraised(
-    teacher: Teacher, model: ImplicitModel, inputs: Mapping[str, Array], kept: Kept, asked: float
+    teacher: Teacher,
+    model: ImplicitModel,
+    inputs: Mapping[str, Array],
+    kept: Kept,
+    asked: float,
+    engine: Engine,
 ) -> Appraisal:
     """The outputs of a model beside its teacher's, and where in the network they go wrong.
 
@@ -103,12 +109,14 @@ def appraised(
         inputs: calibration inputs, name -> (samples, ...).
         kept: block name -> which of its channels the model has, where some left.
         asked: the sparsity, which says how much error is to be expected.
+        engine: computes batches side by side.
     """
     total = len(next(iter(inputs.values())))
     chosen = np.linspace(0, total - 1, min(total, SAMPLES)).round().astype(int)
     few = {name: u[chosen] for name, u in inputs.items()}
+    compared = _Compared(teacher.model, model, teacher.whole, teacher.outputs, kept)
     try:
-        outputs = _summed(teacher, few, lambda batch: _outputs(teacher, model, batch))
+        outputs = _summed(compared, few, engine, _outputs)
     except ConvergenceError as error:
         text = f"on the calibration inputs {error}"
         return Appraisal(dict.fromkeys(o.name for o in model.outputs), (Finding("no equilibrium", text),))
@@ -119,7 +127,7 @@ def appraised(
             faults[name] = kind
     if not faults:
         return Appraisal(errors, ())
-    states = _summed(teacher, few, lambda batch: _states(teacher, model, batch, kept))
+    states = _summed(compared, few, engine, _states)
     return Appraisal(
         errors, tuple(_finding(name, kind, outputs[name], states) for name, kind in faults.items())
     )
@@ -148,43 +156,77 @@ def _finding(name: str, kind: Kind, sums: _Sums, states: Mapping[str, _Sums]) ->
     return Finding(kind, f"output {name!r} {what}; it begins {where}: {advice}", begins or name)
 
 
+@dataclass(frozen=True)
+class _Compared:
+    """A model beside its teacher's.
+
+    Attributes:
+        theirs: the teacher's model.
+        ours: the sparse one.
+        step, outputs: of the teacher.
+        kept: block name -> which of its channels the sparse model has.
+    """
+
+    theirs: ImplicitModel
+    ours: ImplicitModel
+    step: Step
+    outputs: Outputs
+    kept: Kept
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """One batch as a task."""
+
+    compared: Shared[_Compared]
+    inputs: Shared[Values]
+
+    @property
+    def values(self) -> Values:
+        return converted(self.compared.value.theirs.inputs, self.inputs.value)
+
+
 def _summed(
-    teacher: Teacher, inputs: Mapping[str, Array], sums: Callable[[Values], dict[str, _Sums]]
+    compared: _Compared,
+    inputs: Mapping[str, Array],
+    engine: Engine,
+    sums: Callable[[_Batch], dict[str, _Sums]],
 ) -> dict[str, _Sums]:
-    """Sums over all batches, each worked on by one thread."""
-    parts = batches(teacher.model, inputs)
+    """Sums over all batches."""
+    shared = engine.share(compared)
+    parts = shared_batches(engine, compared.theirs, inputs)
     total: dict[str, _Sums] = {}
-
-    def of_batch(number: int) -> dict[str, _Sums]:
-        # Values that overflow are what is looked for.
-        with np.errstate(all="ignore"):
-            return sums(converted(teacher.model, parts[number]))
-
-    for found in in_order(of_batch, len(parts)):
+    for found in engine.map(sums, [_Batch(shared, part) for part in parts], AHEAD):
         total = {name: total[name] + own if name in total else own for name, own in found.items()}
+    for gone in (shared, *parts):
+        gone.drop()
     return total
 
 
-def _outputs(teacher: Teacher, model: ImplicitModel, batch: Values) -> dict[str, _Sums]:
-    wanted, values = teacher.outputs(batch), dict(batch)
-    for states, dead in _evaluated(model, values):
+# Values that overflow are what is looked for.
+@np.errstate(all="ignore")
+def _outputs(batch: _Batch) -> dict[str, _Sums]:
+    compared, values = batch.compared.value, batch.values
+    wanted = compared.outputs(values)
+    for states, dead in _evaluated(compared.ours, values):
         values |= states
         for name in dead:
             values.pop(name, None)
-    found = {o.name: preactivation(o.affine, values, dense_product) for o in model.outputs}
+    found = {o.name: preactivation(o.affine, values, dense_product) for o in compared.ours.outputs}
     return {name: _sums(y, wanted[name]) for name, y in found.items()}
 
 
-def _states(teacher: Teacher, model: ImplicitModel, batch: Values, kept: Kept) -> dict[str, _Sums]:
+@np.errstate(all="ignore")
+def _states(batch: _Batch) -> dict[str, _Sums]:
     """Blocks in order of evaluation."""
-    wanted, values, found = teacher.baseline(batch).states, dict(batch), dict[str, _Sums]()
-    axes = channel_axes(teacher.model)
-    for states, _ in _evaluated(model, values):
+    compared, values, found = batch.compared.value, batch.values, dict[str, _Sums]()
+    wanted, axes = compared.step(values).states, channel_axes(compared.theirs)
+    for states, _ in _evaluated(compared.ours, values):
         values |= states
         for name, x in states.items():
             teachers = wanted[name]
-            if name in kept:
-                teachers = np.compress(kept[name], teachers, axis=axes[name])
+            if name in compared.kept:
+                teachers = np.compress(compared.kept[name], teachers, axis=axes[name])
             found[name] = _sums(x, teachers)
     return found
 

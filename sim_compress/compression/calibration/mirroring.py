@@ -73,5 +73,5 @@ def _classes(teacher: Teacher, inputs: Mapping[str, Array]) -> dict[str, Array]:
     scored = [o.name for o in model.outputs if len(o.shape) == 1 and o.shape[0] > 1]
     if not scored:
         return {}
-    found = [teacher.outputs(converted(model, batch)) for batch in batches(model, inputs)]
+    found = [teacher.outputs(converted(model.inputs, batch)) for batch in batches(model, inputs)]
     return {name: np.concatenate([scores[name].argmax(0) for scores in found]) for name in scored}

@@ -12,7 +12,6 @@ from sim_compress.compression.methods.exact import EXACT
 from sim_compress.compression.methods.sequential import SEQUENTIAL
 from sim_compress.compression.rows.design import DESIGNS
 from sim_compress.compression.rows.patterns import WholeChannels, pattern_of
-from sim_compress.errors import InputError
 
 
 class Deciding(Protocol):
@@ -50,19 +49,6 @@ def method_of(asked: Deciding, convex: bool = False) -> Method:
         return method
     fixed = Unused("allocation", (), "the pattern says itself what every row keeps")
     return replace(method, unused=(*method.unused, fixed))
-
-
-def check_engine(method: Method) -> None:
-    """Before any work: whether an engine would have anything to do.
-
-    Raises:
-        InputError: it would not, with the reason.
-    """
-    if method.engine is not None:
-        raise InputError(
-            f"an engine runs the rows of baseline states, and has nothing to do here: {method.engine}; leave "
-            "it out, or take baseline states (states='baseline', --states baseline) with relaxed matching"
-        )
 
 
 def unused(method: Method, values: Mapping[str, object]) -> Iterator[tuple[str, object, str]]:

@@ -34,7 +34,7 @@ def _of_full_support(target: Target) -> Sequence[Step[Any]]:
     return MOMENTS, PROBLEMS, *plan_steps(allocation), SIDE_BY_SIDE, TUNING
 
 
-BASELINE = Method(name="baseline", steps=_steps, unused=(NO_ROUNDS,), engine=None, missed=of_supports)
+BASELINE = Method(name="baseline", steps=_steps, unused=(NO_ROUNDS,), missed=of_supports)
 FULL_SUPPORT = Method(
     name="full support",
     steps=_of_full_support,
@@ -43,7 +43,7 @@ FULL_SUPPORT = Method(
         Unused("states", ("baseline",), "full support is always on baseline states"),
         NO_ROUNDS,
     ),
-    engine=None,
     missed=of_supports,
     untunable=VALUES_STAY,
+    ties_tables=False,
 )

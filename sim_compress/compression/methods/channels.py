@@ -15,7 +15,6 @@ from sim_compress.compression.allocation.scope import Part
 from sim_compress.compression.appraisal.outcomes import outcomes
 from sim_compress.compression.method import Method, Reason, Unused
 from sim_compress.compression.methods.baseline import NO_ROUNDS
-from sim_compress.compression.methods.sequential import ONE_AFTER_THE_OTHER
 from sim_compress.compression.resume import Kept
 from sim_compress.compression.resume.records import joined
 from sim_compress.compression.rows.in_order import IN_ORDER
@@ -62,7 +61,9 @@ class Narrower(Plan):
 
 def _leaving(turn: Turn[Leaving], problems: Problems) -> Leaving:
     ready = turn.target.ready
-    return leaving(ready.teacher, problems.affines, ready.designs, problems.blocks, turn.progress)
+    return leaving(
+        ready.teacher, problems.affines, ready.designs, problems.blocks, turn.target.engine, turn.progress
+    )
 
 
 def _prices(known: Leaving) -> Kept:
@@ -73,7 +74,13 @@ def _prices(known: Leaving) -> Kept:
 def _priced(target: Target, kept: Kept, problems: Problems) -> Leaving:
     ready, prices = target.ready, zip(kept.fields["names"], kept.arrays["prices"].tolist(), strict=True)
     return leaving(
-        ready.teacher, problems.affines, ready.designs, problems.blocks, lambda _: None, dict(prices)
+        ready.teacher,
+        problems.affines,
+        ready.designs,
+        problems.blocks,
+        target.engine,
+        lambda _: None,
+        dict(prices),
     )
 
 
@@ -145,7 +152,6 @@ def channels_in_order(multiple: int) -> Method:
         name="channels",
         steps=partial(_steps, multiple, IN_ORDER),
         unused=UNUSED,
-        engine=ONE_AFTER_THE_OTHER,
         missed=_missed,
         check=_check,
         tunes=True,
@@ -159,7 +165,6 @@ def channels_at_once(multiple: int) -> Method:
         name="channels",
         steps=partial(_steps, multiple, SIDE_BY_SIDE),
         unused=(*UNUSED, NO_ROUNDS),
-        engine=None,
         missed=_missed,
         check=_check,
     )

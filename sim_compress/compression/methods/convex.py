@@ -39,7 +39,7 @@ def _plan(allocation: Allocation, turn: Turn[Found], problems: Problems, paths: 
     solutions: list[Solution] = []
     for part, count in zip(target.scope, target.counts, strict=True):
         shares = allocation.share(problems, paths, part.names, count)
-        planned, _ = started(problems, paths, shares, ready.chosen)
+        planned, _ = started(problems, paths, shares, ready.chosen, target.engine)
         own = {alpha for share in shares.values() for alpha, _ in share}
         planned, solved, found = constrained(planned, max(own), ready.convex, ready.chosen)
         alphas |= own
@@ -142,7 +142,6 @@ CONVEX = Method(
         NO_ROUNDS,
         NO_OBJECTIVE,
     ),
-    engine="rows with a convex f and C of your own are solved in this process",
     missed=of_supports,
     check=_check_settings,
     untunable="tuning moves the values of rows out of a C of your own: leave it out",

@@ -130,12 +130,12 @@ EXACT = Method(
         NO_ROUNDS,
         Unused("augment", ("none",), "exact matching takes the inputs as they are"),
     ),
-    engine="rows that match exactly are solved in this process",
     missed=_missed,
     check=_check,
     # Damped rows match nothing but the teacher's.
     damping=0.0,
     mirrors=False,
+    ties_tables=False,
     untunable=VALUES_STAY,
     several="exact matching decides the sparsity itself",
 )

@@ -27,7 +27,6 @@ SEQUENTIAL = Method(
     name="sequential",
     steps=_steps,
     unused=(),
-    engine=ONE_AFTER_THE_OTHER,
     missed=of_supports,
     tunes=True,
     passes=2,

@@ -58,19 +58,19 @@ class Keeper(Protocol):
 class _Nowhere:
     """Keeps nothing."""
 
-    def get(self, _key: str, _fingerprint: str) -> None:
+    def get(self, _key: str, _fingerprint: str, /) -> None:
         return None
 
-    def near(self, _key: str, _base: str) -> None:
+    def near(self, _key: str, _base: str, /) -> None:
         return None
 
-    def put(self, _key: str, _fingerprint: str, _base: str, _kept: Kept, _seconds: float) -> None:
+    def put(self, _key: str, _fingerprint: str, _base: str, _kept: Kept, _seconds: float, /) -> None:
         return None
 
-    def drop(self, _prefix: str) -> None:
+    def drop(self, _prefix: str, /) -> None:
         return None
 
-    def say(self, _text: str) -> None:
+    def say(self, _text: str, /) -> None:
         return None
 
 

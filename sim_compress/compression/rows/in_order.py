@@ -9,13 +9,13 @@ from sim_compress.compression.resume import Kept
 from sim_compress.compression.resume.records import joined, read_affines, write_affines
 from sim_compress.compression.rows.problems import Regression, row_blocks
 from sim_compress.compression.rows.side_by_side import assembled, rows_span
-from sim_compress.compression.rows.tasks import Planned, Regressed
+from sim_compress.compression.rows.tasks import Planned, Regressed, all_regressed
 from sim_compress.compression.rows.unspent import AGAIN, Unspent, unused
 from sim_compress.compression.steps.moments import Moments, Problems
 from sim_compress.compression.steps.step import Step, Turn
 from sim_compress.compression.steps.target import Target
 from sim_compress.model import Affine, ImplicitModel, every_use, replaced, rounded_rows, without_vanishing
-from sim_compress.states import Store, Visit, by_column, regenerate
+from sim_compress.states import Visit, by_column, regenerate
 
 
 def _in_order(turn: Turn[ImplicitModel], moments: Moments, problems: Problems, plan: Plan) -> ImplicitModel:
@@ -50,10 +50,17 @@ def _in_order(turn: Turn[ImplicitModel], moments: Moments, problems: Problems, p
         return found
 
     ready = target.ready
-    with Store() as store:
-        return regenerate(
-            ready.teacher, ready.designs, rows, store, turn.progress, plan.groups, moments.behind, known
-        )
+    return regenerate(
+        ready.teacher,
+        ready.designs,
+        rows,
+        target.engine,
+        turn.progress,
+        plan.groups,
+        moments.behind,
+        moments.ahead,
+        known,
+    )
 
 
 def _known(turn: Turn[ImplicitModel], problems: Problems, unspent: Unspent, blocks: int) -> dict[str, Affine]:
@@ -71,7 +78,7 @@ def _known(turn: Turn[ImplicitModel], problems: Problems, unspent: Unspent, bloc
 
 def _solved(target: Target, visit: Visit, groups: Sequence[Planned], regression: Regression) -> Affine:
     """The block's rows in the format that is stored; what they lose by it, later rows repair."""
-    found = _nearest(visit, groups, [g.solved() for g in groups], regression, target.rounds)
+    found = _nearest(visit, groups, all_regressed(target.engine, groups), regression, target.rounds)
     means = by_column(visit.affine, [gram.feature_mean for gram in visit.grams])
     values = target.settings.values
     # Tuning would undo what rounding does here: only what would vanish leaves before it.

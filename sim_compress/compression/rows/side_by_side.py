@@ -52,22 +52,16 @@ def _side_by_side(turn: Turn[ImplicitModel], problems: Problems, plan: Plan) -> 
 
 
 def _all(turn: Turn[ImplicitModel], groups: Sequence[Planned]) -> list[Regressed]:
-    """The row groups by an engine, or in this process, where threads share the rows of each."""
+    """The row groups that no earlier process has solved, by an engine."""
     known = {n: _read(kept) for n in range(len(groups)) if (kept := turn.pieces.get(n)) is not None}
     if known:
         turn.pieces.say(f"goes on after {len(known)} of {len(groups)} row groups")
     left = [n for n in range(len(groups)) if n not in known]
-    began, engine = time.perf_counter(), turn.target.engine
-    if engine:
-        found = regressed_by(engine, [groups[n] for n in left], turn.progress)
-        each = (time.perf_counter() - began) / max(len(left), 1)
-        for n, rows in zip(left, found, strict=True):
-            turn.pieces.put(n, _written(rows), each)
-        known |= dict(zip(left, found, strict=True))
-    for n in left if not engine else ():
-        known[n] = groups[n].solved()
+    began = time.perf_counter()
+    for place, rows in regressed_by(turn.target.engine, [groups[n] for n in left]):
+        known[left[place]] = rows
         now = time.perf_counter()
-        turn.pieces.put(n, _written(known[n]), now - began)
+        turn.pieces.put(left[place], _written(rows), now - began)
         began = now
         turn.progress(len(known) / len(groups))
     return [known[n] for n in range(len(groups))]

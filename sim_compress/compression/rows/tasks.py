@@ -1,17 +1,15 @@
-"""One row group as a task that any engine can run: arrays that workers share, and what they do with them."""
+"""One row group as a task that any engine can run."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sim_compress.core import Ball, Block, Penalty, Projection, RowProblems, WithBias, polish, refit
-from sim_compress.core.engines import Arrays, Engine, Progress
+from sim_compress.core import Block, Projection, RowProblems, WithBias, polish, refit
+from sim_compress.core.engines import Engine, Shared, one_by_one_or
 from sim_compress.core.gram import Matrix
-
-PARTS = tuple(f.name for f in fields(RowProblems))
 
 
 @dataclass(frozen=True)
@@ -67,7 +65,7 @@ def searched(planned: Planned) -> Regressed:
     """The planned support refitted, polished and refitted within kappa."""
     block = planned.block
     problems, ball, always = block.problems, block.ball, block.given | block.constant
-    start = refit(problems, planned.support, biased=always)
+    start = refit(problems, planned.support, biased=always, rough=True)
     # Rows of a block share its entries by their errors in the network's own units: a row that varies little
     # matters little, whatever its relative error.
     weights = problems.row_scale / (np.sqrt(np.mean(problems.row_scale**2)) or 1.0)
@@ -94,23 +92,26 @@ def _with_biases(problems: RowProblems, V: Matrix, biased: NDArray[np.bool_]) ->
     return np.column_stack([V, np.where(biased, mu - V @ m, 0.0)])
 
 
-def regressed_by(engine: Engine, groups: Sequence[Planned], progress: Progress) -> list[Regressed]:
-    """The rows of every row group, in order.
+def regressed_by(engine: Engine, groups: Sequence[Planned]) -> Iterator[tuple[int, Regressed]]:
+    """The number and the rows of every row group, the costly ones first.
 
-    The costly ones are asked first: one of them asked last would keep a single worker busy at the end.
+    One of them asked last would keep a single worker busy at the end. Where workers share memory, and where
+    there is one group alone, threads share the rows of each.
     """
-    shared: dict[str, NDArray[Any]] = {}
-    for number, group in enumerate(groups):
-        shared |= {f"{number}.{part}": getattr(group.block.problems, part) for part in PARTS}
-        shared[f"{number}.support"] = group.support
-        shared[f"{number}.biased"] = group.block.given
-        if group.block.ball is not None:
-            shared[f"{number}.weights"] = group.block.ball.weights
-            shared[f"{number}.radius"] = group.block.ball.radius
+    if len(groups) == 1:
+        yield 0, groups[0].solved()
+        return
     order = sorted(range(len(groups)), key=lambda number: -_cost(groups[number].block.problems))
-    tasks = [(n, groups[n].block.penalty, groups[n].count, groups[n].project, groups[n].solve) for n in order]
-    solved = dict(zip(order, engine.map(_regress, tasks, shared, progress), strict=True))
-    return [solved[number] for number in range(len(groups))]
+    shared = [engine.share(groups[number]) for number in order]
+    for number, group, rows in zip(order, shared, one_by_one_or(engine, _regressed, shared), strict=True):
+        group.drop()
+        yield number, rows
+
+
+def all_regressed(engine: Engine, groups: Sequence[Planned]) -> list[Regressed]:
+    """The rows of every row group, in order."""
+    found = dict(regressed_by(engine, groups))
+    return [found[number] for number in range(len(groups))]
 
 
 def _cost(problems: RowProblems) -> int:
@@ -118,10 +119,5 @@ def _cost(problems: RowProblems) -> int:
     return problems.features**2 * (problems.features + problems.rows)
 
 
-def _regress(shared: Arrays, task: tuple[int, Penalty, int, Projection, Solve]) -> Regressed:
-    number, penalty, count, project, solve = task
-    problems = RowProblems(**{part: shared[f"{number}.{part}"] for part in PARTS})
-    bounded = f"{number}.weights" in shared
-    ball = Ball(shared[f"{number}.weights"], shared[f"{number}.radius"]) if bounded else None
-    block = Block(problems, penalty, ball, shared[f"{number}.biased"])
-    return Planned(block, shared[f"{number}.support"], count, project, solve).solved()
+def _regressed(group: Shared[Planned]) -> Regressed:
+    return group.value.solved()

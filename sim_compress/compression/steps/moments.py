@@ -7,6 +7,7 @@ from typing import Any
 from sim_compress.compression.appraisal.unvaried import unvaried
 from sim_compress.compression.resume import Kept
 from sim_compress.compression.resume.records import joined, read_records, write_records
+from sim_compress.compression.rows.embeddings import with_lookups
 from sim_compress.compression.rows.problems import PENALTIES, Regression, row_blocks, row_limits
 from sim_compress.compression.steps.step import Codec, Step, Turn
 from sim_compress.compression.steps.target import Target
@@ -22,10 +23,12 @@ class Moments:
     Attributes:
         grams: block or output name -> over all uses of its rows.
         behind: the same of the uses behind the first, for rows that have several.
+        ahead: of rows that ids are looked up in, the lookups included.
     """
 
     grams: Mapping[str, Grams]
     behind: Mapping[str, Grams]
+    ahead: Mapping[str, Grams]
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,11 +56,12 @@ def _moments(turn: Turn) -> Moments:
     later = {n: tuple(use for use in model.uses(n) if use not in affines) for n in affines}
     designs = {**affines, **{n: own[n] for names in later.values() for n in names}}
     summed = {n: names[0] for names in later.values() for n in names[1:]}
-    found = baseline_grams(ready.teacher, designs, ready.designs, turn.progress, summed)
+    found = baseline_grams(ready.teacher, designs, ready.designs, turn.target.engine, turn.progress, summed)
     behind = {owner: found[names[0]] for owner, names in later.items() if names}
     for owner, grams in behind.items():
         merge(found[owner], grams)
-    return Moments({n: found[n] for n in affines}, behind)
+    grams = {n: found[n] for n in affines}
+    return Moments(grams, behind, with_lookups(model, affines, grams))
 
 
 def _problems(turn: Turn, moments: Moments) -> Problems:
@@ -65,7 +69,8 @@ def _problems(turn: Turn, moments: Moments) -> Problems:
     design, damping = settings.design, ready.method.damping
     limits = row_limits(ready.teacher.model, settings.kappa, design)
     regression = Regression(PENALTIES[settings.objective], damping, limits, design)
-    blocks = {n: row_blocks(Visit(n, a, moments.grams[n]), regression) for n, a in affines.items()}
+    grams = {**moments.grams, **moments.ahead}
+    blocks = {n: row_blocks(Visit(n, a, grams[n]), regression) for n, a in affines.items()}
     notes = unvaried(affines, moments.grams, ready.designs, damped=damping > 0)
     return Problems(affines, regression, blocks, notes)
 
@@ -74,8 +79,10 @@ def _written(moments: Moments) -> Kept:
     return joined(write_records("grams", moments.grams), write_records("behind", moments.behind))
 
 
-def _read(_target: Target, kept: Kept) -> Moments:
-    return Moments(read_records("grams", Gram, kept), read_records("behind", Gram, kept))
+def _read(target: Target, kept: Kept) -> Moments:
+    grams = read_records("grams", Gram, kept)
+    ahead = with_lookups(target.ready.teacher.model, target.affines, grams)
+    return Moments(grams, read_records("behind", Gram, kept), ahead)
 
 
 def _designs(target: Target) -> Any:

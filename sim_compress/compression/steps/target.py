@@ -19,12 +19,12 @@ class Target:
     Attributes:
         ready: the network and its inputs.
         settings: what is asked.
-        engine: runs row groups of baseline states; this process where there is none.
+        engine: runs what is independent: batches of samples, row groups, trials.
     """
 
     ready: Prepared
     settings: Settings
-    engine: Engine | None
+    engine: Engine
 
     @cached_property
     def scope(self) -> tuple[Part, ...]:

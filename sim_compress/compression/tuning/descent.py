@@ -17,6 +17,7 @@ from sim_compress.compression.tuning.checkpoints import Checkpoints, first_try
 from sim_compress.compression.tuning.coordinates import Coordinates
 from sim_compress.compression.tuning.matching import Matching, Numbers
 from sim_compress.core import RowProblems
+from sim_compress.core.engines import Engine
 from sim_compress.model import ImplicitModel
 from sim_compress.model.maps import Array
 
@@ -59,6 +60,7 @@ def tuned(
     inputs: Mapping[str, Array],
     problems: Mapping[str, Sequence[RowProblems]],
     epochs: int,
+    engine: Engine,
     progress: Callable[[float], None],
     per_error: float = math.inf,
     pieces: Pieces = NO_PIECES,
@@ -72,6 +74,7 @@ def tuned(
         problems: blocks and outputs whose values may change, with the problems of their row groups, in
             whose coordinates they move.
         epochs: passes over the inputs at most.
+        engine: computes gradients of samples side by side.
         progress: called with the finished part in [0, 1].
         per_error: the most passes for an error of 1 of the outputs: nearer ones have less to gain.
         pieces: where the values are kept after every epoch.
@@ -79,7 +82,7 @@ def tuned(
     Raises:
         InputError: the network has loops.
     """
-    matching = Matching(teacher, model, inputs, list(problems))
+    matching = Matching(teacher, model, inputs, list(problems), engine)
     before = matching.before
     # Nothing to gain, or no number.
     if not 0 < before.outputs < math.inf:

@@ -6,21 +6,22 @@ E_y and E_x are the squared errors of all outputs and of all states, each relati
 averaged over outputs and over blocks.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sim_compress.compilation import prepare
+from sim_compress.core.engines import Engine, Shared
 from sim_compress.model import ImplicitModel
 from sim_compress.model.maps import Array
 from sim_compress.runtime.reverse import tied
 from sim_compress.runtime.reverse.lanes import Buffers, Floats
 from sim_compress.runtime.reverse.network import Network, Pass
 from sim_compress.runtime.reverse.tied_code import LANES
-from sim_compress.states.batches import in_order
 
 # What the states' error counts against that of the outputs: a few hundred samples would be learned by heart
 # from the outputs alone.
@@ -30,6 +31,7 @@ SAME = 1e-9
 
 Numbers = NDArray[np.int64]
 Gradients = dict[str, list[Floats]]
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -44,15 +46,6 @@ class Error:
         return self.outputs + STATES * self.states
 
 
-@dataclass(frozen=True, eq=False)
-class _Work:
-    """Memory of one thread."""
-
-    student: Pass
-    teacher: Pass
-    errors: Buffers
-
-
 class Matching:
     """How far a model's states and outputs are from the teacher's on some inputs.
 
@@ -64,16 +57,21 @@ class Matching:
     """
 
     def __init__(
-        self, teacher: ImplicitModel, model: ImplicitModel, inputs: Mapping[str, Array], names: Sequence[str]
+        self,
+        teacher: ImplicitModel,
+        model: ImplicitModel,
+        inputs: Mapping[str, Array],
+        names: Sequence[str],
+        engine: Engine,
     ) -> None:
         prepare(tied.ENTRIES)
-        self._teacher, self._student = Network(teacher), Network(model)
-        self._names = list(names)
-        self.parameters = {n: self._student.rows[n].parameters for n in self._names}
-        self._inputs = inputs
+        self._engine = engine
+        self._pair = _Pair(teacher, model, inputs, tuple(names))
+        self._shared = engine.share(self._pair)
+        self.parameters = self._pair.parameters
         self.samples = len(next(iter(inputs.values())))
         self._outputs = {o.name for o in model.outputs}
-        self._free: list[_Work] = []
+        self._weights: dict[str, float] = {}
         means = self._means()
         varied = {n: second - mean**2 for n, (mean, second, _) in means.items()}
         # Of every state and output that varies.
@@ -92,22 +90,33 @@ class Matching:
 
     def model(self) -> ImplicitModel:
         """The model with the parameters as they are now."""
-        return self._student.model()
+        return self._pair.student.model()
+
+    def end(self) -> None:
+        """Let go of what workers share."""
+        self._shared.drop()
+
+    def gradient(self, batch: Numbers) -> Gradients:
+        """Of the total error of some inputs, for every parameter by name."""
+        found = self._over(batch, _gradient)
+        return {
+            n: [np.sum(g, axis=0) for g in zip(*(f[n] for f in found), strict=True)] for n in self.parameters
+        }
 
     def _means(self) -> dict[str, NDArray[np.float64]]:
         """Means over all inputs of the teacher's values, of their squares and of the squared error."""
-        shards = _shards(np.arange(self.samples))
-
-        def sums(number: int) -> dict[str, NDArray[np.float64]]:
-            numbers = shards[number]
-            own = slice(len(numbers))
-            with self._work() as work:
-                return {n: _sums(x[:-1, own], wanted[:-1, own]) for n, x, wanted in self._both(work, numbers)}
-
         total: dict[str, NDArray[np.float64]] = {}
-        for part in in_order(sums, len(shards)):
+        for part in self._over(np.arange(self.samples), _sums):
             total = {n: total.get(n, np.zeros(4)) + own for n, own in part.items()}
         return {n: own[1:] / own[0] for n, own in total.items()}
+
+    def _over(self, numbers: Numbers, function: Callable[["_Shard"], Result]) -> list[Result]:
+        """What a function gives on every shard of some inputs, with the parameters as they are now."""
+        now = self._engine.share(_Now(self.parameters, self._weights, len(numbers)))
+        shards = [numbers[first : first + LANES] for first in range(0, len(numbers), LANES)]
+        found = list(self._engine.map(function, [_Shard(self._shared, now, shard) for shard in shards]))
+        now.drop()
+        return found
 
     def _mean_error(self, means: Mapping[str, NDArray[np.float64]]) -> Error:
         relative = {n: float(means[n][2] / v) for n, v in self._variances.items()}
@@ -115,56 +124,115 @@ class Matching:
         states = [e for n, e in relative.items() if n not in self._outputs]
         return Error(float(np.mean(outputs or [0.0])), float(np.mean(states or [0.0])))
 
-    def gradient(self, batch: Numbers) -> Gradients:
-        """Of the total error of some inputs, for every parameter by name."""
-        shards = _shards(batch)
 
-        def gradient(number: int) -> Gradients:
-            with self._work() as work:
-                return self._shard_gradient(work, shards[number], len(batch))
+@dataclass(frozen=True, eq=False)
+class _Now:
+    """What changes from step to step.
 
-        found = list(in_order(gradient, len(shards)))
-        return {n: [np.sum(g, axis=0) for g in zip(*(f[n] for f in found), strict=True)] for n in self._names}
+    Attributes:
+        parameters: as they are now.
+        weights: what a squared error counts in the total, by name.
+        batch: how many inputs the total is over.
+    """
 
-    def _shard_gradient(self, work: _Work, numbers: Numbers, batch: int) -> Gradients:
-        """What some inputs add to the gradient of a batch of so many."""
-        errors: dict[str, Floats] = {}
-        for name, found, wanted in self._both(work, numbers):
-            errors[name] = error = work.errors.entries(name, len(found) - 1)
-            weight = 2 * self._weights.get(name, 0.0) / ((len(error) - 1) * batch)
-            tied.weighted_difference(found, wanted, np.float32(weight), error)
-            # Lanes that repeat the last sample.
-            error[:, len(numbers) :] = 0
-        return work.student.backward(errors, self._names)
+    parameters: Mapping[str, list[Floats]]
+    weights: Mapping[str, float]
+    batch: int
 
-    def _both(self, work: _Work, numbers: Numbers) -> Iterator[tuple[str, Floats, Floats]]:
-        """Every state and output of some samples: its name, the model's and the teacher's."""
-        batch = {n: u[numbers] for n, u in self._inputs.items()}
-        work.student.begin(batch)
-        work.teacher.begin(batch)
-        for name in self._student.names:
-            yield name, work.student.evaluate(name), work.teacher.evaluate(name)
+
+@dataclass(frozen=True, eq=False)
+class _Work:
+    """Memory of one thread."""
+
+    student: Pass
+    teacher: Pass
+    errors: Buffers
+
+
+class _Pair:
+    """The teacher and the model, evaluated side by side on some samples; pickled without its memory."""
+
+    def __init__(
+        self,
+        teacher: ImplicitModel,
+        model: ImplicitModel,
+        inputs: Mapping[str, Array],
+        names: tuple[str, ...],
+    ) -> None:
+        self._made_of = teacher, model, inputs, names
+        self._inputs = inputs
+        self._teacher, self.student = Network(teacher), Network(model)
+        self.parameters = {n: self.student.rows[n].parameters for n in names}
+        self._latest: object = self.parameters
+        self._free: list[_Work] = []
+
+    def __reduce__(self) -> tuple[type["_Pair"], tuple[object, ...]]:
+        return _Pair, self._made_of
+
+    def take(self, parameters: Mapping[str, list[Floats]]) -> None:
+        """Evaluate with these parameters, which may have come from another process."""
+        if parameters is not self._latest:
+            for name, values in parameters.items():
+                for own, value in zip(self.parameters[name], values, strict=True):
+                    own[:] = value
+            self._latest = parameters
 
     @contextmanager
-    def _work(self) -> Iterator[_Work]:
-        """Memory that no other thread uses; values that overflow show in the error."""
+    def evaluated(self, numbers: Numbers) -> Iterator[tuple[_Work, Iterator[tuple[str, Floats, Floats]]]]:
+        """Memory that no other thread uses, and in it every state and output of some samples.
+
+        Of each its name, the model's and the teacher's. Values that overflow show in the error.
+        """
         try:
             work = self._free.pop()
         except IndexError:
-            work = _Work(Pass(self._student), Pass(self._teacher), Buffers())
+            work = _Work(Pass(self.student), Pass(self._teacher), Buffers())
+        batch = {n: u[numbers] for n, u in self._inputs.items()}
         try:
             with np.errstate(all="ignore"):
-                yield work
+                work.student.begin(batch)
+                work.teacher.begin(batch)
+                yield (
+                    work,
+                    ((n, work.student.evaluate(n), work.teacher.evaluate(n)) for n in self.student.names),
+                )
         finally:
             self._free.append(work)
 
 
-def _shards(numbers: Numbers) -> list[Numbers]:
-    """Parts of a batch that threads take."""
-    return [numbers[first : first + LANES] for first in range(0, len(numbers), LANES)]
+@dataclass(frozen=True, eq=False)
+class _Shard:
+    """Some samples as one task."""
+
+    pair: Shared[_Pair]
+    now: Shared[_Now]
+    numbers: Numbers
 
 
-def _sums(found: Floats, wanted: Floats) -> NDArray[np.float64]:
+def _sums(shard: _Shard) -> dict[str, NDArray[np.float64]]:
+    """Sums over the samples of every state and output."""
+    pair, own = shard.pair.value, slice(len(shard.numbers))
+    pair.take(shard.now.value.parameters)
+    with pair.evaluated(shard.numbers) as (_, both):
+        return {name: _summed(found[:-1, own], wanted[:-1, own]) for name, found, wanted in both}
+
+
+def _gradient(shard: _Shard) -> Gradients:
+    """What some samples add to the gradient."""
+    pair, now = shard.pair.value, shard.now.value
+    pair.take(now.parameters)
+    errors: dict[str, Floats] = {}
+    with pair.evaluated(shard.numbers) as (work, both):
+        for name, found, wanted in both:
+            errors[name] = error = work.errors.entries(name, len(found) - 1)
+            weight = 2 * now.weights.get(name, 0.0) / ((len(error) - 1) * now.batch)
+            tied.weighted_difference(found, wanted, np.float32(weight), error)
+            # Lanes that repeat the last sample.
+            error[:, len(shard.numbers) :] = 0
+        return work.student.backward(errors, list(pair.parameters))
+
+
+def _summed(found: Floats, wanted: Floats) -> NDArray[np.float64]:
     """Number of entries, sums of what is wanted and of its square, and of the squared error."""
     error = found - wanted
     squares = (float(np.square(a).sum(dtype=np.float64)) for a in (wanted, error))

@@ -29,10 +29,19 @@ def _tuned(turn: Turn[Tuned], problems: Problems, plan: Plan, model: ImplicitMod
     per_error = EPOCHS_PER_ERROR if target.settings.tune is None else math.inf
     own = {n: [b.problems for b in problems.blocks[n]] for n in plan.groups}
     ready = target.ready
-    found = tuned(
-        ready.teacher.model, model, ready.designs, own, target.epochs, turn.progress, per_error, turn.pieces
+    return Tuned(
+        *tuned(
+            ready.teacher.model,
+            model,
+            ready.designs,
+            own,
+            target.epochs,
+            target.engine,
+            turn.progress,
+            per_error,
+            turn.pieces,
+        )
     )
-    return Tuned(*found)
 
 
 def _written(found: Tuned) -> Kept | None:

@@ -1,74 +1,55 @@
-"""One call of a task, as bytes in and bytes out: what every engine runs, wherever it runs it.
+"""Tasks on their way: called at one thread, and their results put in order."""
 
-Tasks and results are pickled even inside one process: memory layout, which decides the path BLAS takes and
-so the last bits, is then the same in all engines, and a function cannot change its caller's objects.
-"""
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeVar
 
-import pickle
-import traceback
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any
+from sim_compress.core.engines.interface import Engine, Result, Task
+from sim_compress.core.engines.limits import one_thread
 
-from sim_compress.core.engines.interface import Arrays
-from sim_compress.errors import SolverError
+Begun = TypeVar("Begun")
 
 
-@dataclass(frozen=True)
-class _Failure:
-    """What comes back instead of a result when the function raised."""
-
-    error: Exception
-
-
-def pack(function: Callable[[Arrays, Any], Any], task: Any) -> bytes:
-    """The message that asks for function(shared, task)."""
-    return pickle.dumps((function, task), pickle.HIGHEST_PROTOCOL)
+def called(function: Callable[[Task], Result], task: Task) -> Result:
+    """function(task) with BLAS and numba at one thread, in a process of a worker's own."""
+    with one_thread():
+        return function(task)
 
 
-def call(shared: Arrays, message: bytes) -> bytes:
-    """Answer a message; what the function raises passes through."""
-    function, task = pickle.loads(message)
-    return pickle.dumps(function(shared, task), pickle.HIGHEST_PROTOCOL)
+def in_order(
+    begin: Callable[[Task], Begun],
+    result: Callable[[Begun], Result],
+    cancel: Callable[[Begun], object],
+    tasks: Sequence[Task],
+    most: int | None,
+) -> Iterator[Result]:
+    """Results in the order of their tasks, each with its number on an error.
 
-
-def call_remotely(shared: Arrays, message: bytes) -> bytes:
-    """Answer a message in another process: what the function raises becomes the answer."""
+    Args:
+        begin: hands a task out.
+        result: waits for what it gives.
+        cancel: gives up a task whose result nobody waits for any more.
+        most: tasks that may be begun and not taken; any number if not given.
+    """
+    begun: deque[Begun] = deque()
+    left = iter(tasks)
     try:
-        return call(shared, message)
-    except Exception as error:
-        return pickle.dumps(_Failure(_portable(error)), pickle.HIGHEST_PROTOCOL)
+        for number in range(len(tasks)):
+            while (most is None or len(begun) < most) and number + len(begun) < len(tasks):
+                begun.append(begin(next(left)))
+            try:
+                found = result(begun.popleft())
+            except Exception as error:
+                error.add_note(f"This was task {number + 1} of {len(tasks)}.")
+                raise
+            yield found
+    finally:
+        for task in begun:
+            cancel(task)
 
 
-def unpack(answer: bytes) -> Any:
-    """The result in an answer; raises the error that came instead of one."""
-    value = pickle.loads(answer)
-    if isinstance(value, _Failure):
-        raise value.error
-    return value
-
-
-@contextmanager
-def numbered(number: int, count: int) -> Iterator[None]:
-    """Note on any error which task it comes from; numbers start at 0 here, at 1 in the note."""
-    try:
-        yield
-    except Exception as error:
-        error.add_note(f"This was task {number + 1} of {count}.")
-        raise
-
-
-def _portable(error: Exception) -> Exception:
-    """The error with its traceback as a note, in a class that survives the way to another process."""
-    error.add_note("In the worker:\n" + "".join(traceback.format_exception(error)).rstrip())
-    try:
-        same = str(pickle.loads(pickle.dumps(error))) == str(error)
-    except Exception:  # a class of its own may refuse in any way it likes
-        same = False
-    if same:
-        return error
-    plain = SolverError(f"{type(error).__name__}: {error}")
-    for note in error.__notes__:
-        plain.add_note(note)
-    return plain
+def one_by_one_or(
+    engine: Engine, function: Callable[[Task], Result], tasks: Sequence[Task]
+) -> Iterator[Result]:
+    """Results in order of work that has threads of its own: one after the other where memory is shared."""
+    return map(function, tasks) if engine.shares_memory else engine.map(function, tasks)

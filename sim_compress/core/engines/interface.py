@@ -1,49 +1,96 @@
 """What an engine promises."""
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol, TypeVar
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Generic, Protocol, TypeVar
 
 from numpy.typing import NDArray
 
-Arrays = Mapping[str, NDArray[Any]]
-Progress = Callable[[float], None]
+Value = TypeVar("Value")
+Value_co = TypeVar("Value_co", covariant=True)
 Task = TypeVar("Task")
 Result = TypeVar("Result")
+Arrays = dict[str, NDArray[Any]]
 
-NO_ARRAYS: Arrays = {}
 
+class Shared(Protocol[Value_co]):
+    """A value that lies where every worker can read it; it travels to them as a few bytes.
 
-def silent(_: float) -> None:
-    """The progress callback of a caller who wants none."""
+    Arrays in it are read-only to workers. They must be contiguous: how an array lies in memory decides the
+    path that BLAS takes, and so the last bits of a product.
+    """
+
+    @property
+    def value(self) -> Value_co:
+        """The value; arrays are mapped, not copied, where the engine can."""
+        ...
+
+    def drop(self) -> None:
+        """Let go of it: no worker reads it any more."""
+        ...
 
 
 class Engine(Protocol):
-    """Runs a pure function over tasks; engines differ in time, never in a byte of the results."""
+    """Runs pure functions over tasks; engines differ in time, never in a byte of the results."""
+
+    @property
+    def shares_memory(self) -> bool:
+        """Whether tasks run in this process: work with threads of its own then does better one by one."""
+        ...
 
     @property
     def notice(self) -> str | None:
         """Where tasks run, in one sentence, where the engine had a choice; else None."""
         ...
 
+    def share(self, value: Value) -> Shared[Value]:
+        """Lay a value down once for every worker.
+
+        Raises:
+            InputError: there is no room for it.
+        """
+        ...
+
     def map(
-        self,
-        function: Callable[[Arrays, Task], Result],
-        tasks: Sequence[Task],
-        shared: Arrays = NO_ARRAYS,
-        progress: Progress = silent,
-    ) -> list[Result]:
-        """The results of function(shared, task), in the order of the tasks.
+        self, function: Callable[[Task], Result], tasks: Sequence[Task], ahead: int | None = None
+    ) -> Iterator[Result]:
+        """The results of function(task), in the order of the tasks, as they come.
 
         Args:
             function: pure and importable by name; it runs with BLAS and numba at one thread.
-            tasks: picklable values; each should take 10 ms or more, or handing it out costs more than it.
-            shared: big arrays that every task may read. The function sees them read-only and contiguous
-                (in C order unless they are in Fortran order).
-            progress: called with the finished part in (0, 1] after each task.
+            tasks: values that can be pickled, small ones and what `share` gave; each should take 10 ms or
+                more, or handing it out costs more than it.
+            ahead: results for each worker that may be begun or wait for an earlier one; any number if not
+                given.
 
         Raises:
-            InputError: a shared array holds Python objects.
-            SolverError: a worker died, or there is no memory for the shared arrays.
+            SolverError: a worker died, and again where the engine tries again.
             Exception: what the function raised, of the first task that failed, with a note of its number.
         """
         ...
+
+    def map_keeping(
+        self,
+        function: Callable[[Task], tuple[Result, Arrays]],
+        tasks: Sequence[Task],
+        ahead: int | None = None,
+    ) -> Iterator[tuple[Result, Shared[Arrays]]]:
+        """Like `map`, but the arrays beside each result stay where the workers are, for later tasks.
+
+        Raises:
+            InputError: there is no room for them.
+        """
+        ...
+
+
+class Here(Generic[Value]):
+    """A value in the memory of this process."""
+
+    def __init__(self, value: Value) -> None:
+        self._value: list[Value] = [value]
+
+    @property
+    def value(self) -> Value:
+        return self._value[0]
+
+    def drop(self) -> None:
+        self._value.clear()

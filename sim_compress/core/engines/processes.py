@@ -1,115 +1,119 @@
-"""The processes engine: worker processes on this machine that map the shared arrays.
+"""The engine of processes: workers on this machine that map what they share from files."""
 
-Workers start with the first job that needs them, stay for the next, and are killed when a job is cut short.
-A free worker takes the first task that is left; who computes a task does not show in its result.
-"""
-
-import sys
+import os
+import tempfile
+import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
 from contextlib import contextmanager
-from multiprocessing import current_process
-from multiprocessing.connection import Connection, wait
+from pathlib import Path
+from typing import Any
 
-from sim_compress.core.engines.arrays import stored
-from sim_compress.core.engines.dispatch import dispatch
-from sim_compress.core.engines.handle import Worker, start, starting
-from sim_compress.core.engines.interface import NO_ARRAYS, Arrays, Engine, Progress, Result, Task, silent
-from sim_compress.errors import InputError
+from joblib.externals.loky.backend import resource_tracker
+from joblib.externals.loky.process_executor import BrokenProcessPool, ProcessPoolExecutor
+
+from sim_compress.core.engines.calls import called, in_order
+from sim_compress.core.engines.interface import Arrays, Engine, Result, Shared, Task, Value
+from sim_compress.core.engines.stored import StoredArrays, forget, store, store_arrays
+from sim_compress.errors import SolverError
+
+# A BLAS that is loaded with one thread starts no idle ones.
+ONE_THREAD = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "OPENBLAS", "MKL", "BLIS")}
+# Seconds between looks whether the parent still lives, and in which idle workers end.
+WATCH, IDLE = 1.0, 30
 
 
 class Processes:
-    """Runs tasks in at most `limit` worker processes."""
+    """Runs at most `workers` tasks at once; files of shared values lie in `folder`."""
 
     notice = None
+    shares_memory = False
 
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
-        self._workers: list[Worker] = []
+    def __init__(self, workers: int, folder: Path) -> None:
+        self._workers, self._folder = workers, folder
+        self._files = 0
+        self._pool: ProcessPoolExecutor | None = None
+
+    def share(self, value: Value) -> Shared[Value]:
+        """See `Engine.share`."""
+        return store(value, self._next_file())
 
     def map(
-        self,
-        function: Callable[[Arrays, Task], Result],
-        tasks: Sequence[Task],
-        shared: Arrays = NO_ARRAYS,
-        progress: Progress = silent,
-    ) -> list[Result]:
+        self, function: Callable[[Task], Result], tasks: Sequence[Task], ahead: int | None = None
+    ) -> Iterator[Result]:
         """See `Engine.map`."""
+
+        def begin(task: Task) -> Future[Result]:
+            return self._executor().submit(called, function, task)
+
+        return in_order(begin, self._result, Future.cancel, tasks, ahead and ahead * self._workers)
+
+    def map_keeping(
+        self,
+        function: Callable[[Task], tuple[Result, Arrays]],
+        tasks: Sequence[Task],
+        ahead: int | None = None,
+    ) -> Iterator[tuple[Result, Shared[Arrays]]]:
+        """See `Engine.map_keeping`."""
+        return self.map(_keeping, [(function, task, self._next_file()) for task in tasks], ahead)
+
+    def _next_file(self) -> Path:
+        self._files += 1
+        return self._folder / f"{self._files}.pickle"
+
+    def _executor(self) -> ProcessPoolExecutor:
+        """The pool; a new one after a worker died."""
+        if self._pool is None:
+            self._pool = ProcessPoolExecutor(
+                self._workers, timeout=IDLE, initializer=_end_with, initargs=(os.getpid(),), env=ONE_THREAD
+            )
+        return self._pool
+
+    def _result(self, begun: Future[Result]) -> Result:
         try:
-            with stored(shared) as arrays:
-                workers = self._hire(min(self._limit, len(tasks)))
-                for worker in workers:
-                    worker.open_job(arrays)
-            outcomes = dispatch(_Crew(workers), function, tasks, progress)
-            for worker in workers:
-                worker.close_job()
-        except BaseException:
-            self.kill()
-            raise
-        return outcomes.in_order()
+            return begun.result()
+        except BrokenProcessPool as error:
+            self.end()
+            raise SolverError(
+                f"a worker process died ({' '.join(str(error).split())}): systems kill when memory runs "
+                f"out, so use fewer than {self._workers} workers"
+            ) from error
 
-    def leave(self) -> None:
-        """End the workers, which are idle."""
-        for worker in self._workers:
-            worker.dismiss()
-        self._bury()
-
-    def kill(self) -> None:
-        """End the workers whatever they do."""
-        for worker in self._workers:
-            worker.kill()
-        self._bury()
-
-    def _bury(self) -> None:
-        while self._workers:
-            self._workers.pop().bury()
-
-    def _hire(self, count: int) -> list[Worker]:
-        """So many workers, started where they are missing."""
-        with starting():
-            while len(self._workers) < count:
-                self._workers.append(start())
-        return self._workers[:count]
+    def end(self) -> None:
+        """End the workers, whatever they do."""
+        if self._pool is not None:
+            self._pool.shutdown(wait=True, kill_workers=True)
+            self._pool = None
 
 
 @contextmanager
 def processes(workers: int) -> Iterator[Engine]:
-    """The processes engine; leaving the context ends its workers.
-
-    Raises:
-        InputError: this system or this process cannot have workers.
-    """
-    if sys.platform == "win32":
-        raise InputError("engine 'processes' runs on Linux and macOS; use 'serial' here")
-    if current_process().daemon:
-        raise InputError("engine 'processes' cannot run inside a worker process; use 'serial' there")
-    pool = Processes(workers)
-    try:
-        yield pool
-    except BaseException:
-        pool.kill()
-        raise
-    pool.leave()
+    """The engine of processes; leaving the context in any way ends its workers and removes their files."""
+    with tempfile.TemporaryDirectory(prefix="sim-compress-") as folder:
+        # A process of loky's outlives this one, however it ends, and removes what is registered.
+        resource_tracker.register(folder, "folder")
+        engine = Processes(workers, Path(folder))
+        try:
+            yield engine
+        finally:
+            engine.end()
+            forget()
+            resource_tracker.unregister(folder, "folder")
 
 
-class _Crew:
-    """Worker processes with a job open; each has one task at a time."""
+def _keeping(call: tuple[Callable[[Any], tuple[Any, Arrays]], Any, Path]) -> tuple[Any, StoredArrays]:
+    function, task, file = call
+    found, arrays = function(task)
+    return found, store_arrays(arrays, file)
 
-    def __init__(self, workers: Sequence[Worker]) -> None:
-        self._free = list(workers)
-        self._busy: dict[Connection, tuple[Worker, int]] = {}
 
-    @property
-    def has_room(self) -> bool:
-        return bool(self._free)
+def _end_with(parent: int) -> None:
+    """A parent that was killed cannot say so; its worker must not compute on alone."""
 
-    def ask(self, number: int, message: bytes) -> None:
-        worker = self._free.pop()
-        worker.ask(message, f"with task {number + 1}")
-        self._busy[worker.connection] = worker, number
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(WATCH)
+        os._exit(1)
 
-    def answer(self) -> tuple[int, bytes]:
-        connection = wait(list(self._busy))[0]
-        assert isinstance(connection, Connection)
-        worker, number = self._busy.pop(connection)
-        self._free.append(worker)
-        return number, worker.answer(f"with task {number + 1}")
+    threading.Thread(target=watch, daemon=True).start()

@@ -1,159 +1,187 @@
-"""The ray engine: tasks on a Ray cluster, whose object store holds the shared arrays.
+"""The engine of Ray: tasks on a cluster, whose object store holds what they share.
 
-The cluster is the one RAY_ADDRESS names, else one that runs on this machine, else one started here for as
-long as the engine lives.
+Tasks are tried again where a worker or its node is lost, and so are those whose results were lost with it:
+functions are pure, so the bytes are the same.
 """
 
-import os
-import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache, partial
 from importlib import import_module
-from pathlib import Path
-from types import ModuleType
-from typing import Any
+from typing import Any, Generic
 
-from sim_compress.core.engines.arrays import readable
-from sim_compress.core.engines.calls import call_remotely
-from sim_compress.core.engines.dispatch import dispatch
-from sim_compress.core.engines.interface import NO_ARRAYS, Arrays, Engine, Progress, Result, Task, silent
-from sim_compress.core.engines.threads import one_thread
-from sim_compress.errors import InputError, MissingExtraError, SolverError
+from sim_compress.core.engines.calls import called, in_order
+from sim_compress.core.engines.cluster import check_versions, connected, joined
+from sim_compress.core.engines.interface import Arrays, Engine, Result, Shared, Task, Value
+from sim_compress.core.engines.layout import Packed, packed, unpacked
+from sim_compress.core.engines.stored import READ_ONCE
+from sim_compress.errors import MissingExtraError, SolverError
 
-ADDRESS = "RAY_ADDRESS"
-# Seconds for a connection to a cluster that is named.
-PATIENCE = 5.0
+# How often a task is tried again whose worker or node is lost.
+RETRIES = 4
+
+
+@dataclass(frozen=True)
+class Object(Generic[Value]):
+    """A value in the object store; a reference to it travels."""
+
+    reference: list[Any]
+
+    @property
+    def value(self) -> Value:
+        return _read_once(self.reference[0])
+
+    def drop(self) -> None:
+        self.reference.clear()
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """Arrays in the object store, as they lie in memory."""
+
+    reference: list[Any]
+
+    @property
+    def value(self) -> Arrays:
+        return unpacked(_read(self.reference[0]))
+
+    def drop(self) -> None:
+        self.reference.clear()
+
+
+@dataclass(frozen=True)
+class _Begun:
+    """A task on its way: function and task, and references to its results."""
+
+    asked: tuple[Callable[[Any], Any], Any]
+    references: list[Any]
 
 
 class Ray:
-    """Runs at most `limit` tasks at once on a cluster."""
+    """Runs at most `workers` tasks at once on a cluster."""
 
-    def __init__(self, cluster: ModuleType, limit: int, notice: str) -> None:
-        self._cluster = cluster
-        self._limit = limit
-        self.notice = notice
+    shares_memory = False
+
+    def __init__(self, cluster: Any, workers: int, notice: str) -> None:
+        self._cluster, self._workers, self.notice = cluster, workers, notice
+        self._call = cluster.remote(num_cpus=1, max_retries=RETRIES)(called)
+
+    def share(self, value: Value) -> Shared[Value]:
+        """See `Engine.share`."""
+        return Object([self._cluster.put(value)])
 
     def map(
-        self,
-        function: Callable[[Arrays, Task], Result],
-        tasks: Sequence[Task],
-        shared: Arrays = NO_ARRAYS,
-        progress: Progress = silent,
-    ) -> list[Result]:
+        self, function: Callable[[Task], Result], tasks: Sequence[Task], ahead: int | None = None
+    ) -> Iterator[Result]:
         """See `Engine.map`."""
-        crew = _Crew(self._cluster, self._limit, shared)
+        return self._in_order(function, tasks, ahead, lambda begun: self._result(begun)[0], returns=1)
+
+    def map_keeping(
+        self,
+        function: Callable[[Task], tuple[Result, Arrays]],
+        tasks: Sequence[Task],
+        ahead: int | None = None,
+    ) -> Iterator[tuple[Result, Shared[Arrays]]]:
+        """See `Engine.map_keeping`."""
+
+        def result(begun: _Begun) -> tuple[Result, Shared[Arrays]]:
+            found, references = self._result(begun)
+            return found, _Kept([references[1]])
+
+        return self._in_order(partial(_packing, function), tasks, ahead, result, returns=2)
+
+    def _in_order(
+        self,
+        function: Callable[[Task], Any],
+        tasks: Sequence[Task],
+        ahead: int | None,
+        result: Callable[[_Begun], Result],
+        returns: int,
+    ) -> Iterator[Result]:
+        def begin(task: Task) -> _Begun:
+            call = self._call.options(num_returns=returns)
+            return _Begun((function, task), _listed(call.remote(function, task)))
+
+        def cancel(begun: _Begun) -> None:
+            self._cluster.cancel(begun.references[0], force=True)
+
+        return in_order(begin, result, cancel, tasks, ahead and ahead * self._workers)
+
+    def _result(self, begun: _Begun) -> tuple[Any, list[Any]]:
+        """What a task gives, and the references to it and to what is kept.
+
+        One whose worker ran out of memory is tried once more, alone on its node.
+        """
+        errors = self._cluster.exceptions
         try:
-            return dispatch(crew, function, tasks, progress).in_order()
-        finally:
-            crew.cancel()
+            return self._cluster.get(begun.references[0]), begun.references
+        except errors.RayTaskError as error:
+            raise error.cause or error from error
+        except errors.OutOfMemoryError:
+            return self._alone(begun)
+        except errors.RayError as error:
+            raise _lost(error) from error
 
-
-class _Crew:
-    """Tasks under way on the cluster."""
-
-    def __init__(self, cluster: ModuleType, limit: int, shared: Arrays) -> None:
-        self._cluster = cluster
-        self._limit = limit
-        self._arrays = cluster.put(readable(shared))
-        self._remote = cluster.remote(num_cpus=1, max_retries=0)(_answer)
-        self._busy: dict[Any, int] = {}
-
-    @property
-    def has_room(self) -> bool:
-        return len(self._busy) < self._limit
-
-    def ask(self, number: int, message: bytes) -> None:
-        self._busy[self._remote.remote(self._arrays, message)] = number
-
-    def answer(self) -> tuple[int, bytes]:
-        (done,), _ = self._cluster.wait(list(self._busy), num_returns=1)
-        number = self._busy.pop(done)
+    def _alone(self, begun: _Begun) -> tuple[Any, list[Any]]:
+        processors = (n["Resources"].get("CPU", 0) for n in self._cluster.nodes() if n["Alive"])
+        call = self._call.options(num_cpus=max(processors, default=1), num_returns=len(begun.references))
         try:
-            return number, self._cluster.get(done)
+            references = _listed(call.remote(*begun.asked))
+            return self._cluster.get(references[0]), references
         except self._cluster.exceptions.RayError as error:
-            raise SolverError(
-                f"the cluster lost task {number + 1}: {error}\n"
-                "When memory ran out, use fewer workers or the serial engine."
-            ) from error
-
-    def cancel(self) -> None:
-        """End what is still under way."""
-        for task in self._busy:
-            self._cluster.cancel(task, force=True)
-
-
-def _answer(shared: Arrays, message: bytes) -> bytes:
-    with one_thread():
-        return call_remotely(shared, message)
+            raise _lost(error) from error
 
 
 @contextmanager
-def ray(workers: int) -> Iterator[Engine]:
-    """The ray engine; leaving the context ends what it started.
+def ray(workers: int, address: str | None = None) -> Iterator[Engine]:
+    """The engine of Ray; leaving the context ends what it started.
+
+    Args:
+        workers: tasks at once.
+        address: of a cluster, as in RAY_ADDRESS, which it goes before.
 
     Raises:
         MissingExtraError: ray is not installed.
-        InputError: the cluster that RAY_ADDRESS names, or one that was found, cannot be joined.
+        InputError: a cluster that is named or was found cannot be joined, or its workers have other versions
+            of the packages that decide the bytes.
     """
     try:
         cluster = import_module("ray")
     except ModuleNotFoundError as error:
         raise MissingExtraError("ray", "ray", "engine 'ray'") from error
     if cluster.is_initialized():
-        yield Ray(cluster, workers, _joined(cluster))
+        check_versions(cluster)
+        yield Ray(cluster, workers, joined(cluster))
         return
-    notice = _connected(cluster, workers)
+    notice = connected(cluster, workers, address)
     try:
+        check_versions(cluster)
         yield Ray(cluster, workers, notice)
     finally:
+        _read_once.cache_clear()
         cluster.shutdown()
 
 
-def _connected(cluster: ModuleType, workers: int) -> str:
-    """Join the cluster that is named or found, else start one; says which."""
-    named = os.environ.get(ADDRESS, "")
-    quiet = {"log_to_driver": False, "logging_level": "error"}
-    if named != "local" and _answers(named):
-        try:
-            cluster.init(address="auto", **quiet)
-            return _joined(cluster)
-        except ConnectionError as error:
-            if named not in ("", "auto"):
-                raise _unreachable(named, error) from error
-        except (RuntimeError, ValueError) as error:
-            raise _unreachable(named or "found on this machine", error) from error
-    cluster.init(address="local", num_cpus=workers, include_dashboard=False, **quiet)
-    return f"engine 'ray': started a cluster of its own on this machine, with {workers} processors"
+def _read(reference: Any) -> Any:
+    return import_module("ray").get(reference)
 
 
-def _joined(cluster: ModuleType) -> str:
-    address = cluster.get_runtime_context().gcs_address
-    processors = int(cluster.cluster_resources().get("CPU", 0))
-    return f"engine 'ray': joined the cluster at {address}, which has {processors} processors"
+# As in files: what a task makes of a value may be dear.
+_read_once = lru_cache(maxsize=READ_ONCE)(_read)
 
 
-def _answers(named: str) -> bool:
-    """Whether something listens at HOST:PORT, named or left in Ray's file; Ray itself would wait for minutes.
-
-    Raises:
-        InputError: nothing does where the user named it.
-    """
-    left = Path(os.environ.get("RAY_TMPDIR", "/tmp"), "ray", "ray_current_cluster")
-    address = named if named not in ("", "auto") else left.read_text() if left.is_file() else ""
-    host, _, port = address.strip().removeprefix("ray://").rpartition(":")
-    if not port.isdigit():
-        return True
-    try:
-        socket.create_connection((host.strip("[]"), int(port)), PATIENCE).close()
-    except OSError as error:
-        if address == named:
-            raise _unreachable(named, error) from error
-        return False
-    return True
+def _packing(function: Callable[[Any], tuple[Any, Arrays]], task: Any) -> tuple[Any, dict[str, Packed]]:
+    found, arrays = function(task)
+    return found, packed(arrays)
 
 
-def _unreachable(address: str, error: Exception) -> InputError:
-    return InputError(
-        f"engine 'ray': the cluster {address} cannot be joined ({' '.join(str(error).split())}): check "
-        f"{ADDRESS}, or set it to 'local' for a cluster of its own"
+def _lost(error: Exception) -> SolverError:
+    return SolverError(
+        f"the cluster lost a task: {error}\nWhen memory ran out, use fewer workers or larger nodes."
     )
+
+
+def _listed(references: Any) -> list[Any]:
+    """One reference, or several in a list."""
+    return references if isinstance(references, list) else [references]

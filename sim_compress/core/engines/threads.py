@@ -1,104 +1,94 @@
-"""BLAS and numba at one thread: the bits of a product depend on how many threads share it.
+"""The engine of threads: tasks in this process, whose memory they share.
 
-In this process the libraries are asked through the extension modules that link them. A process still to be
-started gets its count from the environment before numpy loads, and so starts no idle threads either.
-Apple's Accelerate listens to the environment alone.
+What is kept lies in memory up to a bound and in files beyond it, so memory does not grow with samples.
 """
 
-import ctypes
-import os
-import threading
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from functools import cache
-from importlib import import_module
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
 
 import numba
 
-from sim_compress.forks import held
+from sim_compress.core.engines.calls import in_order
+from sim_compress.core.engines.interface import Arrays, Engine, Here, Result, Shared, Task, Value
+from sim_compress.core.engines.layout import packed, unpacked
+from sim_compress.core.engines.limits import one_blas_thread
+from sim_compress.core.engines.stored import forget, store_arrays
 
-# numpy and scipy bring a BLAS each; a symbol looked up in an extension is found in what it links.
-EXTENSIONS = ("numpy.linalg._umath_linalg", "scipy.linalg.cython_blas")
-# Setter and getter of OpenBLAS as numpy and scipy build it, as systems build it, and of MKL.
-SYMBOLS = (
-    ("scipy_openblas_set_num_threads64_", "scipy_openblas_get_num_threads64_"),
-    ("scipy_openblas_set_num_threads", "scipy_openblas_get_num_threads"),
-    ("openblas_set_num_threads64_", "openblas_get_num_threads64_"),
-    ("openblas_set_num_threads", "openblas_get_num_threads"),
-    ("MKL_Set_Num_Threads", "MKL_Get_Max_Threads"),
-)
-VARIABLES = (
-    "BLIS_NUM_THREADS",
-    "MKL_NUM_THREADS",
-    "OMP_NUM_THREADS",
-    "OPENBLAS_NUM_THREADS",
-    "VECLIB_MAXIMUM_THREADS",
-)
-# Two engines that start workers at once would otherwise restore each other's settings.
-_environment = threading.RLock()
-held(_environment)
+# Bytes of what is kept that lie in memory.
+MEMORY_BOUND = 128 * 2**20
 
-Control = tuple[Callable[[int], object], Callable[[], int]]
+
+class Threads:
+    """Runs at most `workers` tasks at once."""
+
+    notice = None
+    shares_memory = True
+
+    def __init__(self, pool: ThreadPoolExecutor, workers: int, folder: Path, bound: int) -> None:
+        self._pool, self._workers, self._folder = pool, workers, folder
+        self._room, self._files = bound, 0
+
+    def share(self, value: Value) -> Shared[Value]:
+        """See `Engine.share`."""
+        return Here(value)
+
+    def map(
+        self, function: Callable[[Task], Result], tasks: Sequence[Task], ahead: int | None = None
+    ) -> Iterator[Result]:
+        """See `Engine.map`."""
+
+        def begin(task: Task) -> Future[Result]:
+            return self._pool.submit(function, task)
+
+        with one_blas_thread():
+            yield from in_order(begin, Future.result, Future.cancel, tasks, ahead and ahead * self._workers)
+
+    def map_keeping(
+        self,
+        function: Callable[[Task], tuple[Result, Arrays]],
+        tasks: Sequence[Task],
+        ahead: int | None = None,
+    ) -> Iterator[tuple[Result, Shared[Arrays]]]:
+        """See `Engine.map_keeping`."""
+        for found, arrays in self.map(function, tasks, ahead):
+            yield found, self._kept(arrays)
+
+    def _kept(self, arrays: Arrays) -> Shared[Arrays]:
+        size = sum(array.nbytes for array in arrays.values())
+        if size <= self._room:
+            self._room -= size
+            return _InMemory(unpacked(packed(arrays)), self, size)
+        self._files += 1
+        return store_arrays(arrays, self._folder / f"{self._files}.pickle")
+
+    def free(self, size: int) -> None:
+        """Bytes in memory are no longer held."""
+        self._room += size
+
+
+class _InMemory(Here[Arrays]):
+    """Kept arrays that count towards the bound."""
+
+    def __init__(self, arrays: Arrays, engine: Threads, size: int) -> None:
+        super().__init__(arrays)
+        self._engine, self._size = engine, size
+
+    def drop(self) -> None:
+        super().drop()
+        self._engine.free(self._size)
+        self._size = 0
 
 
 @contextmanager
-def one_thread() -> Iterator[None]:
-    """Hold BLAS (in the whole process) and numba (in the calling thread) at one thread."""
-    with _at_one([*_blas_controls(), (numba.set_num_threads, numba.get_num_threads)]):
-        yield
-
-
-@contextmanager
-def one_blas_thread() -> Iterator[None]:
-    """Hold BLAS at one thread in the whole process: for work that has threads of its own.
-
-    Threads of BLAS spin while they wait for each other, which on busy cores costs many times the product.
-    """
-    with _at_one(_blas_controls()):
-        yield
-
-
-@contextmanager
-def one_thread_for_new_processes() -> Iterator[None]:
-    """Let processes started inside load every known BLAS with one thread."""
-    with _environment:
-        before = {name: os.environ.get(name) for name in VARIABLES}
-        os.environ.update(dict.fromkeys(VARIABLES, "1"))
+def threads(workers: int, bound: int = MEMORY_BOUND) -> Iterator[Engine]:
+    """The engine of threads; leaving the context waits for tasks that are under way."""
+    # What a task does with several threads of its own is one of several tasks already.
+    pool = ThreadPoolExecutor(workers, initializer=numba.set_num_threads, initargs=(1,))
+    with tempfile.TemporaryDirectory(prefix="sim-compress-") as folder, pool:
         try:
-            yield
+            yield Threads(pool, workers, Path(folder), bound)
         finally:
-            for name, value in before.items():
-                if value is None:
-                    del os.environ[name]
-                else:
-                    os.environ[name] = value
-
-
-@contextmanager
-def _at_one(controls: Sequence[Control]) -> Iterator[None]:
-    with ExitStack() as restoring:
-        for set_count, get_count in controls:
-            restoring.callback(set_count, get_count())
-            set_count(1)
-        yield
-
-
-@cache
-def _blas_controls() -> list[Control]:
-    """Setter and getter of each BLAS that numpy and scipy link."""
-    controls: list[Control] = []
-    for name in EXTENSIONS:
-        path = import_module(name).__file__
-        assert path is not None, f"{name} is an extension module"
-        library = ctypes.CDLL(path)
-        found = [pair for pair in SYMBOLS if all(_has(library, symbol) for symbol in pair)]
-        controls += [(getattr(library, setter), getattr(library, getter)) for setter, getter in found]
-    return controls
-
-
-def _has(library: ctypes.CDLL, symbol: str) -> bool:
-    try:
-        library[symbol]
-    except AttributeError:
-        return False
-    return True
+            forget()

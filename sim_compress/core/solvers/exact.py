@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from sim_compress.core.engines.threads import one_blas_thread
+from sim_compress.core.engines import one_blas_thread
 from sim_compress.core.gram import Matrix
 from sim_compress.core.penalties import Penalty
 from sim_compress.core.problems import RowProblems

@@ -7,12 +7,13 @@ that solves it nor on the rows beside it.
 import numpy as np
 from scipy import linalg
 
-from sim_compress.core.engines.threads import one_blas_thread
+from sim_compress.core.engines import one_blas_thread
 from sim_compress.core.gram import Matrix
 from sim_compress.core.penalties import Penalty
 from sim_compress.core.problems import RowProblems
 from sim_compress.core.row_threads import over_rows
 from sim_compress.core.solution import Ball, Solution, Status
+from sim_compress.core.solvers import together
 from sim_compress.core.solvers.appraisal import FLOOR, appraise, unbounded
 from sim_compress.core.solvers.minimiser import Stop
 from sim_compress.core.solvers.rows import UNPACKED, solve_rows
@@ -47,7 +48,9 @@ def solve(
     V = np.zeros_like(problems.g) if start is None else start.copy()
     if ball is None:
         ball = unbounded(problems)
-    multiplier = np.zeros(len(V))
+    multiplier, stop = np.zeros(len(V)), Stop(tolerance, tolerance * FLOOR, sweeps)
+    if together.pays(np.count_nonzero(V, axis=1), problems.features):
+        together.advance(problems, penalty, alpha, ball.weights, V, stop)
     inverse = shared_inverse(problems.H) if _many_active(problems, penalty, alpha) else np.zeros((0, 0))
     over_rows(
         solve_rows,
@@ -61,7 +64,7 @@ def solve(
         penalty.knee,
         ball.weights,
         ball.radius,
-        Stop(tolerance, tolerance * FLOOR, sweeps),
+        stop,
         multiplier,
         UNPACKED,
         True,

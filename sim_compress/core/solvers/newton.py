@@ -30,10 +30,20 @@ def step(shared, q, v, cost) -> bool:
     descent = np.zeros(len(v))
     for j in range(len(v)):
         if v[j] != 0.0:
-            descent[j] = -_gradient(q, v, cost, j)
+            descent[j] = -slope_of(q, v, cost, j)
     move = solve_active(shared, v, cost, descent)
     product = np.zeros(len(v))
     add_product(shared.H, product, move)
+    return move_within(shared, q, v, cost, move, product)
+
+
+@part
+def move_within(shared, q, v, cost, move, product) -> bool:
+    """Take a move of the active coordinates as far as it helps; product is H times the move.
+
+    Returns:
+        Whether the move ended early where a coordinate met zero.
+    """
     if not _kinked(v, move, cost.knee):
         for j in range(len(v)):
             v[j] += move[j]
@@ -43,7 +53,7 @@ def step(shared, q, v, cost) -> bool:
 
 
 @inlined
-def _gradient(q, v, cost, j):
+def slope_of(q, v, cost, j):
     """Derivative of the objective in an active coordinate."""
     size = abs(v[j])
     slope = (size / cost.knee if size > cost.knee else 1.0) * cost.alpha + price(cost, j)

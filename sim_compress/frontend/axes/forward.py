@@ -3,13 +3,14 @@
 Tensors that no input reaches leave the graph as constants, the arithmetic on shapes among them.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
+from sim_compress.frontend.axes.inside import Inside, UndecidedError
 from sim_compress.frontend.axes.numbers import is_constant
 from sim_compress.frontend.axes.placed import DECIDED_BY_BATCH, Placed, Stored
 from sim_compress.frontend.axes.regrouping import Place
@@ -18,20 +19,28 @@ from sim_compress.frontend.axes.writer import Writer
 from sim_compress.frontend.needed import reads
 from sim_compress.frontend.nodes import qualified_name, standard_opset
 from sim_compress.frontend.quiet import RUNTIME_ERRORS, evaluated, first_line
-from sim_compress.frontend.refusal import RefusalError
+from sim_compress.frontend.refusal import RefusalError, TooLargeError
 from sim_compress.frontend.weights import NO_WEIGHTS, Weights, inside
 from sim_compress.model.maps import Array
 
 # Ways to group a batch of one that are tried before a file is refused.
 MOST_TRIES = 300
+# Operators that run graphs, where shapes and constants say which or how often.
+RUNS: Mapping[str, Callable[[Inside], None]] = {"If": Inside.branch, "Loop": Inside.loop, "Scan": Inside.scan}
 
 
 @dataclass(frozen=True)
 class NotPlaced:
-    """A node that has no place, and why; None where nothing is known of the operator."""
+    """A node that has no place.
+
+    Attributes:
+        reason: why; None where nothing is known of the operator.
+        is_too_large: whether a smaller one would have a place.
+    """
 
     node: onnx.NodeProto
     reason: str | None
+    is_too_large: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,13 +146,15 @@ class _Pass:
             if rule is None:
                 self.refused.append(NotPlaced(node, None))
             return
-        if node.op_type == "If":
-            self._branch(node)
-            return
         try:
-            self._place(node, rule)
+            if node.op_type in RUNS and rule is None:
+                RUNS[node.op_type](Inside(node, self.tensors, self._visit, self.weights))
+            else:
+                self._place(node, rule)
+        except UndecidedError:
+            self.refused.append(NotPlaced(node, None))
         except RefusalError as error:
-            self.refused.append(NotPlaced(node, str(error)))
+            self.refused.append(NotPlaced(node, str(error), isinstance(error, TooLargeError)))
 
     def _place(self, node: onnx.NodeProto, rule: Rule | None) -> None:
         inputs = tuple(self.tensors[name] if name else None for name in node.input)
@@ -214,26 +225,6 @@ class _Pass:
         except RUNTIME_ERRORS as error:
             raise RefusalError(f"cannot be computed from its constants: {first_line(error)}") from error
 
-    def _branch(self, node: onnx.NodeProto) -> None:
-        """An If whose way is known: the nodes of that way in its place."""
-        condition = self.tensors[node.input[0]]
-        if not condition.is_constant or condition.value is None:
-            self.refused.append(NotPlaced(node, None))
-            return
-        way = "then_branch" if condition.value.any() else "else_branch"
-        body = next(a.g for a in node.attribute if a.name == way)
-        inner = {name for n in body.node for name in n.output} | {i.name for i in body.initializer}
-        for stored in body.initializer:
-            own = onnx.TensorProto()
-            own.CopyFrom(stored)
-            own.name = _inside(node, stored.name)
-            self.tensors[own.name] = Placed(tuple(own.dims), stored=Stored(own, self.weights))
-        for one in _renamed(body.node, node, inner):
-            self._visit(one)
-        for result, name in zip(body.output, node.output, strict=True):
-            source = _inside(node, result.name) if result.name in inner else result.name
-            self._visit(helper.make_node("Identity", [source], [name]))
-
 
 def _is_constant(node: onnx.NodeProto, inputs: Sequence[Placed]) -> bool:
     """Whether a node computes a constant that has no samples."""
@@ -248,22 +239,3 @@ def _tensor(x: Placed, name: str) -> onnx.TensorProto:
     value = x.value
     assert value is not None
     return numpy_helper.from_array(np.ascontiguousarray(value).reshape(x.shape), name)
-
-
-def _inside(node: onnx.NodeProto, name: str) -> str:
-    return f"{node.output[0]}:{name}"
-
-
-def _renamed(
-    nodes: Sequence[onnx.NodeProto], outer: onnx.NodeProto, inner: set[str]
-) -> Iterator[onnx.NodeProto]:
-    """Nodes of a graph inside a node, under names that are unique outside of it."""
-    names = {n: _inside(outer, n) for n in inner}
-    for node in nodes:
-        copy = onnx.NodeProto()
-        copy.CopyFrom(node)
-        for field_ in (copy.input, copy.output):
-            renamed = [names.get(n, n) for n in field_]
-            del field_[:]
-            field_.extend(renamed)
-        yield copy

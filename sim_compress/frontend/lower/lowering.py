@@ -1,7 +1,7 @@
 """The walk over the graph of one sample: every tensor an expression, every nonlinear node a state block."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -14,9 +14,10 @@ from sim_compress.frontend.lower.names import block_names
 from sim_compress.frontend.lower.recognition import Recognised, recognised
 from sim_compress.frontend.nodes import qualified_name, standard_opset
 from sim_compress.frontend.operators import OPERATORS
-from sim_compress.frontend.refusals import Refused, RefusedNodesError, reason, refusal_message
+from sim_compress.frontend.refusals import ADVICE, Refused, RefusedNodesError, reason, refusal_message
 from sim_compress.frontend.registry import Activated, Call, RefusalError, Result
 from sim_compress.frontend.terms.expressions import is_weighted, mapped, reference
+from sim_compress.frontend.terms.rows import one_set_a_weight
 from sim_compress.frontend.weights import Weights, to_array
 from sim_compress.model import Affine, ImplicitModel, Input, LinearMap, Output, Shape, StateBlock, shared
 from sim_compress.model.maps import Array
@@ -65,6 +66,7 @@ def lower(
     refused: Sequence[Refused] = (),
     cut: Sequence[Refused] = (),
     count: int = 0,
+    advice: str = ADVICE,
 ) -> Lowered:
     """The exact implicit model of a graph.
 
@@ -76,20 +78,47 @@ def lower(
         refused: what is refused before, named together with what is refused here.
         cut: what was left out with the end of the file, named only beside others.
         count: nodes among which these are; 0 for those of the graph.
+        advice: what to do about them.
 
     Raises:
         UnsupportedError: lists every node that has no place in the state model.
     """
     graph, known = model.graph, recognised(model, weights, shapes)
     nodes = _joined(graph, known)
-    walk = _Walk(model, weights, nodes, known, _inputs(graph, shapes, dtypes), shapes)
-    for node in nodes:
-        walk.visit(node)
+    inputs = _inputs(graph, shapes, dtypes)
+    walk = _walked(_Walk(model, weights, nodes, known, inputs, shapes), nodes)
     if not refused:
         walk.check_outputs(graph)
     if refused or walk.refused:
-        raise RefusedNodesError(refusal_message([*refused, *walk.refused, *cut], count or len(graph.node)))
-    return walk.lowered(graph)
+        named = [*refused, *walk.refused, *cut]
+        raise RefusedNodesError(refusal_message(named, count or len(graph.node), advice))
+    lowered = walk.lowered(graph)
+    apart = _beside_others(lowered)
+    if not apart:
+        return lowered
+    return _walked(_Walk(model, weights, nodes, known, inputs, shapes, apart), nodes).lowered(graph)
+
+
+def _walked(walk: "_Walk", nodes: Sequence[onnx.NodeProto]) -> "_Walk":
+    with one_set_a_weight():
+        for node in nodes:
+            walk.visit(node)
+    return walk
+
+
+def _beside_others(lowered: Lowered) -> frozenset[str]:
+    """Nodes in rows of several weights, of which one stands without the others elsewhere.
+
+    The first step of an unrolled network has no state before: its rows are those of the inputs alone, and
+    shared with the later steps where every product is a block.
+    """
+    rows = {name: tuple(map(id, affine.weights)) for name, affine in lowered.model.affines()}
+    beside: dict[int, set[tuple[int, ...]]] = {}
+    for together in rows.values():
+        for weight in together:
+            beside.setdefault(weight, set()).add(together)
+    several = [n for n, w in rows.items() if len(w) > 1 and any(len(beside[i]) > 1 for i in w)]
+    return frozenset(node for name in several for node in lowered.nodes[name])
 
 
 def _inputs(
@@ -121,9 +150,12 @@ class _Walk:
         known: Mapping[str, Recognised],
         inputs: tuple[Input, ...],
         shapes: Mapping[str, Shape],
+        apart: Collection[str] = (),
     ) -> None:
+        """Start at the inputs; products of nodes that stand `apart` are blocks of their own."""
         graph = model.graph
         self.known = known
+        self.apart = apart
         self.inputs = inputs
         self.values: dict[str, Affine | Array] = {i.name: to_array(i, weights) for i in graph.initializer}
         self.values |= {i.name: reference(i.name, i.shape) for i in self.inputs}
@@ -174,6 +206,7 @@ class _Walk:
         if unread:
             raise RefusalError(f"its output {unread[0]!r} is read; only the first output is supported")
         parametric = self._parametric(node, results)
+        is_apart = (node.name or node.output[0]) in self.apart
         for name, value in zip(node.output, results, strict=False):
             self.parametric[name] = parametric
             if isinstance(value, Activated):
@@ -181,6 +214,8 @@ class _Walk:
                 self._add_block(name, before, value)
             else:
                 self._set(name, value)
+                if is_apart and is_weighted(value):
+                    self.materialise(name)
 
     def _parametric(self, node: onnx.NodeProto, results: Sequence[Affine | Activated]) -> tuple[str, ...]:
         """Names of the parametric nodes behind a node's outputs, its own where it brings parameters."""

@@ -12,7 +12,7 @@ import onnx
 import torch
 
 from sim_compress.errors import DataError, UnsupportedError
-from sim_compress.frontend.modules.bags import PlainBags
+from sim_compress.frontend.modules.bags import PlainBags, with_plain_bags
 from sim_compress.frontend.modules.examples import as_tensors, call_of
 from sim_compress.frontend.modules.kinds import class_name, is_program, is_script
 from sim_compress.frontend.modules.outputs import output_names, renamed_outputs
@@ -64,7 +64,7 @@ def exported(module: Any, examples: Mapping[str, Array]) -> Exported:
 
 def _from_program(program: Any) -> Exported:
     try:
-        return _model(program, (), {}, {})
+        return _model(with_plain_bags(program), (), {}, {})
     except Exception as error:
         raise _refusal(program, error) from error
 

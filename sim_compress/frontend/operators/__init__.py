@@ -11,6 +11,7 @@ from sim_compress.frontend.operators import (
     picking,
     pooling,
     rearranging,
+    recurrent,
     reducing,
     resizing,
 )
@@ -28,6 +29,7 @@ __all__ = [
     "picking",
     "pooling",
     "rearranging",
+    "recurrent",
     "reducing",
     "resizing",
 ]

@@ -6,7 +6,7 @@ import numpy as np
 from scipy import sparse
 
 from sim_compress.activations import IDENTITY, Activation
-from sim_compress.frontend.axes.rules import along, filling, gathering
+from sim_compress.frontend.axes.rules import along, filling, gathering, scattering
 from sim_compress.frontend.axes.rules.several_numbers import gather_nd
 from sim_compress.frontend.registry import Activated, Call, RefusalError, operator, rewritten
 from sim_compress.frontend.terms.broadcasting import broadcast, stretched
@@ -71,8 +71,21 @@ rewritten(
     gather_nd,
     "picking",
     becomes="entries picked",
-    limits="constant indices beside the sample's own number; one that data decide",
+    limits="constant indices beside the sample's own number or its axis; one that data decide",
 )
+
+
+for _name, _rule in {
+    "ScatterElements": scattering.scatter_elements,
+    "ScatterND": scattering.scatter_nd,
+}.items():
+    rewritten(
+        _name,
+        _rule,
+        "picking",
+        becomes="entries of both inputs picked",
+        limits="constant places, not of the batch axis; written over, not added",
+    )
 
 
 @operator("Compress", gathering.compress, becomes="a slice, or entries picked", limits="constant condition")
@@ -110,3 +123,12 @@ def cumulative_sum(call: Call) -> Affine:
     ones = np.tri(size, k=-1 if call.attribute("exclusive", 0) else 0, dtype=np.float32)
     ones = ones[::-1, ::-1] if call.attribute("reverse", 0) else ones
     return mapped(x, AlongAxis(axis, sparse.csr_array(ones)))
+
+
+rewritten(
+    "OneHot",
+    filling.one_hot,
+    "picking",
+    becomes="comparisons with every place",
+    limits="constant depth and values",
+)

@@ -40,6 +40,15 @@ def transpose(call: Call) -> Affine:
     return mapped(call.unweighted(0), Transpose(tuple(call.attribute("perm"))))
 
 
+rewritten(
+    "ReverseSequence",
+    rules.reverse_sequence,
+    "rearranging",
+    becomes="entries picked",
+    limits="one constant length; not along the batch axis",
+)
+
+
 @operator("DepthToSpace", channels, becomes="reshape, transpose, reshape")
 def depth_to_space(call: Call) -> Affine:
     x, size = call.unweighted(0), call.attribute("blocksize")

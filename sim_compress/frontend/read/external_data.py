@@ -15,7 +15,13 @@ from sim_compress.model.maps import Array
 
 def tensors(model: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
     """Every dense tensor of a file: weights, attributes, in graphs inside nodes and in functions too."""
-    yield from _of_graph(model.graph)
+    yield from model.graph.initializer
+    yield from _inner(model)
+
+
+def _inner(model: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
+    """Those that are no initialisers of the network itself."""
+    yield from _of_nodes(model.graph.node)
     for function in model.functions:
         yield from _of_nodes(function.node)
 
@@ -32,8 +38,8 @@ def read_external(model: onnx.ModelProto, folder: Path, known: Weights = NO_WEIG
         ValidationError, OSError, ValueError: a file cannot be read.
     """
     found: dict[str, Array] = {}
-    for tensor in tensors(model):
-        if is_stub(tensor) and not is_large(tensor):
+    for tensor in (*_inner(model), *(t for t in model.graph.initializer if not is_large(t))):
+        if is_stub(tensor):
             load_external_data_for_tensor(tensor, str(folder))
     for tensor in model.graph.initializer:
         if not is_stub(tensor):

@@ -54,7 +54,10 @@ def readings(model: onnx.ModelProto, shapes: Mapping[str, Shape]) -> Iterator[Re
     """
     inputs = {i.name: _axes(i) for i in model.graph.input}
     opened = {name: [a for a, size in enumerate(axes) if size < 0] for name, axes in inputs.items()}
-    if any(opened.values()):
+    if any(opened.values()) and not all(opened.values()) and _are_asked(opened, shapes):
+        # The axis that is open in some inputs alone holds no samples.
+        whole = {n: _fixed(n, axes, shapes, len(inputs)) for n, axes in inputs.items()}
+    elif any(opened.values()):
         _check_open(model, opened)
         places = {n: _placed(axes, opened[n][0]) for n, axes in inputs.items()}
         yield Reading(places, None)
@@ -62,20 +65,23 @@ def readings(model: onnx.ModelProto, shapes: Mapping[str, Shape]) -> Iterator[Re
         yield Reading(places, 1, is_alone=True)
         whole = {n: _fixed(n, axes, shapes, len(inputs)) for n, axes in inputs.items()}
     else:
-        sizes = {axes[0] for axes in inputs.values()}
-        if len(sizes) == 1:
-            yield Reading({n: _placed(axes, 0) for n, axes in inputs.items()}, sizes.pop())
+        sizes = {axes[:1] for axes in inputs.values()}
+        if len(sizes) == 1 and () not in sizes:
+            yield Reading({n: _placed(axes, 0) for n, axes in inputs.items()}, sizes.pop()[0])
         whole = dict(inputs)
     if all(min(axes, default=1) > 0 for axes in whole.values()):
         yield Reading({n: Placed(tuple(axes)) for n, axes in whole.items()}, 1)
 
 
+def _are_asked(opened: Mapping[str, Sequence[int]], shapes: Mapping[str, Shape]) -> bool:
+    """Whether sizes were asked for of every input that has an open axis."""
+    return all(name in shapes for name, axes in opened.items() if axes)
+
+
 def _axes(value: onnx.ValueInfoProto) -> tuple[int, ...]:
     kind = value.type.tensor_type
-    if not kind.HasField("shape") or not kind.shape.dim:
-        raise UnsupportedError(
-            f"input {value.name!r}: expected a batch axis and feature axes, got a scalar or no shape"
-        )
+    if not kind.HasField("shape"):
+        raise UnsupportedError(f"input {value.name!r}: expected a batch axis and feature axes, got no shape")
     return tuple(_size(d) for d in kind.shape.dim)
 
 
@@ -92,9 +98,15 @@ def _check_open(model: onnx.ModelProto, opened: Mapping[str, Sequence[int]]) -> 
             raise UnsupportedError(open_axis(value.name, axes[axes[0] == 0], dims))
         if not axes:
             sizes = {n: "open" if found else "fixed" for n, found in opened.items()}
+            asked = [
+                f"--input-shape {v.name}={'x'.join(_asked(d) for d in v.type.tensor_type.shape.dim)}"
+                for v in model.graph.input
+                if opened[v.name]
+            ]
             raise UnsupportedError(
                 f"input {value.name!r} has no open axis beside others that have one ({sizes}); export all "
-                "inputs with a dynamic batch axis"
+                "inputs with a dynamic batch axis, or, where a run of the file is one sample, fix its sizes: "
+                f"{' '.join(asked)} (input_shapes in Python), a number for each question mark"
             )
 
 
@@ -129,11 +141,13 @@ def check_types(model: onnx.ModelProto) -> None:
             )
 
 
+def _asked(dim: onnx.TensorShapeProto.Dimension) -> str:
+    return str(dim.dim_value) if dim.dim_value > 0 else "?"
+
+
 def _sizes(dims: Iterable[onnx.TensorShapeProto.Dimension]) -> str:
     """Axes as an option has them: 1x3x?x?."""
-    return "x".join(
-        str(d.dim_value) if i and d.dim_value > 0 else "?" if i else "1" for i, d in enumerate(dims)
-    )
+    return "x".join(_asked(d) if i else "1" for i, d in enumerate(dims))
 
 
 def with_shapes(model: onnx.ModelProto, shapes: Mapping[str, Shape]) -> onnx.ModelProto:

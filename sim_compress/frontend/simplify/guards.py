@@ -10,13 +10,12 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
+from sim_compress.frontend.nodes import axes_are_input
 from sim_compress.frontend.simplify.infinities import INFINITE, infinite_constants
 from sim_compress.frontend.weights import Weights
 
 # Softmax takes one axis from this operator set on.
 SOFTMAX_OPSET = 13
-# ReduceMax has its axes as an input from this one on.
-AXES_OPSET = 18
 
 
 def guards(graph: onnx.GraphProto, opset: int, weights: Weights) -> None:
@@ -58,7 +57,7 @@ def _compared(
     bound = numpy_helper.from_array(np.array(-INFINITE / 2, np.float32), f"{name}:masked")
     graph.initializer.append(bound)
     largest = f"{name}:largest"
-    if opset >= AXES_OPSET:
+    if axes_are_input("ReduceMax", opset):
         axes = numpy_helper.from_array(np.array([axis], np.int64), f"{name}:axes")
         graph.initializer.append(axes)
         reduced = helper.make_node("ReduceMax", [softmax.input[0], axes.name], [largest], largest, keepdims=1)

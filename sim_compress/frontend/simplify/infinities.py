@@ -18,7 +18,7 @@ from sim_compress.model.maps import Array
 INFINITE = 2.0**124
 # Operators whose constants may be masks.
 MASKED_BY = frozenset(
-    {"Add", "Concat", "Expand", "Identity", "Max", "Min", "Sub", "Sum", "Tile", "Trilu", "Where"}
+    {"Add", "Concat", "Expand", "Gather", "Identity", "Max", "Min", "Sub", "Sum", "Tile", "Trilu", "Where"}
 )
 # Operators whose constants are weights.
 PARAMETRIC = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})

@@ -1,6 +1,8 @@
 """Tied rows of M from the dense weights of a node."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import replace
 from typing import Any
 from weakref import WeakValueDictionary
@@ -16,6 +18,10 @@ from sim_compress.model.maps import Array
 # (rows, features, groups) -> columns of the matrices that are held somewhere. In BERT-base they would take as
 # much as the weights, and three shapes have all of them.
 COLUMNS: WeakValueDictionary[tuple[int, int, int], NDArray[Any]] = WeakValueDictionary()
+
+# Where a weight stands in memory, with its shape -> that weight, and its rows.
+Made = dict[tuple[Any, ...], tuple[Array, sparse.csr_array]]
+MADE: ContextVar[Made | None] = ContextVar("rows made so far", default=None)
 
 
 def finite(values: Array) -> NDArray[np.float32]:
@@ -90,6 +96,27 @@ def tied_rows(weight: Array, groups: int = 1) -> sparse.csr_array:
     Raises:
         RefusalError: a weight is infinite or not a number.
     """
+    made = MADE.get()
+    if made is None:
+        return _new_rows(weight, groups)
+    key = (weight.ctypes.data, weight.shape, weight.strides, weight.dtype.str, groups)
+    if key not in made:
+        # While the weight is held nothing else can stand where it does.
+        made[key] = weight, _new_rows(weight, groups)
+    return made[key][1]
+
+
+@contextmanager
+def one_set_a_weight() -> Iterator[None]:
+    """Give the same rows wherever a weight is used: a network of 500 steps would hold 500 copies of it."""
+    token = MADE.set({})
+    try:
+        yield
+    finally:
+        MADE.reset(token)
+
+
+def _new_rows(weight: Array, groups: int) -> sparse.csr_array:
     rows, width = weight.shape
     values = np.ascontiguousarray(finite(weight)).ravel()
     columns = _columns(rows, width, groups)

@@ -49,14 +49,11 @@ class FixedMap(nn.Module):
         return FUNCTIONS[type(self.step)](self.step, x, dict(self.named_buffers()))
 
 
-def chain(maps: Sequence[LinearMap]) -> nn.Sequential:
-    """Maps in order."""
-    return nn.Sequential(*map(FixedMap, maps))
-
-
 def _arrays(step: Any) -> dict[str, np.ndarray]:
     """The constants of a map by name; a sparse matrix as what makes it up."""
     values = {f.name: getattr(step, f.name) for f in fields(step)}
+    if isinstance(step, Lookup):
+        values["table"] = step.dense_rows()
     if isinstance(step, AlongAxis):
         found = step.matrix.tocoo()
         values |= {
@@ -110,8 +107,12 @@ def _patches(step: Patches, x: Tensor, _: Constants) -> Tensor:
     return kernel_first.reshape(samples, channels * int(np.prod(step.kernel)), *out)
 
 
-def _lookup(_: Lookup, x: Tensor, constants: Constants) -> Tensor:
-    table = constants["table"]
+def looked_up(table: Tensor, x: Tensor) -> Tensor:
+    """Rows of a table (V, d) for ids (samples, *shape).
+
+    Raises:
+        DataError: an id has no row.
+    """
     ids = x.round().long()
     if ((ids < -len(table)) | (ids >= len(table))).any():
         raise DataError(f"an id has no row in a table of {len(table)}: expected 0..{len(table) - 1}")
@@ -127,6 +128,6 @@ FUNCTIONS: dict[type, Callable[[Any, Tensor, Constants], Tensor]] = {
     Sum: lambda step, x, _: x.sum(dim=[a + 1 for a in step.axes]),
     Scale: lambda _, x, constants: x * constants["factor"],
     AlongAxis: _along_axis,
-    Lookup: _lookup,
+    Lookup: lambda _, x, constants: looked_up(constants["table"], x),
     Offset: lambda _, x, constants: x + constants["offset"],
 }

@@ -12,7 +12,7 @@ from sim_compress.model import ImplicitModel, Input, StateBlock, every_use, repl
 from sim_compress.runtime.autograd.fixed_point import fixed_point
 from sim_compress.runtime.autograd.inputs import as_tensor, named_inputs
 from sim_compress.runtime.autograd.phis import apply_phi, check_phi
-from sim_compress.runtime.autograd.rows import Rows
+from sim_compress.runtime.autograd.rows import Rows, Weight
 from sim_compress.runtime.fixed_point import Tolerance
 from sim_compress.runtime.schedule import Stage, schedule
 
@@ -41,9 +41,15 @@ class ImplicitModule(nn.Module):
         self.names = [name for name, _ in model.affines()]
         for block in model.blocks:
             check_phi(block.phi)
-        rows: dict[str, Rows] = {}
-        for name, affine in model.affines():
-            rows[name] = Rows(name, affine, rows.get(model.owners.get(name, name)))
+        own, rows = dict(model.affines()), dict[str, Rows]()
+        tables = {
+            id(t.weight): Weight(t.weight)
+            for owner in model.readers
+            for t in own[owner].weighted
+            if t.weight is not None and model.holders.get(id(t.weight)) == owner
+        }
+        for name, affine in own.items():
+            rows[name] = Rows(name, affine, rows.get(model.owners.get(name, name)), tables)
         self._every_rows = list(rows.values())
         self.rows = nn.ModuleList(self._every_rows)
         self._stages = schedule(model)

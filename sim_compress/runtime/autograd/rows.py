@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import reduce
 from operator import add
+from types import MappingProxyType
 
 import numpy as np
 import torch
@@ -12,8 +13,8 @@ from scipy import sparse
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sim_compress.model import Affine, Patches, Term, weight_shape
-from sim_compress.runtime.autograd.maps import chain, padding
+from sim_compress.model import Affine, LinearMap, Lookup, Patches, Term, weight_shape
+from sim_compress.runtime.autograd.maps import FixedMap, looked_up, padding
 
 CONVOLUTIONS = {1: functional.conv1d, 2: functional.conv2d, 3: functional.conv3d}
 
@@ -26,15 +27,14 @@ class Weight(nn.Module):
 
     places: Tensor
 
-    def __init__(self, term: Term) -> None:
+    def __init__(self, weight: sparse.csr_array, groups: int = 1) -> None:
         super().__init__()
-        assert term.weight is not None
-        found, (rows, features) = term.weight.tocoo(copy=True), weight_shape(term.weight)
+        found, (rows, features) = weight.tocoo(copy=True), weight_shape(weight)
         found.sum_duplicates()
         found.eliminate_zeros()
         row, column = found.row.astype(np.int64), found.col.astype(np.int64)
-        own = row // (rows // term.groups) == column // (features // term.groups)
-        self.groups = term.groups if own.all() else 1
+        own = row // (rows // groups) == column // (features // groups)
+        self.groups = groups if own.all() else 1
         self.shape = rows, features // self.groups
         self.values = nn.Parameter(torch.tensor(found.data, dtype=torch.float32))
         self.register_buffer("places", torch.tensor(row * self.shape[1] + column % self.shape[1]))
@@ -56,12 +56,34 @@ class Weight(nn.Module):
         return found
 
 
+class RowsOf(nn.Module):
+    """A lookup in the rows of a weight."""
+
+    def __init__(self, weight: Weight) -> None:
+        super().__init__()
+        self.weight = weight
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The rows (samples, *shape, features) of the ids (samples, *shape)."""
+        return looked_up(self.weight.dense(), x)
+
+
+def _chain(maps: Sequence[LinearMap], tables: Mapping[int, Weight]) -> nn.Sequential:
+    """Maps in order; those that look ids up in a weight read its values."""
+    return nn.Sequential(
+        *(
+            RowsOf(tables[id(m.table)]) if isinstance(m, Lookup) and id(m.table) in tables else FixedMap(m)
+            for m in maps
+        )
+    )
+
+
 class UnweightedTerm(nn.Module):
     """A term without parameters: a chain of maps that has the block's own shape."""
 
-    def __init__(self, term: Term) -> None:
+    def __init__(self, term: Term, tables: Mapping[int, Weight]) -> None:
         super().__init__()
-        self.source, self.chain = term.source, chain(term.maps)
+        self.source, self.chain = term.source, _chain(term.maps, tables)
 
     def forward(self, x: Tensor, _: Tensor) -> Tensor:
         """This term's part of z, (samples, *shape)."""
@@ -71,12 +93,12 @@ class UnweightedTerm(nn.Module):
 class WeightedTerm(nn.Module):
     """A chain of maps, then rows: a convolution where the chain ends in patches."""
 
-    def __init__(self, term: Term, row_axis: int, weight: Weight) -> None:
+    def __init__(self, term: Term, row_axis: int, weight: Weight, tables: Mapping[int, Weight]) -> None:
         super().__init__()
         self.source, self._row_axis, self.weight = term.source, row_axis, weight
         *before, last = term.maps or (None,)
         self._patches = last if isinstance(last, Patches) and len(last.kernel) in CONVOLUTIONS else None
-        self.chain = chain(term.maps if self._patches is None else before)
+        self.chain = _chain(term.maps if self._patches is None else before, tables)
 
     def forward(self, x: Tensor, dense: Tensor) -> Tensor:
         """This term's part of z, (samples, *shape)."""
@@ -108,17 +130,29 @@ class Rows(nn.Module):
         name: of the block or output.
         affine: its terms and bias.
         owner: the rows that the block shares, whose parameters are its own.
+        tables: id of a weight that ids are looked up in -> its module.
     """
 
-    def __init__(self, name: str, affine: Affine, owner: "Rows | None" = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        affine: Affine,
+        owner: "Rows | None" = None,
+        tables: Mapping[int, Weight] = MappingProxyType({}),
+    ) -> None:
         super().__init__()
         self.name = name
         self._trailing = (1,) * (len(affine.shape) - 1 - affine.row_axis)
-        weights = map(Weight, affine.weighted) if owner is None else iter(owner.weights)
+        own = (
+            tables.get(id(t.weight)) or Weight(t.weight, t.groups)
+            for t in affine.weighted
+            if t.weight is not None
+        )
+        weights = own if owner is None else iter(owner.weights)
         self._terms: list[UnweightedTerm | WeightedTerm] = [
-            UnweightedTerm(term)
+            UnweightedTerm(term, tables)
             if term.weight is None
-            else WeightedTerm(term, affine.row_axis, next(weights))
+            else WeightedTerm(term, affine.row_axis, next(weights), tables)
             for term in affine.terms
         ]
         self.terms = nn.ModuleList(self._terms)

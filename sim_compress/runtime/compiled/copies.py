@@ -66,7 +66,7 @@ def copy_chain(context: Context, maps: Sequence[LinearMap], name: str, target: P
     if isinstance(source, Outside):
         context.load(name, places[kept], wanted[kept], target.step)
         return
-    _gather(context, places[kept], target.step, wanted[kept], source.step)
+    gather(context, places[kept], target.step, wanted[kept], source.step)
     if not kept.all():
         _clear(context, places[~kept], target.step)
 
@@ -75,9 +75,10 @@ def _items(places: NDArray[np.int64]) -> int:
     return -(-len(places) // CHUNK)
 
 
-def _gather(
+def gather(
     context: Context, places: NDArray[np.int64], step: int, sources: NDArray[np.int64], source_step: int
 ) -> None:
+    """Copy elements of a sample from places to places; steps are those from one sample to the next."""
     assembly = context.assembly
     targets, places_read = assembly.integers(places), assembly.integers(sources)
     samples = context.lanes.samples

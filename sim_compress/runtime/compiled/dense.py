@@ -11,7 +11,7 @@ from sim_compress.runtime.compiled.forms import Form
 from sim_compress.runtime.compiled.operations import DenseRows
 from sim_compress.runtime.compiled.phis import Parameters
 from sim_compress.runtime.compiled.places import Flat, Place
-from sim_compress.runtime.compiled.streams import dense_stream, weight_of
+from sim_compress.runtime.compiled.streams import DenseStream, dense_stream, weight_of
 
 
 def lower_dense(context: Context, name: str, affine: Affine, target: Flat, phi: Parameters) -> None:
@@ -20,9 +20,14 @@ def lower_dense(context: Context, name: str, affine: Affine, target: Flat, phi: 
     places = [_features(context, term) for term in affine.terms]
     if len({place.step for place, _ in places}) > 1:
         places = _side_by_side(context, affine)
-    key = (name, "dense")
-    weight = sparse.csr_array(sparse.hstack([weight_of(affine, term) for term in affine.terms]))
-    stream = dense_stream(weight, width)
+    # Steps of an unrolled network have the same rows.
+    key = ("dense", *(affine.rows if t.weight is None else id(t.weight) for t in affine.terms))
+
+    def stream_() -> DenseStream:
+        weight = sparse.csr_array(sparse.hstack([weight_of(affine, term) for term in affine.terms]))
+        return dense_stream(weight, width)
+
+    stream = assembly.constants.stream(key, stream_)
     sources = np.concatenate([elements for _, elements in places])
     offsets = assembly.integers(np.maximum(sources, 0)[stream.columns])
     values = assembly.constants.add((*key, "values"), stream.values)
@@ -42,7 +47,7 @@ def lower_dense(context: Context, name: str, affine: Affine, target: Flat, phi: 
             target.step,
             places[0][0].step,
             context.lanes.samples,
-            assembly.constants.add((*key, "bias"), bias),
+            assembly.constants.add((name, "bias"), bias),
             assembly.constants.add(phi, np.array(phi)),
         )
     )

@@ -10,6 +10,7 @@ from sim_compress.runtime.compiled.dense import lower_dense
 from sim_compress.runtime.compiled.factors import without_factors
 from sim_compress.runtime.compiled.forms import Form, form_of, forms
 from sim_compress.runtime.compiled.halos import fill_halo
+from sim_compress.runtime.compiled.joined import lower_joined
 from sim_compress.runtime.compiled.lanes import Lanes
 from sim_compress.runtime.compiled.phis import LINEAR_PHI, Parameters, apply_phi, fused_phi, has_operation
 from sim_compress.runtime.compiled.places import Flat, Outside, Place
@@ -137,6 +138,8 @@ class Lowering:
         halo: bool = False,
     ) -> Place:
         place = context.place(form_of(affine))
+        if phi == LINEAR_PHI and lower_joined(context, affine, place):
+            return place
         if isinstance(place, Flat):
             lower_dense(context, name, affine, place, phi)
         else:

@@ -1,6 +1,6 @@
 """A program in the making: operations and the tables they point into."""
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,6 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim_compress.runtime.compiled.operations import FIELDS, Operation
+from sim_compress.runtime.compiled.streams import DenseStream
+
+# Gates of the directions of a recurrent layer, which take turns.
+STREAMS = 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,9 +29,18 @@ class Constants:
 
     def __init__(self) -> None:
         self._places: dict[Hashable, int] = {}
+        self._streams: dict[Hashable, DenseStream] = {}
         self._new: list[NDArray[np.float32]] = []
         self._table = np.zeros(0, np.float32)
         self._size = 0
+
+    def stream(self, key: Hashable, make: Callable[[], DenseStream]) -> DenseStream:
+        """What `make` gives, or what it gave for the same key a few calls ago."""
+        if key not in self._streams:
+            self._streams[key] = make()
+            if len(self._streams) > STREAMS:
+                del self._streams[next(iter(self._streams))]
+        return self._streams[key]
 
     def add(self, key: Hashable, values: NDArray[Any]) -> int:
         """Place of constants in the table; a key is added once."""

@@ -7,9 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from sim_compress.model import Affine, LinearMap, Lookup, Shape, Term, apply_chain, chain_matrix, selects
+from sim_compress.model import Affine, LinearMap, Shape, Term, apply_chain, chain_matrix, selects
 from sim_compress.model.maps import Array, chain_shape
-from sim_compress.runtime.reverse.lanes import Floats, shaped
+from sim_compress.runtime.reverse.lanes import Floats
+from sim_compress.runtime.reverse.looked_up import LookedUp, parted
 
 Table = NDArray[np.int32]
 
@@ -21,37 +22,34 @@ class Features:
     Attributes:
         table: (features, positions), which entry of what is read each is; the one behind the last is zero.
         matrix, offset: what is read is matrix @ source + offset, the source itself where there is no matrix.
-        looked_up: maps with a table of their own in place of a matrix; no gradient passes them.
+        looked_up: the rows of a table that are read in the place of the source.
     """
 
     table: Table
     matrix: sparse.csr_array | None = None
     offset: Floats | None = None
-    looked_up: tuple[LinearMap, ...] = ()
+    looked_up: LookedUp | None = None
 
-    def read(
-        self, source: Floats, shape: Shape, raw: Array | None, target: Callable[[int], Floats]
-    ) -> Floats:
+    def read(self, source: Floats, raw: Array | None, target: Callable[[str, int], Floats]) -> Floats:
         """The entries that the table names.
 
         Args:
-            source: (entries + 1, LANES) of a source of this shape.
+            source: (entries + 1, LANES).
             raw: the same as (*shape, LANES) in its own dtype, where it is an input.
-            target: gives entries to write to where that is not the source itself.
+            target: gives entries to write to, by what they hold, where that is not the source itself.
         """
-        if self.looked_up:
-            found = apply_chain(self.looked_up, shaped(source, shape) if raw is None else raw)
-            made = target(self.table.size)
-            made[:-1] = found.reshape(len(made) - 1, -1)
-            return made
+        if self.looked_up is not None:
+            rows = self.looked_up.rows(source, raw)
+            source = target("rows", self.looked_up.size)
+            source[:-1] = rows.reshape(len(source) - 1, -1)
         if self.matrix is None:
             return source
-        made = target(len(self.matrix.indptr) - 1)
+        made = target("features", len(self.matrix.indptr) - 1)
         np.add(self.matrix @ source[:-1], 0 if self.offset is None else self.offset, out=made[:-1])
         return made
 
     def pull_back(self, gradient: Floats, target: Floats) -> None:
-        """Add to the source's gradient that of what was read."""
+        """Add to the gradient of the source, or of the rows looked up, that of what was read."""
         if self.matrix is not None:
             target[:-1] += self.matrix.T @ gradient[:-1]
 
@@ -59,15 +57,15 @@ class Features:
 def features(affine: Affine, term: Term, shape: Shape) -> Features:
     """Of a term whose source has this shape; a skip connection's are the rows themselves."""
     axis = affine.row_axis if term.weight is None else 0
-    if all(map(selects, term.maps)):
-        return Features(_table(_numbers(term.maps, shape), axis, int(np.prod(shape))))
-    out = chain_shape(term.maps, shape)
+    looked_up, maps, shape = parted(term.maps, shape)
+    if all(map(selects, maps)):
+        table = _table(_numbers(maps, shape), axis, int(np.prod(shape)))
+        return Features(table, looked_up=looked_up)
+    out = chain_shape(maps, shape)
     table = _table(np.arange(1, np.prod(out) + 1).reshape(out), axis, int(np.prod(out)))
-    if any(isinstance(step, Lookup) for step in term.maps):
-        return Features(table, looked_up=term.maps)
-    matrix, offset = chain_matrix(term.maps, shape)
+    matrix, offset = chain_matrix(maps, shape)
     constant = offset.astype(np.float32)[:, None] if offset.any() else None
-    return Features(table, sparse.csr_array(matrix, dtype=np.float32), constant)
+    return Features(table, sparse.csr_array(matrix, dtype=np.float32), constant, looked_up)
 
 
 def _numbers(maps: Sequence[LinearMap], shape: Shape) -> Array:

@@ -1,14 +1,17 @@
 """A model that is evaluated in lanes, block after block, and differentiated backwards."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
+
+import numpy as np
+from scipy import sparse
 
 from sim_compress.certificate import order_of_evaluation
 from sim_compress.errors import InputError
-from sim_compress.model import ImplicitModel, StateBlock, every_use, replaced
+from sim_compress.model import Affine, ImplicitModel, StateBlock, every_use, replaced
 from sim_compress.model.maps import Array
 from sim_compress.runtime.reverse.lanes import Buffers, Floats, filled, shaped
 from sim_compress.runtime.reverse.phis import IN_PLACE, pulled_back
-from sim_compress.runtime.reverse.rows import Rows, Values
+from sim_compress.runtime.reverse.rows import Rows, Values, parameters_of
 from sim_compress.runtime.reverse.tied_code import LANES
 
 
@@ -20,6 +23,8 @@ class Network:
         inputs: the model's inputs.
         blocks: name -> block.
         owners: name of a block or output with rows -> the one that owns them.
+        readers: owner of rows -> blocks and outputs that look ids up in them.
+        tables: owner of such rows -> number of a weight that is a table -> it with its parameters as values.
         rows: name of a block or output -> its rows; where rows are shared, the parameters are the owner's.
 
     Raises:
@@ -31,12 +36,20 @@ class Network:
         if order is None:
             raise InputError("a model with loops is not differentiated here: use to_torch()")
         self._model, self.inputs, self.owners = model, model.inputs, model.owners
+        self.readers = model.readers
         self.names = [*order, *(o.name for o in model.outputs)]
         self.blocks = {b.name: b for b in model.blocks}
-        self.rows: dict[str, Rows] = {}
-        for name, affine in model.affines():
-            owner = self.rows.get(model.owners.get(name, name))
-            self.rows[name] = Rows(name, affine, model.shapes, owner)
+        parameters = {n: parameters_of(a) for n, a in model.affines() if model.owns(n)}
+        own = dict(model.affines())
+        # What lookups read changes with the values.
+        self.tables = {n: _tables(model, n, own[n], parameters[n]) for n in model.readers}
+        tables = {
+            id(own[n].weights[i]): table for n, found in self.tables.items() for i, table in found.items()
+        }
+        self.rows = {
+            n: Rows(n, a, model.shapes, parameters[model.owners.get(n, n)], tables)
+            for n, a in model.affines()
+        }
 
     def model(self) -> ImplicitModel:
         """The model with the values as they are now."""
@@ -44,6 +57,17 @@ class Network:
         return replaced(
             own, every_use(own, {n: rows.affine() for n, rows in self.rows.items() if own.owns(n)})
         )
+
+
+def _tables(
+    model: ImplicitModel, name: str, affine: Affine, parameters: Sequence[Floats]
+) -> dict[int, sparse.csr_array]:
+    """Number of a weight that ids are looked up in -> it with the parameters as its values."""
+    return {
+        i: sparse.csr_array((values, w.indices, w.indptr), w.shape, copy=False)
+        for i, (w, values) in enumerate(zip(affine.weights, parameters, strict=False))
+        if model.holders.get(id(w)) == name
+    }
 
 
 class Pass:
@@ -83,14 +107,23 @@ class Pass:
                 added to them.
         """
         names, owner_of, found = self._network.names, self._network.owners, {}
-        first = min((names.index(n) for n in names if owner_of.get(n, n) in wanted), default=len(names))
+        looked_up = {o: own for o, own in self._network.tables.items() if o in wanted}
+        of_tables = {id(t): np.zeros(t.nnz, np.float32) for own in looked_up.values() for t in own.values()}
+        readers = {n for owner in looked_up for n in self._network.readers[owner]}
+        first = min(
+            (i for i, n in enumerate(names) if n in readers or owner_of.get(n, n) in wanted),
+            default=len(names),
+        )
         for name in reversed(names[first:]):
             dz, owner = self._pulled_back(name, gradients[name]), owner_of.get(name, name)
-            own = self._network.rows[name].backward(self._values, dz, gradients)
+            own = self._network.rows[name].backward(self._values, dz, gradients, of_tables)
             if owner in wanted:
                 found[owner] = (
                     [a + b for a, b in zip(found[owner], own, strict=True)] if owner in found else own
                 )
+        for owner, tables in looked_up.items():
+            for number, table in tables.items():
+                found[owner][number] += of_tables[id(table)]
         return found
 
     def _state(self, block: StateBlock, z: Floats) -> Floats:

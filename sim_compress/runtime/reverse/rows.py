@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy import sparse
 
-from sim_compress.model import Affine, Shape, Term
+from sim_compress.model import Affine, Shape, Term, with_tables
 from sim_compress.model.maps import Array
 from sim_compress.runtime.compiled.vectors import WIDTH
 from sim_compress.runtime.reverse.features import Features, features
@@ -33,7 +33,6 @@ class Values:
 @dataclass(frozen=True, eq=False)
 class _Term:
     source: str
-    shape: Shape
     features: Features
     indptr: np.ndarray
     columns: np.ndarray
@@ -50,22 +49,24 @@ class Rows:
         name: of the block or output.
         affine: its terms and bias.
         shapes: source name -> shape.
-        owner: the rows that the block shares, whose parameters are its own.
-
-    Attributes:
         parameters: the nonzero values of every weight, then the bias where there is one; to be changed in
             place. Rows without a bias have a zero there, and no gradient.
+        tables: id of a weight that ids are looked up in -> it with its parameters as values.
     """
 
     def __init__(
-        self, name: str, affine: Affine, shapes: Mapping[str, Shape], owner: "Rows | None" = None
+        self,
+        name: str,
+        affine: Affine,
+        shapes: Mapping[str, Shape],
+        parameters: list[Floats],
+        tables: Mapping[int, sparse.csr_array],
     ) -> None:
-        self._name, self._affine = name, affine
-        self.parameters = _parameters(affine) if owner is None else owner.parameters
+        self._name, self._affine, self.parameters = name, affine, parameters
         own = iter(self.parameters)
         self._terms = [
             _read_of(affine, term, shapes[term.source], None if term.weight is None else next(own))
-            for term in affine.terms
+            for term in with_tables(affine, tables).terms
         ]
         self._bias = None if affine.bias is None else self.parameters[-1]
         self._start = np.zeros(affine.rows, np.float32) if self._bias is None else self._bias
@@ -82,12 +83,20 @@ class Rows:
             start = start[:0]
         return self._placed(z, values)
 
-    def backward(self, values: Values, dz: Floats, gradients: Mapping[str, Floats]) -> list[Floats]:
-        """Gradients of the parameters from that of z; those of sources are added to.
+    def backward(
+        self,
+        values: Values,
+        dz: Floats,
+        gradients: Mapping[str, Floats],
+        of_tables: Mapping[int, Floats],
+    ) -> list[Floats]:
+        """Gradients of the parameters from that of z; those of sources and of tables are added to.
 
         Args:
             dz: entries in the block's own shape.
             gradients: name -> gradient of a source; sources that are not there need none.
+            of_tables: id of a table that ids are looked up in -> gradient of its nonzeros; tables that are
+                not there need none.
         """
         tied = self._tied(dz, values)
         found: list[Floats] = []
@@ -95,11 +104,19 @@ class Rows:
             own = aligned(len(term.values), WIDTH)
             own.fill(0)
             x = self._read(number, values)
-            target = None if term.features.looked_up else gradients.get(term.source)
+            looked_up = term.features.looked_up
+            of_rows = None if looked_up is None else of_tables.get(id(looked_up.lookup.table))
+            target = gradients.get(term.source) if looked_up is None else None
+            if looked_up is not None and of_rows is not None:
+                target = values.buffers.entries((self._name, number, "gradient of rows"), looked_up.size)
+                target.fill(0)
             dx = x[:0] if target is None else self._target(number, x, target, values)
             add_gradients(term.indptr, term.columns, term.values, term.features.table, x, tied, own, dx)
             if target is not None:
                 term.features.pull_back(dx, target)
+                if looked_up is not None and of_rows is not None:
+                    source, raw = values.entries[term.source], values.raw.get(term.source)
+                    looked_up.add_gradient(target, source, raw, of_rows)
             if term.weighted:
                 found.append(own.sum(axis=1))
         if self._bias is not None:
@@ -118,11 +135,11 @@ class Rows:
     def _read(self, number: int, values: Values) -> Floats:
         term = self._terms[number]
 
-        def target(size: int) -> Floats:
-            return values.buffers.entries((self._name, number, "features"), size)
+        def target(what: str, size: int) -> Floats:
+            return values.buffers.entries((self._name, number, what), size)
 
         source = values.entries[term.source]
-        return term.features.read(source, term.shape, values.raw.get(term.source), target)
+        return term.features.read(source, values.raw.get(term.source), target)
 
     def _target(self, number: int, x: Floats, source: Floats, values: Values) -> Floats:
         """Where the gradient of what a term reads goes: to its source, if it reads that as it is."""
@@ -154,7 +171,7 @@ class Rows:
         return moved[:-1].reshape(affine.rows, -1, LANES)
 
 
-def _parameters(affine: Affine) -> list[Floats]:
+def parameters_of(affine: Affine) -> list[Floats]:
     """Copies of the values of every weight, then of the bias where there is one."""
     biases = () if affine.bias is None else (affine.bias,)
     return [values.astype(np.float32) for values in (*(w.data for w in affine.weights), *biases)]
@@ -170,7 +187,7 @@ def _read_of(affine: Affine, term: Term, shape: Shape, values: Floats | None) ->
         values = weight.data.astype(np.float32)
     own = features(affine, term, shape)
     shared = _shared(indptr, columns)
-    return _Term(term.source, shape, own, indptr, columns, values, shared, term.weight is not None)
+    return _Term(term.source, own, indptr, columns, values, shared, term.weight is not None)
 
 
 def _shared(indptr: np.ndarray, columns: np.ndarray) -> np.ndarray:

@@ -1,8 +1,14 @@
-"""Both engines; the workers of `processes` start once for all tests that leave them in good order."""
+"""Every engine; workers start once for all tests that leave them in good order."""
 
 import pytest
 
 from sim_compress.core.engines import engine
+
+
+@pytest.fixture(scope="package")
+def alone():
+    with engine("threads", 1) as worker:
+        yield worker
 
 
 @pytest.fixture(scope="package")
@@ -11,10 +17,13 @@ def pool():
         yield workers
 
 
-@pytest.fixture(params=["serial", "processes"])
-def either(request):
-    if request.param == "processes":
-        yield request.getfixturevalue("pool")
-    else:
-        with engine("serial") as alone:
-            yield alone
+@pytest.fixture(scope="package")
+def cluster():
+    pytest.importorskip("ray", reason="the ray extra is not installed")
+    with engine("ray", 2) as workers:
+        yield workers
+
+
+@pytest.fixture(params=["threads", "processes", "ray"])
+def each(request):
+    return request.getfixturevalue({"threads": "alone", "processes": "pool", "ray": "cluster"}[request.param])

@@ -1,23 +1,19 @@
 """The ray engine keeps the same promises where ray is installed; which cluster it takes, with a stand-in."""
 
+import os
 import socket
+import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
-import numpy as np
 import pytest
 
 from sim_compress.core.engines import engine
+from sim_compress.core.engines.cluster import check_versions, versions
 from sim_compress.errors import InputError, MissingExtraError, SolverError
 from tests.core.engines import functions
-
-
-@pytest.fixture(scope="module")
-def cluster():
-    pytest.importorskip("ray", reason="the ray extra is not installed")
-    with engine("ray", 2) as workers:
-        yield workers
 
 
 def test_without_ray_the_extra_is_named(monkeypatch):
@@ -29,28 +25,52 @@ def test_without_ray_the_extra_is_named(monkeypatch):
         pass
 
 
-def test_results_are_ordered_and_have_the_bytes_of_the_serial_engine(cluster):
-    shared = {"S": np.asfortranarray(np.random.default_rng(0).standard_normal((300, 357)))}
-    tasks = [1.0, 0.5, 3.0]
-    with engine("serial") as alone:
-        expected = alone.map(functions.linear_algebra, tasks, shared)
-    found = cluster.map(functions.linear_algebra, tasks, shared)
-    assert [[a.tobytes() for a in arrays] for arrays in found] == [
-        [a.tobytes() for a in arrays] for arrays in expected
-    ]
+def test_a_task_whose_worker_is_killed_is_tried_again(cluster, tmp_path):
+    assert list(cluster.map(functions.die_once, [tmp_path / "seen", tmp_path / "seen"])) == [1, 1]
 
 
-def test_the_first_failing_task_is_raised_with_its_number_and_message(cluster):
-    with pytest.raises(InputError, match="row 2") as raised:
-        cluster.map(functions.fail_from_two, range(4))
-    assert str(raised.value) == "row 2 is bad"
-    assert raised.value.__notes__[-1] == "This was task 3 of 4."
+def test_a_worker_that_always_dies_is_a_named_error_and_the_engine_works_on(cluster):
+    with pytest.raises(SolverError, match="the cluster lost a task"):
+        list(cluster.map(functions.die, range(2)))
+    assert list(cluster.map(functions.double, [1, 2, 3])) == [2, 4, 6]
 
 
-def test_a_killed_worker_is_a_named_error_and_the_engine_works_on(cluster):
-    with pytest.raises(SolverError, match="the cluster lost task 2"):
-        cluster.map(functions.die, range(2))
-    assert cluster.map(functions.double, [1, 2, 3]) == [2, 4, 6]
+def test_a_node_that_is_lost_changes_nothing_but_time(tmp_path):
+    """In a process of its own: only one cluster can be joined at a time."""
+    pytest.importorskip("ray", reason="the ray extra is not installed")
+    script = tmp_path / "job.py"
+    script.write_text(LOSS)
+    run = subprocess.run(
+        [sys.executable, script],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.stdout.splitlines()[-1:] == ["30 [2.0, 5.0]"], run.stdout + run.stderr
+
+
+ROOT = Path(__file__).parents[3]
+# Kept results and tasks under way are lost with the second node.
+LOSS = """
+import numpy as np
+from ray.cluster_utils import Cluster
+from sim_compress.core.engines import engine
+from tests.core.engines.functions import Scaled, scaled_to_keep, slow
+
+nodes = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+second = nodes.add_node(num_cpus=3)
+with engine("ray", 4) as workers:
+    shared = workers.share({"H": np.ones(300000)})
+    tasks = [Scaled(shared, 2.0), Scaled(shared, 5.0)]
+    kept = [k for _, k in workers.map_keeping(scaled_to_keep, tasks)]
+    found = workers.map(slow, range(5))
+    first = next(found)
+    nodes.remove_node(second, allow_graceful=False)
+    total = first + sum(found)
+    print(total, [float(k.value["H"][0]) for k in kept])
+nodes.shutdown()
+"""
 
 
 class Clusters:
@@ -74,6 +94,12 @@ class Clusters:
 
     def get_runtime_context(self) -> SimpleNamespace:
         return SimpleNamespace(gcs_address="10.0.0.1:6379")
+
+    def nodes(self) -> list[dict[str, object]]:
+        return []
+
+    def remote(self, **_: object) -> Callable[[object], object]:
+        return lambda function: function
 
     def shutdown(self) -> None:
         self.ended += 1
@@ -155,3 +181,48 @@ def test_a_cluster_that_refuses_is_one_line(stand_in, error):
     with pytest.raises(InputError, match=" ".join(str(error).split())) as refused, engine("ray", 2):
         pass
     assert "\n" not in str(refused.value)
+
+
+class Node:
+    """Stands for ray with one node, whose packages are of other releases."""
+
+    class exceptions:  # noqa: N801  # as ray calls it
+        class RayTaskError(Exception):
+            cause = ModuleNotFoundError("No module named 'sim_compress'")
+
+    def __init__(self, answer: dict[str, str] | None) -> None:
+        self._answer = answer
+
+    def nodes(self) -> list[dict[str, object]]:
+        return [
+            {
+                "Alive": True,
+                "Resources": {"CPU": 2.0},
+                "NodeManagerAddress": "n",
+                "NodeManagerHostname": "node7",
+            }
+        ]
+
+    def remote(self, **_: object) -> Callable[[object], SimpleNamespace]:
+        return lambda _: SimpleNamespace(remote=lambda: None)
+
+    def get(self, _: object) -> dict[str, str]:
+        if self._answer is None:
+            raise self.exceptions.RayTaskError
+        return self._answer
+
+
+@pytest.mark.parametrize("package", ["sim-compress", "numpy", "python"])
+def test_a_node_with_another_release_is_refused_by_name(package):
+    answer = versions() | {package: "0.0.1"}
+    with pytest.raises(InputError, match=rf"node7 has {package} 0\.0\.1, this process .*same release"):
+        check_versions(Node(answer))
+
+
+def test_a_node_without_the_package_is_refused_by_name():
+    with pytest.raises(InputError, match=r"node7 has no sim-compress .*install it"):
+        check_versions(Node(None))
+
+
+def test_a_node_with_the_same_releases_is_taken():
+    check_versions(Node(versions()))

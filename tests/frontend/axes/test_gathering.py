@@ -142,6 +142,33 @@ def test_several_constant_numbers_pick_entries_in_front_of_the_samples(x: Placed
     assert "looks up an entry outside" in refusal(asked)
 
 
+def test_each_sample_looks_up_constant_places_of_its_own() -> None:
+    """GatherND with the axis of the samples beside: states (N, T, E), numbers (N, K, 1)."""
+    nodes = [
+        node("Shape", ["x"], ["n"], end=1),
+        node("Concat", ["n", "rest"], ["wide"], axis=0),
+        node("Expand", ["i", "wide"], ["places"]),
+        node("GatherND", ["x", "places"], ["y"], batch_dims=1),
+    ]
+    constants = {"i": np.array([[[4], [0], [-2]]]), "rest": np.array([3, 1])}
+    asked = question(nodes, {"x": Placed((1, 5, 3), 0)}, constants)
+    assert str(assert_placed(asked).tensors["y"]) == "[N, 3, 3]"
+
+
+@pytest.mark.parametrize("shift", [0, 5], ids=["from the first", "from the end"])
+def test_each_sample_looks_up_places_of_its_own_that_data_decide(shift: int) -> None:
+    nodes = [
+        node("ArgMax", ["ids"], ["found"], axis=1, keepdims=0),
+        node("Sub", ["found", "shift"], ["last"]),
+        node("Unsqueeze", ["last", "minus"], ["places"]),
+        node("GatherND", ["x", "places"], ["y"], batch_dims=1),
+    ]
+    inputs = {"x": Placed((1, 5, 3), 0), "ids": Placed((1, 5, 2), 0)}
+    constants = {"shift": np.array(shift), "minus": np.array([-1])}
+    asked = question(nodes, inputs, constants, types={"ids": INT64}, highest=9)
+    assert str(assert_placed(asked).tensors["y"]) == "[N, 2, 3]"
+
+
 X = {"x": Placed((1, 5), 0)}
 REFUSED = {
     "looks up entries along the axis of [N, 5] that is the batch axis": (

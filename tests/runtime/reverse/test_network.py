@@ -8,7 +8,19 @@ import pytest
 
 from sim_compress.activations import KINDS, Activation
 from sim_compress.errors import InputError
-from sim_compress.model import Affine, ImplicitModel, Input, LinearMap, Output, StateBlock, Term, Transpose
+from sim_compress.model import (
+    Affine,
+    ImplicitModel,
+    Input,
+    LinearMap,
+    Lookup,
+    Output,
+    Reshape,
+    Scale,
+    StateBlock,
+    Term,
+    Transpose,
+)
 from sim_compress.model.maps import chain_shape
 from sim_compress.runtime import Session
 from sim_compress.runtime.reverse.lanes import Floats, entries, shaped
@@ -115,6 +127,27 @@ def test_rows_with_several_uses_have_the_sum_of_their_gradients():
     assert model.uses("h0") == ("h0", "h1", "h2", "h3")
     assert_values_are_those_of_scipy(model, inputs(model))
     assert_gradients_are_differences(model, inputs(model))
+
+
+@pytest.mark.parametrize("samples", [1, 5, LANES])
+def test_rows_that_ids_are_looked_up_in_have_the_gradients_of_both_uses(samples: int):
+    E = weight(9, 6)
+    first = Affine((6, 4), (Term("ids", (Lookup(E), Transpose((1, 0)))),))
+    # A map that computes, behind ids of another shape, in a block with rows of its own.
+    maps = (Reshape((2, 2)), Lookup(E), Scale(np.float32(0.5) * np.ones(6, np.float32)), Transpose((2, 0, 1)))
+    mixed = Affine((3, 2, 2), (Term("ids", maps, weight(3, 6)),), bias(3))
+    blocks = (StateBlock("x", first, Activation("tanh")), StateBlock("m", mixed, Activation("tanh")))
+    scores = Affine((9, 4), (Term("x", (), E), Term("m", (Reshape((3, 4)),), weight(9, 3))), bias(9))
+    model = ImplicitModel((Input("ids", (4,), "int64"),), blocks, (Output("y", scores),))
+    assert model.readers == {"y": ("x", "m")}
+    fed = {"ids": np.random.default_rng(0).integers(-9, 9, (samples, 4))}
+    assert_values_are_those_of_scipy(model, fed)
+    assert_gradients_are_differences(model, fed)
+    network = Network(model)
+    network.rows["y"].parameters[0][:] *= 2
+    doubled = network.model()
+    assert doubled.readers == model.readers
+    np.testing.assert_array_equal(doubled.blocks[0].affine.lookups[0].dense_rows(), 2 * E.toarray())
 
 
 @pytest.mark.parametrize(("name", "a"), every_phi())

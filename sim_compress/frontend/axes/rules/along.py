@@ -8,10 +8,11 @@ from sim_compress.frontend.axes.numbers import Number
 from sim_compress.frontend.axes.placed import Placed
 from sim_compress.frontend.axes.step import Outcome, Rule, Step, positive
 from sim_compress.frontend.axes.writer import Writer
-from sim_compress.frontend.refusal import RefusalError
+from sim_compress.frontend.refusal import RefusalError, TooLargeError
 
 # Softmax and its kin took all axes from one on as one, up to this operator set.
 FLAT_SOFTMAX = 12
+EQUAL_FLOATS = 11
 # Every pair of entries is compared.
 LONGEST_SORTED = 1024
 
@@ -99,6 +100,8 @@ def several_axes(default: tuple[int, ...]) -> Rule:
 def largest(step: Step) -> Outcome:
     """TopK: an axis of which as many entries stay as an input says."""
     x, axis = step.input(0), step.axis("axis", -1)
+    if x.shape[axis] == 1 and (x.batch != axis or step.samples == 1):
+        return _only(step, x)
     step.none_of([axis])
     count: list[Number] = list(step.integers("k", 1) or [])
     if len(count) != 1:
@@ -106,6 +109,15 @@ def largest(step: Step) -> Outcome:
     kept = int(count[0])  # pyright: ignore
     result = Placed((*x.shape[:axis], kept, *x.shape[axis + 1 :]), x.batch, x.before)
     return Outcome((result, result), lambda writer: _write_largest(writer, step, x, axis, kept), (0,))
+
+
+def _only(step: Step, x: Placed) -> Outcome:
+    """The largest of one entry is that entry, as where the samples of a batch of one are put in order."""
+
+    def write(writer: Writer) -> None:
+        writer.add("Identity", [writer.operand(step.node.input[0], x, step.output)], step.output)
+
+    return Outcome((x, x.valued(np.zeros(x.shape, np.int64))), write, (0,))
 
 
 def _write_largest(writer: Writer, step: Step, x: Placed, axis: int, kept: int) -> None:
@@ -117,7 +129,7 @@ def _write_largest(writer: Writer, step: Step, x: Placed, axis: int, kept: int) 
     output, shape = step.output, x.sample_shape
     place, size = x.sample_axis(axis), x.shape[axis]
     if size > LONGEST_SORTED:
-        raise RefusalError(f"sorts an axis of {size}; at most {LONGEST_SORTED} entries are supported")
+        raise TooLargeError(f"sorts an axis of {size}; at most {LONGEST_SORTED} entries are supported")
     order = [*(a for a in range(len(shape)) if a != place), place]
     lead = tuple(shape[a] for a in order[:-1])
     last = step.node.input[0]
@@ -128,7 +140,7 @@ def _write_largest(writer: Writer, step: Step, x: Placed, axis: int, kept: int) 
     row = writer.reshaped(last, (*lead, 1, size), f"{output}:row")
     kind = "Greater" if step.attribute("largest", 1) else "Less"
     beyond = writer.add("Cast", [writer.add(kind, [row, column], f"{output}:beyond")], f"{output}:more", to=1)
-    same = writer.add("Cast", [writer.add("Equal", [row, column], f"{output}:equal")], f"{output}:same", to=1)
+    same = writer.add("Cast", [_equal(writer, step, row, column, f"{output}:equal")], f"{output}:same", to=1)
     earlier = writer.constant(np.tri(size, k=-1, dtype=np.float32), output)
     ties = writer.add("Mul", [same, earlier], f"{output}:ties")
     before = writer.add("Add", [beyond, ties], f"{output}:before")
@@ -136,9 +148,8 @@ def _write_largest(writer: Writer, step: Step, x: Placed, axis: int, kept: int) 
     ranks = writer.add("MatMul", [before, ones], f"{output}:ranks")
     across = writer.reshaped(ranks, (*lead, 1, size), f"{output}:places")
     wanted = writer.constant(np.arange(kept, dtype=np.float32)[:, None], output)
-    chosen = writer.add(
-        "Cast", [writer.add("Equal", [across, wanted], f"{output}:at")], f"{output}:chosen", to=1
-    )
+    at = _equal(writer, step, across, wanted, f"{output}:at")
+    chosen = writer.add("Cast", [at], f"{output}:chosen", to=1)
     every = writer.constant(np.arange(size, dtype=np.float32)[:, None], output)
     back = [order.index(a) for a in range(len(order))]
     for name, values in zip(step.node.output, (column, every), strict=False):
@@ -151,6 +162,14 @@ def _write_largest(writer: Writer, step: Step, x: Placed, axis: int, kept: int) 
                 writer.add("Identity", [result], name)
             else:
                 writer.add("Cast", [result], name, to=7)
+
+
+def _equal(writer: Writer, step: Step, one: str, other: str, output: str) -> str:
+    """Whether floats are equal, which older operator sets say of whole numbers alone."""
+    if step.opset >= EQUAL_FLOATS:
+        return writer.add("Equal", [one, other], output)
+    more, less = (writer.add(k, [one, other], f"{output}:{k}") for k in ("Greater", "Less"))
+    return writer.add("Not", [writer.add("Or", [more, less], f"{output}:differ")], output)
 
 
 def triangle(step: Step) -> Outcome:

@@ -12,9 +12,9 @@ from math import prod
 import numpy as np
 
 from sim_compress.frontend.axes.placed import Placed
-from sim_compress.frontend.axes.rules.reducing import AXES_ARE_INPUT
 from sim_compress.frontend.axes.step import Step
 from sim_compress.frontend.axes.writer import Writer
+from sim_compress.frontend.nodes import axes_are_input
 from sim_compress.frontend.refusal import RefusalError
 from sim_compress.model import Shape
 from sim_compress.model.maps import Array
@@ -33,7 +33,7 @@ class Operand:
 
 
 @dataclass(frozen=True, eq=False)
-class _Nodes:
+class Nodes:
     """The nodes that take the place of one node, whose name the one with parameters keeps."""
 
     writer: Writer
@@ -43,6 +43,11 @@ class _Nodes:
         """A node with one output, whose name it gives."""
         output = f"{self.step.output}:step{len(self.writer.nodes)}"
         return self.writer.add(kind, inputs, output, name, **attributes)
+
+    def part(self, kind: str, inputs: Sequence[str], **attributes: object) -> str:
+        """A node that holds some of the parameters; names of nodes are unique."""
+        name = self.step.node.name
+        return self.add(kind, inputs, name and f"{name}/{len(self.writer.nodes)}", **attributes)
 
     def constant(self, values: Array) -> str:
         return self.writer.constant(values, self.step.output)
@@ -68,7 +73,7 @@ class _Nodes:
         if operand.values is not None:
             return Operand(labels, sizes, values=operand.values.sum(axis=axes))
         moved = self.writer.axes(axes)
-        if self.step.opset < AXES_ARE_INPUT["ReduceSum"]:
+        if not axes_are_input("ReduceSum", self.step.opset):
             return Operand(labels, sizes, self.add("ReduceSum", [operand.tensor], axes=moved, keepdims=0))
         inputs = [operand.tensor, self.constant(np.array(moved, np.int64))]
         return Operand(labels, sizes, self.add("ReduceSum", inputs, keepdims=0))
@@ -80,7 +85,7 @@ def contract(writer: Writer, step: Step, operands: Sequence[Operand], result: La
     Raises:
         RefusalError: an axis of size 1 is stretched.
     """
-    nodes = _Nodes(writer, step)
+    nodes = Nodes(writer, step)
     sizes: dict[str, int] = {}
     for operand in operands:
         for label, size in zip(operand.labels, operand.sizes, strict=True):
@@ -103,7 +108,7 @@ def contract(writer: Writer, step: Step, operands: Sequence[Operand], result: La
     writer.add("Identity", [end], step.output)
 
 
-def _scaled(nodes: _Nodes, x: Operand, constant: Operand, result: Labels) -> str:
+def _scaled(nodes: Nodes, x: Operand, constant: Operand, result: Labels) -> str:
     """The product with a constant entry by entry."""
     assert constant.values is not None
     order = [constant.labels.index(a) for a in result if a in constant.labels]
@@ -120,7 +125,7 @@ def _split(x: Operand, y: Operand, result: Labels) -> tuple[Labels, Labels, Labe
     return shared, contracted, free, tuple(a for a in y.labels if a in result and a not in x.labels)
 
 
-def _rows(nodes: _Nodes, x: Operand, constant: Operand, result: Labels) -> str:
+def _rows(nodes: Nodes, x: Operand, constant: Operand, result: Labels) -> str:
     """Tied rows: a convolution whose channels are the contracted axes, in a group for each shared entry."""
     sizes = dict(zip((*x.labels, *constant.labels), (*x.sizes, *constant.sizes), strict=True))
     shared, contracted, free, rows = _split(x, constant, result)
@@ -139,7 +144,7 @@ def _rows(nodes: _Nodes, x: Operand, constant: Operand, result: Labels) -> str:
     return nodes.arranged(nodes.reshaped(product, [sizes[a] for a in axes]), axes, result)
 
 
-def _product(nodes: _Nodes, x: Operand, y: Operand, result: Labels) -> str:
+def _product(nodes: Nodes, x: Operand, y: Operand, result: Labels) -> str:
     """The matrix product of two activations, in stacks of the shared entries."""
     sizes = dict(zip((*x.labels, *y.labels), (*x.sizes, *y.sizes), strict=True))
     shared, contracted, left, right = _split(x, y, result)

@@ -36,6 +36,9 @@ def _over(step: Step, positions: Sequence[int]) -> Outcome:
 
     def write(writer: Writer) -> None:
         names = list(step.node.input)
+        if (place := _beside_zeros(step.node.op_type, own, lined.result)) is not None:
+            writer.add("Identity", [names[place]], step.output, step.node.name)
+            return
         for i in step.present:
             name = names[i]
             if i in positions:
@@ -46,6 +49,17 @@ def _over(step: Step, positions: Sequence[int]) -> Outcome:
         writer.copy(step.node, names)
 
     return Outcome((result,) * len(step.node.output), write)
+
+
+def _beside_zeros(operator: str, inputs: Sequence[Placed], result: Placed) -> int | None:
+    """The input that zeros are added to which shapes decide, as the state before the first step."""
+    if operator != "Add":
+        return None
+    for place, (x, other) in enumerate(zip(inputs, reversed(inputs), strict=True)):
+        is_zero = other.is_constant and other.stored is None and not other.first_sample.any()
+        if is_zero and not x.is_known and x.sample_shape == result.sample_shape:
+            return place
+    return None
 
 
 def _values(operator: str, lined: Aligned) -> Array | None:

@@ -1,11 +1,11 @@
-"""Shapes as numbers, and tensors made from them: Shape, Size, ConstantOfShape, Range, Expand, Tile."""
+"""Shapes as numbers, and tensors made from them (ConstantOfShape, Range, Expand, Tile), and OneHot."""
 
 from collections.abc import Sequence
 from math import prod
 from typing import Any
 
 import numpy as np
-from onnx import numpy_helper
+from onnx import helper, numpy_helper
 
 from sim_compress.frontend.axes.alignment import aligned
 from sim_compress.frontend.axes.numbers import (
@@ -17,7 +17,7 @@ from sim_compress.frontend.axes.numbers import (
 )
 from sim_compress.frontend.axes.placed import Placed
 from sim_compress.frontend.axes.rules.elementwise import MOST_NUMBERS
-from sim_compress.frontend.axes.step import Outcome, Step
+from sim_compress.frontend.axes.step import Outcome, Step, positive
 from sim_compress.frontend.axes.writer import Writer
 from sim_compress.frontend.budget import in_units
 from sim_compress.frontend.refusal import RefusalError
@@ -156,3 +156,39 @@ def tile(step: Step) -> Outcome:
         writer.copy(step.node, [name, writer.integers([1] * writer.shift + kept, step.output)])
 
     return Outcome((Placed(shape, batch, x.before if batch == x.batch else 1, numbers),), write, (0,))
+
+
+def one_hot(step: Step) -> Outcome:
+    """One of two numbers in each place of a new axis: the second where an id names the place."""
+    ids, values = step.input(0), step.input(2)
+    rank = len(ids.shape)
+    (depth,) = step.integers("depth", 1) or [0]
+    axis = positive(step.attribute("axis", -1), rank + 1)
+    if not values.is_constant:
+        raise RefusalError("its two numbers are computed by the network")
+    off, on = values.first_sample.ravel().tolist()
+    batch = None if ids.batch is None else ids.batch + (axis <= ids.batch)
+    result = Placed((*ids.shape[:axis], depth, *ids.shape[axis:]), batch, ids.before)
+    place = result.sample_axis(axis)
+
+    def write(writer: Writer) -> None:
+        output, shape = step.output, ids.sample_shape
+        column = writer.reshaped(step.node.input[0], (*shape[:place], 1, *shape[place:]), f"{output}:ids")
+        every = np.arange(depth, dtype=np.int64).reshape(depth, *(1,) * (len(shape) - place))
+        number = writer.add("Cast", [column], f"{output}:number", to=7)
+        parts = []
+        # Ids below 0 count from the end.
+        for i, names in enumerate((every, every - depth)):
+            same = writer.add("Equal", [number, writer.constant(names, output)], f"{output}:same{i}")
+            parts.append(writer.add("Cast", [same], f"{output}:named{i}", to=1))
+        hot = writer.add("Add", parts, f"{output}:hot")
+        scaled = writer.add(
+            "Mul", [hot, writer.constant(np.array(on - off, np.float32), output)], f"{output}:scaled"
+        )
+        shifted = writer.add(
+            "Add", [scaled, writer.constant(np.array(off, np.float32), output)], f"{output}:shifted"
+        )
+        kind = helper.np_dtype_to_tensor_dtype(values.first_sample.dtype)
+        writer.add("Cast", [shifted], output, step.node.name, to=kind)
+
+    return Outcome((result,), write, (0,))

@@ -72,6 +72,10 @@ def _with_samples(x: Placed, stack: Placed, rank: int, samples: int | None) -> P
 def _write_matmul(writer: Writer, step: Step, a: Placed, b: Placed, result: Placed) -> None:
     output, names = step.output, step.node.input
     constant = a.is_known or b.is_known
+    if a.is_known and b.is_known:
+        both = [writer.operand(n, x, output) for n, x in zip(names, (a, b), strict=True)]
+        writer.reshaped(writer.add("MatMul", both, f"{output}:product"), result.sample_shape, output)
+        return
     if constant and _is_matrix(a if a.is_known else b, result):
         _write_rows(writer, step, a, b, result)
         return

@@ -132,3 +132,23 @@ def identity(step: Step) -> Outcome:
         writer.copy(step.node, names)
 
     return Outcome((x,) * len(step.node.output), write)
+
+
+def reverse_sequence(step: Step) -> Outcome:
+    """The first entries of an axis in the other order, as many as an input says."""
+    x, lengths = step.input(0), step.input(1)
+    axis = step.attribute("time_axis", 0)
+    step.none_of([axis])
+    counts = set(lengths.first_sample.ravel().tolist()) if lengths.is_constant else set[int]()
+    if len(counts) != 1:
+        raise RefusalError("turns round as many entries as data say, or another number in each sequence")
+    count = int(counts.pop())
+    places = [*range(count - 1, -1, -1), *range(count, x.shape[axis])]
+
+    def write(writer: Writer) -> None:
+        names = [step.node.input[0], writer.integers(places, step.output)]
+        place = writer.axis(x.sample_axis(axis))
+        writer.add("Gather", names, step.output, step.node.name, axis=place)
+
+    value = x.value
+    return Outcome((x.valued(None if value is None else value.take(places, axis)),), write, (0,))

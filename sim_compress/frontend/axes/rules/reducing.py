@@ -10,12 +10,9 @@ from sim_compress.frontend.axes.placed import Placed
 from sim_compress.frontend.axes.rules.elementwise import MOST_NUMBERS
 from sim_compress.frontend.axes.step import Outcome, Step, positive
 from sim_compress.frontend.axes.writer import Writer
+from sim_compress.frontend.nodes import axes_are_input
 from sim_compress.frontend.refusal import RefusalError
 from sim_compress.model.maps import Array
-
-# The operator set from which axes are an input, by operator; 18 where it is not named.
-AXES_ARE_INPUT = {"ReduceSum": 13}
-AXES_OPSET = 18
 
 
 def reduces(step: Step) -> Outcome:
@@ -74,7 +71,7 @@ def _total(operator: str, x: Placed, axes: list[int], shape: tuple[int, ...]) ->
 
 def _writing(step: Step, axes: list[int]) -> Callable[[Writer], None]:
     x, kind = step.input(0), step.node.op_type
-    as_input = step.opset >= AXES_ARE_INPUT.get(kind, AXES_OPSET)
+    as_input = axes_are_input(kind, step.opset)
 
     def write(writer: Writer) -> None:
         name = writer.operand(step.node.input[0], x, step.output)

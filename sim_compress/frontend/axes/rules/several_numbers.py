@@ -5,10 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from sim_compress.frontend.axes.alignment import divided_constant
-from sim_compress.frontend.axes.numbers import (
-    any_depends,
-    is_constant,
-)
+from sim_compress.frontend.axes.numbers import Number, Unknown, any_depends, is_constant
 from sim_compress.frontend.axes.placed import DECIDED_BY_BATCH, Placed
 from sim_compress.frontend.axes.rules.own_entries import counted, own_places, write_chosen
 from sim_compress.frontend.axes.step import Outcome, Step
@@ -43,6 +40,10 @@ def gather_nd(step: Step) -> Outcome:
             _write_rows(writer, step, data, ids.valued(ids.value), range(width), result)
             return
         leading = data.batch is not None and data.batch < first and not data.is_merged
+        if leading and first == 1:
+            # Every sample looks up in its own entries.
+            _write_rows(writer, step, data, ids.valued(ids.value), range(width), result, first)
+            return
         if first - leading or (data.batch is not None and not leading and writer.shift):
             raise RefusalError("looks up entries by several numbers in a way that is not supported")
         names = [
@@ -81,23 +82,43 @@ def _own_rows(step: Step, data: Placed, ids: Placed, first: int, looked_up: Sequ
     return Outcome((result,), write, ())
 
 
+def _counts_up(number: Number) -> bool:
+    """Whether a number of an entry is zero or more."""
+    low = number.base + number.low if isinstance(number, Unknown) and isinstance(number.base, int) else -1
+    return low >= 0
+
+
 def _write_rows(
-    writer: Writer, step: Step, data: Placed, ids: Placed, rest: Sequence[int], result: Placed
+    writer: Writer,
+    step: Step,
+    data: Placed,
+    ids: Placed,
+    rest: Sequence[int],
+    result: Placed,
+    first: int = 0,
 ) -> None:
-    """A chain of lookups by constants; numbers that data decide are taken from their tensor."""
+    """A chain of lookups by constants; numbers that data decide are taken from their tensor.
+
+    Args:
+        rest: columns of the numbers that are not the sample's own.
+        first: axis of the data that the first column is a number of.
+    """
     name, output = step.node.input[0], step.output
     if not rest:
         writer.reshaped(name, result.sample_shape, output, step.node.name)
         return
-    assert ids.numbers is not None
-    picked = ids.numbers[..., list(rest)]
-    axes = [data.sample_axis(c) for c in rest]
-    if not is_constant(picked):
+    picked = None if ids.numbers is None else ids.numbers[..., list(rest)]
+    axes = [data.sample_axis(first + c) for c in rest]
+    if picked is None or not is_constant(picked):
         if len(rest) > 1:
             raise RefusalError("looks up entries by several numbers that the inputs decide")
         column = writer.integers([rest[0]], output)
         axis = writer.axis(len(ids.sample_shape) - 1)
         number = writer.add("Gather", [step.node.input[1], column], f"{output}:number", axis=axis)
+        if picked is None or not all(_counts_up(n) for n in picked.flat):
+            # From the end where they are below zero.
+            size = writer.integers([data.sample_shape[axes[0]]], output)
+            number = writer.add("Mod", [number, size], f"{output}:counted")
         one = Placed(ids.shape[:-1], ids.batch, ids.before)
         write_chosen(writer, step, name, data.sample_shape, number, one, axes[0])
         return

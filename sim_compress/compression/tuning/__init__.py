@@ -1,0 +1,1 @@
+"""All values together: gradient descent towards the teacher's states and outputs."""
