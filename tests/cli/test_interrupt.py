@@ -61,7 +61,7 @@ def test_a_signal_ends_the_job_without_a_trace(folder, number, code, word):
     "stage", ["job.load_job", "compress.compress", "outcome.measure", "outcome.readable"]
 )
 def test_an_interruption_in_any_stage_is_exit_code_130(run, monkeypatch, stage):
-    def interrupt(*_: object) -> None:
+    def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(f"sim_compress.cli.{stage}", interrupt)

@@ -93,7 +93,8 @@ def test_the_same_search_gives_the_same_bytes(run):
 
 
 def test_json_is_the_report(run):
-    out = run("net.onnx", "--max-drop", "10", "--json").out
+    code, out, err = run("net.onnx", "--max-drop", "10", "--json")
+    assert code == 0, err
     assert json.loads(out) == json.loads(Path("net.sim.json").read_text())
 
 

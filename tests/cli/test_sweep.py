@@ -205,8 +205,8 @@ def test_without_matplotlib_figures_and_page_are_written_and_the_extra_is_named(
 def test_a_note_of_every_level_is_told_once_and_warnings_name_their_level(run, monkeypatch):
     several = sweep.sweep
 
-    def noted(*arguments):
-        for compressed in several(*arguments):
+    def noted(*arguments, **named):
+        for compressed in several(*arguments, **named):
             outcomes = replace(compressed.outcomes, rows={Status.SWEEPS: 3}, gap=0.0)
             yield replace(compressed, notes=("a choice was made",), outcomes=outcomes)
 
