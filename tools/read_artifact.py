@@ -146,4 +146,4 @@ def read(path: Path) -> Artifact:
 if __name__ == "__main__":
     artifact = read(Path(sys.argv[1]))
     for label, array in (artifact.matrices | artifact.biases).items():
-        print(f"{label}: {array.shape}" + (f", {array.nnz} nonzeros" if label in artifact.matrices else ""))
+        print(f"{label}: {array.shape}" + (f", {array.size} nonzeros" if label in artifact.matrices else ""))
