@@ -1,6 +1,7 @@
 """A run that ended early goes on from its folder, to the bytes of one that nobody disturbed."""
 
 import json
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -271,6 +272,14 @@ def newest(folder: Path) -> Path:
     return max(folder.glob("*.safetensors"), key=lambda p: int(p.name.split(".")[-2]))
 
 
+def rewritten(folder: Path, change: Callable[[dict[str, str]], object]) -> None:
+    """The manifest with other entries."""
+    (folder.parent / "victim.safetensors").write_text("mine")
+    text = json.loads((folder / "manifest.json").read_text())
+    text["entries"] = {key: change(entry) for key, entry in text["entries"].items()}
+    (folder / "manifest.json").write_text(json.dumps(text))
+
+
 DAMAGES = {
     "cut short": lambda f: newest(f).write_bytes(newest(f).read_bytes()[:-8]),
     "a bit": lambda f: newest(f).write_bytes(newest(f).read_bytes()[:-1] + b"\x01"),
@@ -278,6 +287,10 @@ DAMAGES = {
     "empty": lambda f: newest(f).write_bytes(b""),
     "no manifest": lambda f: (f / "manifest.json").write_text("{"),
     "list": lambda f: (f / "manifest.json").write_text("[]"),
+    "another folder's file": lambda f: rewritten(f, lambda entry: entry | {"file": "../victim.safetensors"}),
+    "a file of another kind": lambda f: rewritten(f, lambda entry: entry | {"file": "lock"}),
+    "a field too many": lambda f: rewritten(f, lambda entry: entry | {"more": 1}),
+    "no fields": lambda f: rewritten(f, lambda _: 3),
 }
 
 
@@ -297,6 +310,7 @@ def test_a_damaged_folder_is_named_and_left_alone(teachers, left, damage):
         assert folder.told == []
         folder.complete()
     assert not left.exists()
+    assert all(path.read_text() == "mine" for path in left.parent.glob("victim.*"))
 
 
 def test_a_folder_of_another_network_or_other_data_is_left_alone(teachers, left):

@@ -5,11 +5,9 @@ names it, in the same way; then the file that it takes the place of is removed. 
 files alone, however the process ends.
 """
 
-import json
 import logging
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -18,17 +16,22 @@ from safetensors import SafetensorError
 from sim_compress.artifact import replace_files
 from sim_compress.compression.resume.kept import DAMAGED, Kept
 from sim_compress.compression.resume.lock import Lock
+from sim_compress.compression.resume.manifest import (
+    AGAIN,
+    LOCK,
+    MANIFEST,
+    RESULT,
+    Entry,
+    Manifest,
+    damaged,
+    is_ours,
+)
 from sim_compress.errors import InputError
 
 LOGGER = logging.getLogger("sim_compress")
-MANIFEST, LOCK, RESULT = "manifest.json", "lock", ".safetensors"
-TEMPORARY = ".sim-compress-"
-# Of the manifest, and of what results are written as.
-FORMAT = 1
 # Work in seconds that is written once there is so much: what took less is as soon done again. All results
 # of the shipped ResNet-20 at 40 % are 26 MB; keeping them takes 0.08 of its 49 processor seconds.
 LEAST = 1.0
-AGAIN = "remove it, choose another output, or start over with --fresh (fresh=True)"
 
 
 class Keeper(Protocol):
@@ -77,16 +80,6 @@ class _Nowhere:
 NOWHERE = _Nowhere()
 
 
-@dataclass(frozen=True)
-class _Entry:
-    """One result in the manifest."""
-
-    file: str
-    fingerprint: str
-    base: str
-    digest: str
-
-
 class RunFolder:
     """A run folder; a context that holds it against other processes.
 
@@ -106,10 +99,9 @@ class RunFolder:
         self.told: list[str] = []
         self._fresh, self._least = fresh, LEAST if least is None else least
         self._lock = Lock(path / LOCK)
-        self._run: Mapping[str, Any] = {}
-        self._entries: dict[str, _Entry] = {}
+        self._manifest = Manifest({})
         self._waiting: dict[str, tuple[str, str, Kept]] = {}
-        self._seconds, self._written, self._kept, self._usable = 0.0, 0, False, True
+        self._seconds, self._usable = 0.0, True
 
     def __enter__(self) -> "RunFolder":
         return self
@@ -120,7 +112,7 @@ class RunFolder:
     @property
     def results(self) -> int:
         """How many are written."""
-        return len(self._entries)
+        return len(self._manifest.entries)
 
     def open(self, run: Mapping[str, Any]) -> None:
         """Read what is there, which must be of this run.
@@ -131,7 +123,7 @@ class RunFolder:
         Raises:
             InputError: the folder is another program's, of another run, damaged or in use; it is left alone.
         """
-        self._run = run
+        self._manifest = Manifest(run)
         if not self.path.exists():
             return
         if not self.path.is_dir():
@@ -140,7 +132,7 @@ class RunFolder:
         if not found:
             return
         # A process that was killed before its first manifest leaves a lock and perhaps a result.
-        if MANIFEST not in found and not (LOCK in found and all(map(_ours, found))):
+        if MANIFEST not in found and not (LOCK in found and all(map(is_ours, found))):
             raise InputError(
                 f"{self.path}: expected a run folder, found no {MANIFEST} in it: remove the folder or choose "
                 "another output"
@@ -149,21 +141,15 @@ class RunFolder:
         if self._fresh or MANIFEST not in found:
             self._empty()
             return
-        manifest = self._manifest()
-        self._check_run(manifest["run"])
-        self._entries = {key: _Entry(**entry) for key, entry in manifest["entries"].items()}
-        self._written, self._kept = manifest["written"], manifest["kept"]
-        for entry in self._entries.values():
-            if not (self.path / entry.file).is_file():
-                raise InputError(f"{self.path}: the run folder is damaged: {entry.file} is missing: {AGAIN}")
+        self._manifest = Manifest.read(self.path, run)
         self._tidy()
 
     def get(self, key: str, fingerprint: str) -> Kept | None:
-        entry = self._entries.get(key)
+        entry = self._manifest.entries.get(key)
         return None if entry is None or entry.fingerprint != fingerprint else self._load(entry)
 
     def near(self, key: str, base: str) -> Kept | None:
-        entry = self._entries.get(key)
+        entry = self._manifest.entries.get(key)
         return None if entry is None or entry.base != base else self._load(entry)
 
     def put(self, key: str, fingerprint: str, base: str, kept: Kept, seconds: float) -> None:
@@ -176,9 +162,10 @@ class RunFolder:
 
     def drop(self, prefix: str) -> None:
         self._waiting = {key: w for key, w in self._waiting.items() if not key.startswith(prefix)}
-        gone = [key for key in self._entries if key.startswith(prefix)]
+        entries = self._manifest.entries
+        gone = [key for key in entries if key.startswith(prefix)]
         if gone and self._usable:
-            files = [self._entries.pop(key).file for key in gone]
+            files = [entries.pop(key).file for key in gone]
             self._attempt({}, files)
 
     def say(self, text: str) -> None:
@@ -187,12 +174,12 @@ class RunFolder:
 
     def keep(self) -> None:
         """Leave the folder where it is when the run is complete, and write what waits."""
-        self._kept = True
+        self._manifest.kept = True
         self._flush(whole=True)
 
     def complete(self) -> None:
         """Remove the folder, as its run is complete, unless it is to be kept."""
-        if self._kept or not self._lock.held:
+        if self._manifest.kept or not self._lock.held:
             return
         self._empty()
         self._lock.release()
@@ -208,15 +195,14 @@ class RunFolder:
         waiting, self._waiting, self._seconds = self._waiting, {}, 0.0
         if not self._usable or not (waiting or whole):
             return
-        contents: dict[Path, Kept] = {}
-        replaced: list[str] = []
+        manifest, contents, replaced = self._manifest, dict[Path, Kept](), list[str]()
         for key, (fingerprint, base, kept) in waiting.items():
-            self._written += 1
-            file = f"{key}.{self._written}{RESULT}"
-            if key in self._entries:
-                replaced.append(self._entries[key].file)
+            manifest.written += 1
+            file = f"{key}.{manifest.written}{RESULT}"
+            if key in manifest.entries:
+                replaced.append(manifest.entries[key].file)
             contents[self.path / file] = kept
-            self._entries[key] = _Entry(file, fingerprint, base, kept.digest)
+            manifest.entries[key] = Entry(file, fingerprint, base, kept.digest)
         self._attempt(contents, replaced)
 
     def _attempt(self, contents: Mapping[Path, Kept], replaced: list[str]) -> None:
@@ -227,68 +213,34 @@ class RunFolder:
             self._lock.acquire()
             for path, kept in contents.items():
                 replace_files({path: kept.save})
-            replace_files({self.path / MANIFEST: self._described()})
+            replace_files({self.path / MANIFEST: self._manifest.text()})
             for file in replaced:
                 (self.path / file).unlink(missing_ok=True)
         except (OSError, InputError, SafetensorError) as error:
-            self._usable, self._entries = False, {}
+            self._usable = False
+            self._manifest.entries.clear()
             self.say(f"{self.path}: results of steps are no longer kept, the run goes on without ({error})")
         LOGGER.debug("%s: %d results in %.2f s", self.path, len(contents), time.perf_counter() - began)
 
-    def _described(self) -> bytes:
-        entries = {key: vars(entry) for key, entry in self._entries.items()}
-        manifest = {
-            "format": FORMAT,
-            "run": self._run,
-            "kept": self._kept,
-            "written": self._written,
-            "entries": entries,
-        }
-        return json.dumps(manifest, indent=1, sort_keys=True).encode()
-
-    def _manifest(self) -> Any:
-        try:
-            found = json.loads((self.path / MANIFEST).read_bytes())
-            if found["format"] != FORMAT:
-                raise InputError(f"{self.path}: the run folder is of another version: {AGAIN}")
-            return {name: found[name] for name in ("run", "entries", "written", "kept")}
-        except DAMAGED as error:
-            raise InputError(
-                f"{self.path}: the run folder is damaged: {MANIFEST} cannot be read ({error!r}): {AGAIN}"
-            ) from error
-
-    def _check_run(self, found: Mapping[str, Any]) -> None:
-        for name, own in self._run.items():
-            if found.get(name) != own:
-                raise InputError(
-                    f"{self.path}: holds a run with another {name} ({found.get(name)}, here {own}): {AGAIN}"
-                )
-
-    def _load(self, entry: _Entry) -> Kept:
+    def _load(self, entry: Entry) -> Kept:
         try:
             kept = Kept.load(self.path / entry.file)
         except DAMAGED as error:
-            raise InputError(
-                f"{self.path}: the run folder is damaged: {entry.file} cannot be read: {AGAIN}"
-            ) from error
+            raise damaged(self.path, f"{entry.file} cannot be read") from error
         if kept.digest != entry.digest:
-            raise InputError(f"{self.path}: the run folder is damaged: {entry.file} has changed: {AGAIN}")
+            raise damaged(self.path, f"{entry.file} has changed")
         return kept
 
     def _tidy(self) -> None:
         """Remove files that a process left which was killed between two renames."""
-        stays = {MANIFEST, LOCK, *(entry.file for entry in self._entries.values())}
+        stays = {MANIFEST, LOCK, *(entry.file for entry in self._manifest.entries.values())}
         for path in self.path.iterdir():
-            if _ours(path.name) and path.name not in stays:
+            if is_ours(path.name) and path.name not in stays:
                 path.unlink(missing_ok=True)
 
     def _empty(self) -> None:
-        """Remove the files of run folders, and no others."""
+        """Remove the files of run folders, and no others: first what says that there are any."""
+        (self.path / MANIFEST).unlink(missing_ok=True)
         for path in self.path.iterdir():
-            if _ours(path.name) and path.name != LOCK:
+            if is_ours(path.name) and path.name != LOCK:
                 path.unlink(missing_ok=True)
-
-
-def _ours(name: str) -> bool:
-    """Whether a run folder has files of such a name."""
-    return name in (MANIFEST, LOCK) or name.startswith(TEMPORARY) or name.endswith(RESULT)

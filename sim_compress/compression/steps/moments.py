@@ -86,7 +86,8 @@ def _read(target: Target, kept: Kept) -> Moments:
 
 
 def _designs(target: Target) -> Any:
-    return [list(target.affines), target.settings.support, target.ready.mirrored]
+    ready = target.ready
+    return [list(target.affines), target.settings.support, ready.method.ties_tables, ready.mirrored]
 
 
 def _posed(target: Target) -> Any:
