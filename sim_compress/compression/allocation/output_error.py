@@ -20,11 +20,11 @@ from sim_compress.runtime import Stage, preactivation, schedule
 from sim_compress.states import Teacher, dense_product, settle
 from sim_compress.states.batches import batches, converted
 
-# Levels of density at which a block is tried, as far as its path reaches. Twice as many would save at most
-# 2 % of the output error that they predict (ResNet-20 at 40 to 90 %).
-DENSITIES = (0.05, 0.18, 0.45, 0.85)
+# Levels of density at which a block is tried, as far as its path reaches. Half as many take as long, within
+# 2 %, and give 83.02 in place of 83.80 % (CIFAR-10 ResNet-20 at 90 %, not tuned).
+DENSITIES = (0.02, 0.05, 0.1, 0.18, 0.3, 0.45, 0.65, 0.85)
 # All passes together cost about as much as passing the calibration inputs through so many times.
-PASSES = 2
+PASSES = 4
 FEWEST, MOST = 4, 32
 # Size of an entry of a path that the teacher does not have, against a deviation of one.
 TINY = 1e-6
