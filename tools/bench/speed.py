@@ -21,6 +21,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -88,9 +89,7 @@ def shipped(name: str, calibration: str) -> Callable[[Path], None]:
     return make
 
 
-def random_network(
-    module: Callable[[], object], shape: tuple[int, ...], samples: int
-) -> Callable[[Path], None]:
+def random_network(module: Callable[[], Any], shape: tuple[int, ...], samples: int) -> Callable[[Path], None]:
     """A torch module with random weights, exported for inputs of a shape."""
 
     def make(folder: Path) -> None:
@@ -115,10 +114,10 @@ def random_network(
     return make
 
 
-def encoder(width: int, layers: int) -> Callable[[], object]:
+def encoder(width: int, layers: int) -> Callable[[], Any]:
     """Layers of BERT with their layer norms behind each half: query, key, value, output, two wide ones."""
 
-    def make() -> object:
+    def make() -> Any:
         import torch
         from torch import nn
 
@@ -154,10 +153,10 @@ def encoder(width: int, layers: int) -> Callable[[], object]:
     return make
 
 
-def convolutions(stem: int, blocks: Sequence[Sequence[int]], classes: int) -> Callable[[], object]:
+def convolutions(stem: int, blocks: Sequence[Sequence[int]], classes: int) -> Callable[[], Any]:
     """Depthwise-separable convolutions as in MobileNet: (channels, stride, kernel) of each."""
 
-    def make() -> object:
+    def make() -> Any:
         from torch import nn
 
         def normed(before: int, after: int, kernel: int, stride: int, groups: int = 1) -> list[nn.Module]:
@@ -175,7 +174,7 @@ def convolutions(stem: int, blocks: Sequence[Sequence[int]], classes: int) -> Ca
     return make
 
 
-def lively(network: object) -> object:
+def lively(network: Any) -> Any:
     """The network with weights that keep the variance of its states, so that no state vanishes."""
     from torch import nn
 
@@ -186,7 +185,7 @@ def lively(network: object) -> object:
     return network
 
 
-def yolo() -> object:
+def yolo() -> Any:
     """Backbone, pyramid and heads of YOLOv8n for 18 classes."""
     import torch
     from torch import nn
