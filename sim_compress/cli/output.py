@@ -28,7 +28,7 @@ def output_path(named: Path | None, model: Path, suffix: str = SUFFIX) -> Path:
 def base(output: Path) -> Path:
     """A file to write without the suffix of an artifact: what other files beside it are named after."""
     name = output.name.removesuffix(".safetensors")
-    return output.with_name(name.removesuffix(".sim"))
+    return output.parent / name.removesuffix(".sim")
 
 
 def check_output(targets: Sequence[Path], sources: Sequence[Path]) -> None:

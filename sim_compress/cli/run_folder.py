@@ -15,7 +15,7 @@ SUFFIX = ".sim.run"
 def run_folder_path(output: Path) -> Path:
     """NAME.sim.run."""
     stem = base(output)
-    return stem.with_name(stem.name + SUFFIX)
+    return stem.parent / (stem.name + SUFFIX)
 
 
 @contextmanager

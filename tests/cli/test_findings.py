@@ -105,5 +105,5 @@ def test_shuffled_labels_are_said_to_be_guesses(run):
 
 
 def test_the_rows_of_an_engine_take_the_time_they_took(run):
-    err = run("net.onnx", "--target-sparsity", 50, "--states", "baseline", "--engine", "processes").err
+    err = run("net.onnx", "--target-sparsity", 50, "--states", "baseline", "--engine", "threads").err
     assert [line.split(":")[0] for line in err.splitlines()].count("rows") == 1

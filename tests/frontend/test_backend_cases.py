@@ -7,8 +7,9 @@ import pytest
 from sim_compress.frontend import OPERATORS
 from tests.frontend.backend_cases import FAILED, PASSED, Case, cases, outcome
 
-# Operators whose cases are all refused: their results depend on no input but its shape.
-NOTHING_ACCEPTED = frozenset({"Shape", "Size"})
+# Operators whose cases are all refused: their results depend on no input but its shape, or each sample has a
+# length of its own.
+NOTHING_ACCEPTED = frozenset({"ReverseSequence", "Shape", "Size"})
 
 
 def _by_operator() -> dict[str, list[Case]]:

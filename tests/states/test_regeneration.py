@@ -142,10 +142,8 @@ def alone():
         yield worker
 
 
-@pytest.mark.parametrize(("name", "workers"), [("threads", 3), ("processes", 2), ("ray", 2)])
+@pytest.mark.parametrize(("name", "workers"), [("threads", 3), ("processes", 2)])
 def test_every_engine_gives_the_same_grams_to_the_bit(teacher, alone, name, workers):
-    if name == "ray":
-        pytest.importorskip("ray", reason="the ray extra is not installed")
     expected = visits(teacher, alone)
     baseline = baseline_grams(teacher, dict(teacher.model.affines()), inputs(130), alone, quiet)
     means = own_means(teacher.model, inputs(130), alone)

@@ -1,4 +1,4 @@
-"""Every engine; workers start once for all tests that leave them in good order."""
+"""Engines of this machine; workers start once for all tests that leave them in good order."""
 
 import pytest
 
@@ -17,13 +17,6 @@ def pool():
         yield workers
 
 
-@pytest.fixture(scope="package")
-def cluster():
-    pytest.importorskip("ray", reason="the ray extra is not installed")
-    with engine("ray", 2) as workers:
-        yield workers
-
-
-@pytest.fixture(params=["threads", "processes", "ray"])
+@pytest.fixture(params=["threads", "processes"])
 def each(request):
-    return request.getfixturevalue({"threads": "alone", "processes": "pool", "ray": "cluster"}[request.param])
+    return request.getfixturevalue({"threads": "alone", "processes": "pool"}[request.param])

@@ -90,12 +90,10 @@ def test_threads_keep_arrays_in_files_beyond_a_bound():
         assert not isinstance(again, StoredArrays)
 
 
-@pytest.mark.parametrize("name", ["pool", "cluster"])
-def test_shared_arrays_are_read_only_to_other_processes(request, name):
-    workers = request.getfixturevalue(name)
+def test_shared_arrays_are_read_only_to_other_processes(pool):
     H = np.zeros((2, 2))
     with pytest.raises(ValueError, match="read-only"):
-        list(workers.map(functions.overwrite, [workers.share({"H": H})]))
+        list(pool.map(functions.overwrite, [pool.share({"H": H})]))
     assert not H.any()
 
 

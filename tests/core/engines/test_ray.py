@@ -10,10 +10,54 @@ from types import SimpleNamespace
 
 import pytest
 
+from sim_compress import Settings, open_teacher
 from sim_compress.core.engines import engine
 from sim_compress.core.engines.cluster import check_versions, versions
 from sim_compress.errors import InputError, MissingExtraError, SolverError
+from tests.cli.networks import classifier
+from tests.compression.test_engines import WAYS, bytes_of
 from tests.core.engines import functions
+from tests.core.engines.test_engines import (  # noqa: F401  # run on a cluster here
+    features,
+    test_an_engine_works_on_after_a_failed_task,
+    test_an_engine_works_on_after_results_that_nobody_took,
+    test_arrays_that_are_kept_lie_in_memory_as_they_were_made,
+    test_arrays_that_are_kept_serve_later_tasks,
+    test_every_engine_runs_tasks_at_one_thread,
+    test_fewer_tasks_than_workers_are_done,
+    test_no_tasks_give_no_results,
+    test_results_come_in_the_order_of_the_tasks,
+    test_results_have_the_same_bytes_in_every_engine,
+    test_shared_arrays_are_read_only_to_other_processes,
+    test_the_first_failing_task_is_raised_with_its_number_and_message,
+)
+from tests.frontend.graphs import saved
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    pytest.importorskip("ray", reason="the ray extra is not installed")
+    with engine("ray", 2) as workers:
+        yield workers
+
+
+@pytest.fixture
+def each(cluster):
+    """The engine of the tests that are imported: all that start a cluster are in this file, one at a time."""
+    return cluster
+
+
+@pytest.fixture
+def pool(cluster):
+    return cluster
+
+
+@pytest.mark.parametrize("way", ["in order, tuned", "baseline", "channels"])
+def test_a_compression_has_the_bytes_of_one_thread(cluster, tmp_path, way):
+    teacher = open_teacher(saved(tmp_path, classifier()))
+    settings = Settings(0.5, **WAYS[way])
+    with engine("threads", 1) as alone:
+        assert bytes_of(teacher, tmp_path, settings, cluster) == bytes_of(teacher, tmp_path, settings, alone)
 
 
 def test_without_ray_the_extra_is_named(monkeypatch):
