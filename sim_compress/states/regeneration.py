@@ -121,6 +121,7 @@ class _Walk:
         self._teacher, self._engine, self._behind = teacher, engine, behind
         self._blocks = {b.name: b for b in teacher.model.blocks}
         self._inputs = shared_batches(engine, teacher.model, inputs)
+        self._step: Shared[Step] | None = None
         # Block -> its states on every batch.
         self._theirs: dict[str, list[Shared[Arrays]]] = {}
         self._ours: dict[str, list[Shared[Arrays]]] = {}
@@ -130,7 +131,9 @@ class _Walk:
         outside = {t.source for a in affines.values() for t in a.terms} - set(affines)
         designs = {name: affine for name, affine in affines.items() if name in names}
         total = {name: empty_grams(affine) for name, affine in designs.items()}
-        step = self._engine.share(self._teacher.step(list(affines)))
+        # That of the stage before is no longer read.
+        self._drop_step()
+        self._step = step = self._engine.share(self._teacher.step(list(affines)))
         work = self._engine.share(_Moments(step, designs))
         kept: list[Shared[Arrays]] = []
         for grams, states in self._engine.map_keeping(_moments, self._tasks(work, outside), AHEAD):
@@ -186,6 +189,12 @@ class _Walk:
                 _drop(cut, name)
         for part in self._inputs:
             part.drop()
+        self._drop_step()
+
+    def _drop_step(self) -> None:
+        if self._step is not None:
+            self._step.drop()
+            self._step = None
 
     def _tasks(self, work: Shared[Work], names: set[str]) -> list["_Task[Work]"]:
         """The work with what it reads of each batch."""

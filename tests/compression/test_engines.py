@@ -8,6 +8,7 @@ import pytest
 
 from sim_compress import Settings, compress, open_teacher
 from sim_compress.core.engines import engine
+from sim_compress.core.engines.stored import Stored
 from sim_compress.states import Teacher
 from tests.cli.networks import classifier, images
 from tests.compression.odd_networks import dense
@@ -55,6 +56,16 @@ def test_an_engine_that_is_given_is_not_ended(teacher, several):
     for _ in range(2):
         compress(teacher, images(40), Settings(0.3, tune=0), engine=several)
     assert list(several.map(abs, [-1, 2])) == [1, 2]
+
+
+@pytest.mark.parametrize("way", ["in order, tuned", "in order, moved targets", "channels", "half precision"])
+def test_nothing_that_workers_share_is_left(teacher, way):
+    with engine("processes", 2) as workers:
+        shared = workers.share(0)
+        assert isinstance(shared, Stored)
+        shared.drop()
+        compress(teacher, images(60), Settings(0.5, **WAYS[way]), engine=workers)
+        assert list(shared.file.parent.iterdir()) == []
 
 
 @pytest.mark.parametrize("way", ["baseline", "full support"])

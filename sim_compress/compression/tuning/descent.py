@@ -82,7 +82,20 @@ def tuned(
     Raises:
         InputError: the network has loops.
     """
-    matching = Matching(teacher, model, inputs, list(problems), engine)
+    with Matching(teacher, model, inputs, list(problems), engine) as matching:
+        return _tuned(matching, model, problems, epochs, progress, per_error, pieces)
+
+
+def _tuned(
+    matching: Matching,
+    model: ImplicitModel,
+    problems: Mapping[str, Sequence[RowProblems]],
+    epochs: int,
+    progress: Callable[[float], None],
+    per_error: float,
+    pieces: Pieces,
+) -> tuple[ImplicitModel, Tuning]:
+    """The values that match better; arguments as for `tuned`."""
     before = matching.before
     # Nothing to gain, or no number.
     if not 0 < before.outputs < math.inf:

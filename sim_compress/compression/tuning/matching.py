@@ -9,7 +9,7 @@ averaged over outputs and over blocks.
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -92,8 +92,11 @@ class Matching:
         """The model with the parameters as they are now."""
         return self._pair.student.model()
 
-    def end(self) -> None:
-        """Let go of what workers share."""
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Workers share it no longer."""
         self._shared.drop()
 
     def gradient(self, batch: Numbers) -> Gradients:

@@ -3,7 +3,7 @@
 from sim_compress.core.engines.calls import one_by_one_or
 from sim_compress.core.engines.interface import Arrays, Engine, Here, Shared
 from sim_compress.core.engines.limits import available_cpus, one_blas_thread, one_thread
-from sim_compress.core.engines.registry import check_engine_name, engine, engine_names, given_or_threads
+from sim_compress.core.engines.registry import engine, engine_names, given_or_threads
 
 __all__ = [
     "Arrays",
@@ -11,7 +11,6 @@ __all__ = [
     "Here",
     "Shared",
     "available_cpus",
-    "check_engine_name",
     "engine",
     "engine_names",
     "given_or_threads",

@@ -66,6 +66,7 @@ class Ray:
     def __init__(self, cluster: Any, workers: int, notice: str) -> None:
         self._cluster, self._workers, self.notice = cluster, workers, notice
         self._call = cluster.remote(num_cpus=1, max_retries=RETRIES)(called)
+        self._running: list[Any] = []
 
     def share(self, value: Value) -> Shared[Value]:
         """See `Engine.share`."""
@@ -100,8 +101,13 @@ class Ray:
         returns: int,
     ) -> Iterator[Result]:
         def begin(task: Task) -> _Begun:
+            # A cluster that was joined may have more processors than were asked for.
+            if len(self._running) >= self._workers:
+                _, self._running = self._cluster.wait(self._running, num_returns=1, fetch_local=False)
             call = self._call.options(num_returns=returns)
-            return _Begun((function, task), _listed(call.remote(function, task)))
+            references = _listed(call.remote(function, task))
+            self._running.append(references[0])
+            return _Begun((function, task), references)
 
         def cancel(begun: _Begun) -> None:
             self._cluster.cancel(begun.references[0], force=True)

@@ -25,12 +25,6 @@ def engine_names() -> tuple[str, ...]:
     return tuple(_MAKERS)
 
 
-def check_engine_name(name: str) -> None:
-    """InputError unless `engine` takes this name."""
-    if name not in _MAKERS and not name.startswith(SCHEME):
-        raise InputError(f"unknown engine {name!r}; known: {', '.join(engine_names())}, ray://HOST:PORT")
-
-
 def engine(name: str = "threads", workers: int | None = None) -> AbstractContextManager[Engine]:
     """A context that gives an engine and, on leaving it in any way, ends its workers.
 
@@ -42,7 +36,8 @@ def engine(name: str = "threads", workers: int | None = None) -> AbstractContext
         InputError: an unknown name, or no workers; on entering, a cluster that cannot be used.
         MissingExtraError: on entering, the engine needs a package that is not installed.
     """
-    check_engine_name(name)
+    if name not in _MAKERS and not name.startswith(SCHEME):
+        raise InputError(f"unknown engine {name!r}; known: {', '.join(engine_names())}, {SCHEME}HOST:PORT")
     if workers is not None and workers < 1:
         raise InputError(f"engine {name!r} needs at least one worker, got {workers}")
     make = _MAKERS[name] if name in _MAKERS else partial(ray, address=name)

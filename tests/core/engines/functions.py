@@ -123,6 +123,13 @@ def slow(task: int) -> int:
     return 3 * task
 
 
+def interval(_: Any) -> tuple[float, float]:
+    """When it began and ended, on a clock that all processes of a machine share."""
+    began = time.monotonic()
+    time.sleep(0.2)
+    return began, time.monotonic()
+
+
 def never_end(_: Any) -> None:
     """Say that the task runs, then outlast any test."""
     os.write(1, b"running\n")

@@ -5,6 +5,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -67,6 +68,28 @@ def test_without_ray_the_extra_is_named(monkeypatch):
         engine("ray"),
     ):
         pass
+
+
+@pytest.mark.parametrize("ahead", [None, 2])
+def test_no_more_tasks_run_at_once_than_were_asked_for(cluster, ahead):
+    """On a cluster that was joined and has more processors."""
+    with engine("ray", 1) as one:
+        found = list(one.map(functions.interval, range(4), ahead))
+    assert all(end <= begin for (_, end), (begin, _) in pairwise(sorted(found)))
+
+
+def test_a_task_that_runs_out_of_memory_is_tried_again_with_a_node_to_itself(stand_in):
+    clusters = stand_in(Crowded(OutOfMemory("low"), 7))
+    with engine("ray", 2) as workers:
+        assert list(workers.map(functions.double, [1])) == [7]
+    assert [asked.get("num_cpus") for asked in clusters.options_asked] == [None, 16]
+
+
+def test_a_task_that_runs_out_of_memory_twice_is_a_named_error(stand_in):
+    stand_in(Crowded(OutOfMemory("low"), OutOfMemory("still low")))
+    told = "the cluster lost a task: still low\nWhen memory ran out, use fewer workers or larger nodes"
+    with engine("ray", 2) as workers, pytest.raises(SolverError, match=told):
+        list(workers.map(functions.double, [1]))
 
 
 def test_a_task_whose_worker_is_killed_is_tried_again(cluster, tmp_path):
@@ -147,6 +170,42 @@ class Clusters:
 
     def shutdown(self) -> None:
         self.ended += 1
+
+
+class LostError(Exception):
+    """As ray's RayError."""
+
+
+class OutOfMemory(LostError):  # noqa: N818  # as ray calls it
+    """As ray's OutOfMemoryError."""
+
+
+class Crowded(Clusters):
+    """A cluster whose answers are these, one after the other."""
+
+    exceptions = SimpleNamespace(
+        RayTaskError=ZeroDivisionError, OutOfMemoryError=OutOfMemory, RayError=LostError
+    )
+
+    def __init__(self, *answers: object) -> None:
+        super().__init__(ConnectionError("none found"))
+        self._answers, self.options_asked = list(answers), list[dict[str, object]]()
+
+    def nodes(self) -> list[dict[str, object]]:
+        return [] if not self.options_asked else [{"Alive": True, "Resources": {"CPU": 16}}]
+
+    def remote(self, **_: object) -> Callable[[object], object]:
+        def options(**asked: object) -> SimpleNamespace:
+            self.options_asked.append(asked)
+            return SimpleNamespace(remote=lambda *_: object())
+
+        return lambda _: SimpleNamespace(options=options)
+
+    def get(self, _: object) -> object:
+        answer = self._answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
 
 
 @pytest.fixture
