@@ -140,7 +140,12 @@ class _Walk:
             for name, own in grams.items():
                 merge(total[name], own)
             kept.append(states)
-        self._theirs |= dict.fromkeys(affines.keys() & self._blocks.keys(), kept)
+        blocks = affines.keys() & self._blocks.keys()
+        for name in blocks:
+            self._theirs[name] = kept
+        # Outputs are no states.
+        for part in () if blocks else kept:
+            part.drop()
         work.drop()
         for name in total.keys() & self._behind.keys():
             merge(total[name], self._behind[name])

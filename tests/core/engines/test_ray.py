@@ -70,8 +70,9 @@ def test_without_ray_the_extra_is_named(monkeypatch):
         pass
 
 
+@pytest.mark.usefixtures("cluster")
 @pytest.mark.parametrize("ahead", [None, 2])
-def test_no_more_tasks_run_at_once_than_were_asked_for(cluster, ahead):
+def test_no_more_tasks_run_at_once_than_were_asked_for(ahead):
     """On a cluster that was joined and has more processors."""
     with engine("ray", 1) as one:
         found = list(one.map(functions.interval, range(4), ahead))
