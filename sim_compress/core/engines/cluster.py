@@ -36,7 +36,8 @@ def connected(cluster: Any, workers: int, address: str | None = None) -> str:
         except ConnectionError as error:
             if named not in ("", "auto"):
                 raise _unreachable(named, error) from error
-        except (RuntimeError, ValueError) as error:
+        # Of these the last says that a package of Ray is missing.
+        except (RuntimeError, ValueError, ImportError) as error:
             raise _unreachable(named or "found on this machine", error) from error
     cluster.init(address="local", num_cpus=workers, include_dashboard=False, **quiet)
     return f"engine 'ray': started a cluster of its own on this machine, with {workers} processors"

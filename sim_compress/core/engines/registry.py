@@ -7,15 +7,22 @@ from functools import partial
 from sim_compress.core.engines.cluster import SCHEME
 from sim_compress.core.engines.interface import Engine
 from sim_compress.core.engines.limits import available_cpus
-from sim_compress.core.engines.processes import processes
 from sim_compress.core.engines.ray import ray
 from sim_compress.core.engines.threads import threads
 from sim_compress.errors import InputError
 
+
+def _processes(workers: int) -> AbstractContextManager[Engine]:
+    # loky is imported where it is asked for.
+    from sim_compress.core.engines.processes import processes
+
+    return processes(workers)
+
+
 # A maker takes the number of workers and gives a context that holds them.
 _MAKERS: dict[str, Callable[[int], AbstractContextManager[Engine]]] = {
     "threads": threads,
-    "processes": processes,
+    "processes": _processes,
     "ray": ray,
 }
 

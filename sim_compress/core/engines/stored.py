@@ -5,8 +5,6 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Generic
 
-import joblib
-
 from sim_compress.core.engines.interface import Arrays, Value
 from sim_compress.core.engines.layout import packed, unpacked
 from sim_compress.errors import InputError
@@ -64,6 +62,9 @@ def store(value: Value, file: Path) -> Stored[Value]:
 
 
 def _write(value: object, file: Path) -> None:
+    # It takes 45 ms, which runs that need no files do not pay.
+    import joblib
+
     try:
         joblib.dump(value, file)
     except OSError as error:
@@ -86,4 +87,6 @@ def _read_once(file: Path) -> Any:
 
 
 def _read(file: Path) -> Any:
+    import joblib
+
     return joblib.load(file, mmap_mode="r")

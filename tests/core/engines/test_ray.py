@@ -279,7 +279,10 @@ def test_a_named_cluster_that_does_not_answer_is_one_line(stand_in, monkeypatch,
     assert clusters.asked == []
 
 
-@pytest.mark.parametrize("error", [RuntimeError("Version mismatch:\nRay 1 and 2"), ValueError("no address")])
+@pytest.mark.parametrize(
+    "error",
+    [RuntimeError("Version mismatch:\nRay 1 and 2"), ValueError("no address"), ImportError("no client")],
+)
 def test_a_cluster_that_refuses_is_one_line(stand_in, error):
     stand_in(Clusters(error))
     with pytest.raises(InputError, match=" ".join(str(error).split())) as refused, engine("ray", 2):
