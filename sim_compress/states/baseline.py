@@ -16,7 +16,8 @@ from sim_compress.model.maps import Array
 from sim_compress.runtime import schedule
 from sim_compress.states.batches import AHEAD, Values, converted, shared_batches
 from sim_compress.states.designs import empty_grams, feature_means, moments
-from sim_compress.states.teachers import Step, Teacher, settle
+from sim_compress.states.implicit_teacher import settle
+from sim_compress.states.teachers import Step, Teacher
 
 Grams = tuple[Gram, ...]
 Work = TypeVar("Work")

@@ -20,7 +20,7 @@ from sim_compress.errors import InputError
 from sim_compress.export import to_onnx
 from sim_compress.model import Affine, ImplicitModel, Input, Output, Reshape, StateBlock, Term, narrowed
 from sim_compress.runtime import Session
-from sim_compress.states.teachers import ImplicitTeacher
+from sim_compress.states import ImplicitTeacher
 from tests.compression.gated import NETWORKS
 from tests.networks import bias, loop, patches, residual_network, weight
 
