@@ -8,7 +8,7 @@ from rich.text import Text
 
 from sim_compress.artifact import PARTS, Listed, Sizes
 from sim_compress.cli import words
-from sim_compress.cli.arguments import UNSTRUCTURED
+from sim_compress.cli.compress_options import UNSTRUCTURED
 from sim_compress.report import ArtifactFigures, BlockFigures, DataFigures, Evaluation, Report, Score
 
 ON_CALIBRATION = "These are the calibration data: a fair score needs others"

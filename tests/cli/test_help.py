@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from sim_compress import compression
-from sim_compress.cli import arguments
+from sim_compress.cli import compress_options
 from sim_compress.core.engines import engine_names
 from sim_compress.core.solvers import NAMES
 from sim_compress.model import VALUES
@@ -18,7 +18,7 @@ HEAVY = ("onnx", "onnxruntime", "numba", "scipy", "numpy", "rich", "PIL")
 def loaded_by(*arguments: str) -> set[str]:
     """Heavy packages that a fresh interpreter has loaded after a command line."""
     script = (
-        f"import sys\nfrom sim_compress.cli import main\nassert main({list(arguments)!r}) == 0\n"
+        f"import sys\nfrom sim_compress.cli import main\nassert main({list(arguments, compress_options)!r}) == 0\n"
         f"print('loaded', *[m for m in {HEAVY!r} if m in sys.modules])"
     )
     run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, env=ENV)
@@ -69,16 +69,16 @@ def test_the_package_runs_as_a_module():
 
 
 def test_the_objectives_offered_are_those_the_library_knows():
-    assert arguments.OBJECTIVES == compression.OBJECTIVES
-    assert arguments.SUPPORTS == compression.SUPPORTS
-    assert arguments.STATES == compression.STATES
-    assert arguments.MATCHINGS == compression.MATCHINGS
-    assert arguments.ALLOCATIONS == compression.ALLOCATIONS
-    assert arguments.AUGMENTS == compression.AUGMENTS
-    assert arguments.UNSTRUCTURED == compression.UNSTRUCTURED
-    assert list(arguments.ENGINES) == list(engine_names())
-    assert arguments.SOLVERS == NAMES
-    assert arguments.VALUES == VALUES
+    assert compress_options.OBJECTIVES == compression.OBJECTIVES
+    assert compress_options.SUPPORTS == compression.SUPPORTS
+    assert compress_options.STATES == compression.STATES
+    assert compress_options.MATCHINGS == compression.MATCHINGS
+    assert compress_options.ALLOCATIONS == compression.ALLOCATIONS
+    assert compress_options.AUGMENTS == compression.AUGMENTS
+    assert compress_options.UNSTRUCTURED == compression.UNSTRUCTURED
+    assert list(compress_options.ENGINES) == list(engine_names())
+    assert compress_options.SOLVERS == NAMES
+    assert compress_options.VALUES == VALUES
 
 
 @pytest.mark.parametrize(
