@@ -18,7 +18,7 @@ HEAVY = ("onnx", "onnxruntime", "numba", "scipy", "numpy", "rich", "PIL")
 def loaded_by(*arguments: str) -> set[str]:
     """Heavy packages that a fresh interpreter has loaded after a command line."""
     script = (
-        f"import sys\nfrom sim_compress.cli import main\nassert main({list(arguments, compress_options)!r}) == 0\n"
+        f"import sys\nfrom sim_compress.cli import main\nassert main({list(arguments)!r}) == 0\n"
         f"print('loaded', *[m for m in {HEAVY!r} if m in sys.modules])"
     )
     run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, env=ENV)
