@@ -10,6 +10,7 @@ import numpy as np
 
 from sim_compress.artifact import JSON, write
 from sim_compress.certificate import Certificate, certify
+from sim_compress.compilation.environment import processor
 from sim_compress.compression.allocation.plan import Plan
 from sim_compress.compression.appraisal.outcomes import Outcomes
 from sim_compress.compression.appraisal.outputs import Appraisal, Finding, appraised
@@ -25,7 +26,6 @@ from sim_compress.errors import ConvergenceError, SolverError
 from sim_compress.model import ImplicitModel, rounded
 from sim_compress.model.maps import Array
 from sim_compress.runtime import Session
-from sim_compress.runtime.compiled.hardware import processor
 from sim_compress.states import own_means
 
 if TYPE_CHECKING:

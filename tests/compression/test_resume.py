@@ -323,13 +323,14 @@ def test_a_folder_of_another_network_or_other_data_is_left_alone(teachers, left)
     assert contents(left) == before
 
 
-def test_a_folder_of_another_version_is_left_alone(teachers, left):
+@pytest.mark.parametrize("name", ["numpy", "processor", "python", "source"])
+def test_a_folder_of_another_environment_is_left_alone(teachers, left, name):
     manifest = left / "manifest.json"
     text = json.loads(manifest.read_text())
-    text["run"]["versions"]["numpy"] = "0.1"
+    text["run"][name] = "0.1"
     manifest.write_text(json.dumps(text))
     teacher = teachers["dense"]
-    with pytest.raises(InputError, match="another versions"), whole(left) as folder:
+    with pytest.raises(InputError, match=rf"another {name} \(0\.1, here "), whole(left) as folder:
         compress(teacher, inputs(teacher), Settings(0.6), folder=folder)
 
 

@@ -5,20 +5,17 @@ here for as long as the engine lives.
 """
 
 import os
-import platform
 import socket
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from sim_compress.compilation.environment import environment
 from sim_compress.errors import InputError
 
 ADDRESS = "RAY_ADDRESS"
 SCHEME = "ray://"
 # Seconds for a connection to a cluster that is named.
 PATIENCE = 5.0
-# Packages whose releases may give other bytes.
-DECISIVE = ("sim-compress", "numpy", "scipy", "numba", "onnxruntime")
 
 
 def connected(cluster: Any, workers: int, address: str | None = None) -> str:
@@ -50,24 +47,17 @@ def joined(cluster: Any) -> str:
     return f"engine 'ray': joined the cluster at {address}, which has {processors} processors"
 
 
-def versions() -> dict[str, str]:
-    """Releases of the packages that decide the bytes, in this process."""
-    return {"python": platform.python_version(), **{name: _version(name) for name in DECISIVE}}
-
-
-def check_versions(cluster: Any) -> None:
+def check_nodes(cluster: Any) -> None:
     """Ask every node.
 
     Raises:
-        InputError: a node has another release of a package, or none; its name and both releases.
+        InputError: a node has another processor or release of a package, or no package; its name and both.
     """
     nodes = [node for node in cluster.nodes() if node["Alive"] and node["Resources"].get("CPU")]
     # A resource that a node alone has sends a task there.
-    asked = [
-        cluster.remote(num_cpus=0, resources={f"node:{node['NodeManagerAddress']}": 1e-3})(versions).remote()
-        for node in nodes
-    ]
-    ours = versions()
+    only = [{f"node:{node['NodeManagerAddress']}": 1e-3} for node in nodes]
+    asked = [cluster.remote(num_cpus=0, resources=own)(environment).remote() for own in only]
+    ours = environment()
     for node, answer in zip(nodes, asked, strict=True):
         place = node["NodeManagerHostname"]
         try:
@@ -81,15 +71,8 @@ def check_versions(cluster: Any) -> None:
             if theirs[name] != wanted:
                 raise InputError(
                     f"engine 'ray': node {place} has {name} {theirs[name]}, this process {wanted}: results "
-                    "could differ in their last bits, so install the same release everywhere"
+                    "could differ in their last bits, so take nodes of one kind with the same releases"
                 )
-
-
-def _version(name: str) -> str:
-    try:
-        return metadata.version(name)
-    except metadata.PackageNotFoundError:
-        return "none"
 
 
 def _answers(named: str) -> bool:

@@ -12,7 +12,7 @@ from importlib import import_module
 from typing import Any, Generic
 
 from sim_compress.core.engines.calls import called, in_order
-from sim_compress.core.engines.cluster import check_versions, connected, joined
+from sim_compress.core.engines.cluster import check_nodes, connected, joined
 from sim_compress.core.engines.interface import Arrays, Engine, Result, Shared, Task, Value
 from sim_compress.core.engines.layout import Packed, packed, unpacked
 from sim_compress.core.engines.stored import READ_ONCE
@@ -149,20 +149,20 @@ def ray(workers: int, address: str | None = None) -> Iterator[Engine]:
 
     Raises:
         MissingExtraError: ray is not installed.
-        InputError: a cluster that is named or was found cannot be joined, or its workers have other versions
-            of the packages that decide the bytes.
+        InputError: a cluster that is named or was found cannot be joined, or its nodes have other
+            processors or packages, which decide the bytes.
     """
     try:
         cluster = import_module("ray")
     except ModuleNotFoundError as error:
         raise MissingExtraError("ray", "ray", "engine 'ray'") from error
     if cluster.is_initialized():
-        check_versions(cluster)
+        check_nodes(cluster)
         yield Ray(cluster, workers, joined(cluster))
         return
     notice = connected(cluster, workers, address)
     try:
-        check_versions(cluster)
+        check_nodes(cluster)
         yield Ray(cluster, workers, notice)
     finally:
         _read_once.cache_clear()

@@ -12,8 +12,9 @@ from types import SimpleNamespace
 import pytest
 
 from sim_compress import Settings, open_teacher
+from sim_compress.compilation.environment import environment
 from sim_compress.core.engines import engine
-from sim_compress.core.engines.cluster import check_versions, versions
+from sim_compress.core.engines.cluster import check_nodes
 from sim_compress.errors import InputError, MissingExtraError, SolverError
 from tests.cli.networks import classifier
 from tests.compression.test_engines import WAYS, bytes_of
@@ -319,17 +320,17 @@ class Node:
         return self._answer
 
 
-@pytest.mark.parametrize("package", ["sim-compress", "numpy", "python"])
+@pytest.mark.parametrize("package", ["sim-compress", "numpy", "python", "processor", "source"])
 def test_a_node_with_another_release_is_refused_by_name(package):
-    answer = versions() | {package: "0.0.1"}
-    with pytest.raises(InputError, match=rf"node7 has {package} 0\.0\.1, this process .*same release"):
-        check_versions(Node(answer))
+    answer = environment() | {package: "0.0.1"}
+    with pytest.raises(InputError, match=rf"node7 has {package} 0\.0\.1, this process .*same releases"):
+        check_nodes(Node(answer))
 
 
 def test_a_node_without_the_package_is_refused_by_name():
     with pytest.raises(InputError, match=r"node7 has no sim-compress .*install it"):
-        check_versions(Node(None))
+        check_nodes(Node(None))
 
 
 def test_a_node_with_the_same_releases_is_taken():
-    check_versions(Node(versions()))
+    check_nodes(Node(environment()))
