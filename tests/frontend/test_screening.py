@@ -241,7 +241,7 @@ def test_a_fixed_batch_that_no_memory_holds_is_refused(tmp_path: Path) -> None:
 
 def test_pooling_windows_that_no_memory_holds_are_refused(tmp_path: Path) -> None:
     """The result is small, its windows side by side are not."""
-    model = one("AveragePool", ["x"], [1, 200, 200], kernel_shape=[199] * 2, pads=[150] * 4)
+    model = one("AveragePool", ["x"], [1, 150, 150], kernel_shape=[149] * 2, pads=[80] * 4)
     assert "AveragePool 'bomb': spreads a sample over" in refusal(tmp_path, model)
 
 
