@@ -56,7 +56,7 @@ def _size_of_rank(sizes: NDArray[np.floating], rank: int) -> float:
         apart = APART * np.sqrt(len(some)) / 2
         least, most = some[np.clip([place - apart, place + apart], 0, len(some) - 1).astype(int)]
         inside = sizes[(sizes >= least) & (sizes <= most)]
-        own = rank - np.count_nonzero(sizes > most)
+        own = rank - int(np.count_nonzero(sizes > most))
         if 0 < own <= len(inside):
             sizes, rank = inside, own
     place = sizes.size - rank
