@@ -65,7 +65,15 @@ def _searched(
             stages.begin(STAGES[0])
             with chosen_engine(arguments) as engine, unlogged():
                 found = sparsest(
-                    job.teacher, job.inputs, settings, drop, bound, shown.update, engine, folder=folder
+                    job.teacher,
+                    job.inputs,
+                    settings,
+                    drop,
+                    bound,
+                    shown.update,
+                    engine,
+                    folder=folder,
+                    memory=arguments.memory,
                 )
             for text in new_notes(job, found.compressed):
                 note(text)

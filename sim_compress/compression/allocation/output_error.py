@@ -14,6 +14,7 @@ from sim_compress.compression.rows.problems import with_rows
 from sim_compress.core import Block, Curve, Path, Projection, refit
 from sim_compress.core.allocation import rounded
 from sim_compress.core.engines import Engine, Shared
+from sim_compress.core.storage import IN_MEMORY, Storage
 from sim_compress.model import Affine, ImplicitModel, every_use
 from sim_compress.model.maps import Array
 from sim_compress.runtime import Stage, preactivation, schedule
@@ -57,6 +58,7 @@ def output_curves(
     engine: Engine,
     progress: Callable[[float], None],
     known: Trials,
+    storage: Storage = IN_MEMORY,
 ) -> tuple[dict[str, Curve], Trials]:
     """Block or output name -> error of the outputs against the entries the block keeps; and every trial.
 
@@ -70,6 +72,7 @@ def output_curves(
         engine: runs the trials.
         progress: called with the finished part in [0, 1].
         known: trials with shorter paths, which are not made again.
+        storage: where problems and paths lie.
     """
     levels = [level for name in affines for level in _levels(name, paths[name])]
     few = some_inputs(teacher.model, inputs, sum(level.whole for level in levels))
@@ -84,6 +87,7 @@ def output_curves(
     found = engine.map(_error, [_Task(trial, tried[level.name], level) for _, level in new])
     for number, ((key, _), error) in enumerate(zip(new, found, strict=True)):
         trials[key] = error
+        storage.release()
         progress((number + 1) / len(new))
     for shared in (trial, *tried.values()):
         shared.drop()
