@@ -10,12 +10,11 @@ import sim_compress
 from sim_compress.artifact import Artifact, read
 from sim_compress.cli.console import OUT, last_lines, note, plain, warning
 from sim_compress.cli.data import check_scaling, read_data, read_labels, scaling_asked
-from sim_compress.cli.robustness import check_robustness, measured, robustness_asked, robustness_table
+from sim_compress.cli.robustness import Moved, check_robustness, measured, robustness_asked, robustness_table
 from sim_compress.cli.stages import Stages
 from sim_compress.cli.tables import evaluation_words, facts, figures_table, score_rows
 from sim_compress.errors import DataError, InputError
 from sim_compress.report import Evaluation, Predict, foreign_report, measure
-from sim_compress.robustness import Robustness
 from sim_compress.runtime import Session
 
 if TYPE_CHECKING:
@@ -29,7 +28,8 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         document = {"file": str(arguments.file), **asdict(evaluation)}
         if robustness is not None:
-            document["robustness"] = asdict(robustness)
+            document["robustness"] = asdict(robustness.attacks)
+            document["certified"] = [asdict(c) for c in robustness.certified]
         plain(json.dumps(document, indent=2, allow_nan=False) + "\n")
     else:
         OUT.print(figures_table(str(arguments.file), score_rows(evaluation)))
@@ -40,7 +40,7 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _evaluation(arguments: argparse.Namespace) -> tuple[Evaluation, Robustness | None]:
+def _evaluation(arguments: argparse.Namespace) -> tuple[Evaluation, Moved | None]:
     if arguments.input_shape and arguments.against is None:
         raise InputError("--input-shape is for the network of --against: give both, or leave it out")
     asked = robustness_asked(arguments)

@@ -21,6 +21,11 @@ def add_robustness(parser: argparse.ArgumentParser) -> None:
         "gradient and by the other's; without labels against the network's own classes",
     )
     group.add_argument(
+        "--certify",
+        action="store_true",
+        help="part of the samples whose class is right and certain to stay within epsilon, under any attack",
+    )
+    group.add_argument(
         "--epsilon",
         type=epsilons,
         metavar="E[,E]",

@@ -87,12 +87,12 @@ def evaluate(
         DataError: inputs or labels do not fit, or inputs lie outside the domain.
         InputError: no input is of real numbers, or not one output alone is a vector of class scores.
     """
-    ours = _session(model, threads)
-    judges = [ours] if against is None else [ours, _session(against, threads)]
+    ours = given_session(model, threads)
+    judges = [ours] if against is None else [ours, given_session(against, threads)]
     arrays, output = prepared_inputs(ours.model, inputs), scored_output(ours.model)
     if against is not None:
         _check_pair(*(s.model for s in judges))
-    domains = _domains(ours.model, domain or Domain(), arrays) if attacks else {}
+    domains = moved_inputs(ours.model, domain or Domain(), arrays) if attacks else {}
     found = [classes_of(s, arrays, output) for s in judges]
     if labels is None:
         classes = found[-1]
@@ -149,7 +149,8 @@ def classes_of(session: Session, inputs: Mapping[str, Array], output: str) -> Ar
     return np.concatenate(found)
 
 
-def _session(model: Session | ImplicitModel, threads: int | None) -> Session:
+def given_session(model: Session | ImplicitModel, threads: int | None) -> Session:
+    """The session itself, or one of the model."""
     return Session(model, threads=threads) if isinstance(model, ImplicitModel) else model
 
 
@@ -163,8 +164,8 @@ def _check_pair(ours: ImplicitModel, theirs: ImplicitModel) -> None:
             )
 
 
-def _domains(model: ImplicitModel, domain: Domain, arrays: Mapping[str, Array]) -> dict[str, Domain]:
-    """Of every input that can be moved.
+def moved_inputs(model: ImplicitModel, domain: Domain, arrays: Mapping[str, Array]) -> dict[str, Domain]:
+    """The domain of every input that can be moved.
 
     Raises:
         InputError: there is none.

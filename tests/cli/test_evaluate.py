@@ -97,6 +97,8 @@ def test_the_table_of_attacks_has_a_line_for_each(run, compressed):
         (("--attack", "fgsm"), "--epsilon"),
         (("--epsilon", "0.1"), "--attack"),
         (("--steps", "3"), "--attack"),
+        (("--certify",), "--certify needs --epsilon"),
+        (("--certify", "--epsilon", "0.1", "--pixels", "0.5"), "--pixels is of attacks"),
         (("--attack", "fgsm", "--epsilon", "0.1", "--steps", "3"), "--steps is of pgd"),
         (("--attack", "cw", "--epsilon", "0.1"), "no attack 'cw'"),
         (("--attack", "pgd,pgd", "--epsilon", "0.1"), "twice"),
@@ -112,3 +114,22 @@ def test_attacks_that_cannot_be_made_are_refused(run, compressed, options, words
     assert code == 2
     assert out == ""
     assert words in err
+
+
+def test_certified_accuracies_stand_below_those_under_attack(run, compressed):
+    options = ("--data", "evaluation.npz", "--against", "net.onnx", "--attack", "pgd", "--certify")
+    code, out, _ = run("evaluate", compressed, *options, "--epsilon", "0.001,0.01", "--json")
+    assert code == 0
+    document = json.loads(out)
+    for proven, attacked in zip(document["certified"], document["robustness"]["attacks"], strict=True):
+        assert proven["epsilon"] == attacked["attack"]["epsilon"]
+        assert proven["accuracy"] <= attacked["own"]
+        assert proven["network_accuracy"] <= attacked["network_own"]
+    assert document["certified"][0]["accuracy"] > 0
+
+
+def test_certified_accuracy_alone_has_a_line_in_the_table(run, compressed):
+    options = ("--data", "evaluation.npz", "--certify", "--epsilon", "0.001")
+    code, out, _ = run("evaluate", compressed, *options)
+    assert code == 0
+    assert "certified (linear bounds), epsilon 0.001" in out
