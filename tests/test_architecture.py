@@ -30,7 +30,8 @@ ALLOWED = {
     "export": BASE | {"certificate"},
     "states": BASE | {"certificate", "forks", "compilation", "core", "frontend", "artifact", "runtime"},
 }
-ALLOWED["compression"] = ALLOWED["states"] | {"states"}
+ALLOWED["robustness"] = ALLOWED["runtime"] | {"runtime"}
+ALLOWED["compression"] = ALLOWED["states"] | {"states", "robustness"}
 ALLOWED["report"] = ALLOWED["compression"] | {"compression"}
 ALLOWED["cli"] = ALLOWED["report"] | {"report", "export"}
 # The package's front door and `python -m`.

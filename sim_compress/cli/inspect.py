@@ -2,13 +2,16 @@
 
 import argparse
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
 from sim_compress.artifact import JSON, Artifact, listing, read, sizes
+from sim_compress.certificate import output_bound
 from sim_compress.cli import tables, words
 from sim_compress.cli.console import OUT, plain, warning
+from sim_compress.model import ImplicitModel
 from sim_compress.report import BlockFigures, foreign_report, stored_blocks
 
 
@@ -42,11 +45,27 @@ def _facts(path: Path, artifact: Artifact, blocks: tuple[BlockFigures, ...]) -> 
         "stored": tables.size_words(sizes(model)),
         "digest": f"{artifact.digest} (recomputed from the bytes)",
         "certificate": f"{_certificate(artifact)} (recomputed from the stored values)",
+        "Lipschitz bound": _lipschitz_words(model),
     }
 
 
 def _certificate(artifact: Artifact) -> str:
     return words.certificate(artifact.certificate.kind, artifact.certificate.bound)
+
+
+def _lipschitz(model: ImplicitModel) -> float | None:
+    """Of the outputs for the inputs in the inf-norm; None where there is none."""
+    bound = output_bound(model)
+    return bound if math.isfinite(bound) else None
+
+
+def _lipschitz_words(model: ImplicitModel) -> str:
+    bound = _lipschitz(model)
+    if bound is None:
+        return "none: some phi has no constant, or ids are looked up"
+    return (
+        f"{words.ratio(bound)}: how far outputs move at most, for inputs that move by 1, both in the inf-norm"
+    )
 
 
 def _flat(place: str, values: Mapping[str, JSON]) -> dict[str, str]:
@@ -72,6 +91,7 @@ def _document(path: Path, artifact: Artifact) -> dict[str, object]:
         "digest": artifact.digest,
         "tensors": [asdict(item) for item in listing(artifact)],
         "blocks": [{**asdict(b), "sparsity": b.sparsity} for b in stored_blocks(model)],
-        "certificate": {"kind": certificate.kind, "bound": certificate.bound, "recomputed": True},
+        "certificate": {"kind": certificate.kind, "bound": certificate.bound, "recomputed": True}
+        | {"lipschitz": _lipschitz(model)},
         "provenance": artifact.provenance,
     }

@@ -2,6 +2,7 @@
 
 from sim_compress.runtime.fixed_point import Convergence, Tolerance
 from sim_compress.runtime.kernels import preactivation, term_value
+from sim_compress.runtime.labels import check_labels, is_scores
 from sim_compress.runtime.reference import equilibrium
 from sim_compress.runtime.samples import (
     Checked,
@@ -26,12 +27,14 @@ __all__ = [
     "Stage",
     "Tolerance",
     "check_inputs",
+    "check_labels",
     "check_samples",
     "checked",
     "digest",
     "equilibrium",
     "id_limits",
     "id_ranges",
+    "is_scores",
     "named",
     "parts",
     "preactivation",
