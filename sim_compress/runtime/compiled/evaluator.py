@@ -14,14 +14,14 @@ from sim_compress.compilation import prepare
 from sim_compress.forks import held, renewed
 from sim_compress.model import ImplicitModel
 from sim_compress.model.maps import Array
-from sim_compress.runtime.compiled import machine
-from sim_compress.runtime.compiled.arena import Arena, Call
-from sim_compress.runtime.compiled.forms import forms
-from sim_compress.runtime.compiled.lowering import Lowering
-from sim_compress.runtime.compiled.pacing import Pacing
-from sim_compress.runtime.compiled.steps import Program
-from sim_compress.runtime.compiled.team import Team, keep_to, other_processors
-from sim_compress.runtime.compiled.vectors import TILE, WIDTH
+from sim_compress.runtime.compiled.code import machine
+from sim_compress.runtime.compiled.code.vectors import TILE, WIDTH
+from sim_compress.runtime.compiled.layout.forms import forms
+from sim_compress.runtime.compiled.program.arena import Arena, Call
+from sim_compress.runtime.compiled.program.lowering import Lowering
+from sim_compress.runtime.compiled.program.steps import Program
+from sim_compress.runtime.compiled.threads.pacing import Pacing
+from sim_compress.runtime.compiled.threads.team import Team, keep_to, other_processors
 from sim_compress.runtime.fixed_point import Convergence, Tolerance
 from sim_compress.runtime.memory import check_memory, working_set
 

@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sim_compress.model import LinearMap, Pad, Patches, Reshape, Slice, Transpose, apply_chain, chain_shape
-from sim_compress.runtime.compiled.forms import Form
-from sim_compress.runtime.compiled.windows import Windows, trace
+from sim_compress.runtime.compiled.layout.forms import Form
+from sim_compress.runtime.compiled.layout.windows import Windows, trace
 
 
 def read(windows: Windows, canonical: np.ndarray, size: tuple[int, int]) -> np.ndarray:

@@ -5,8 +5,8 @@ from typing import Any, NamedTuple
 
 from llvmlite import ir
 
-from sim_compress.runtime.compiled.operations import Halo
-from sim_compress.runtime.compiled.vectors import (
+from sim_compress.runtime.compiled.code.operations import Halo
+from sim_compress.runtime.compiled.code.vectors import (
     INT64,
     Loop,
     Tables,

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from sim_compress.runtime.compiled.lanes import Geometry, Halo, Lanes, Pair
+from sim_compress.runtime.compiled.layout.lanes import Geometry, Halo, Lanes, Pair
 
 # What an entry of a halo costs beside a vector of the patch, when a grid is chosen.
 HALO_COST = 0.1

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sim_compress.runtime.compiled.lanes import Geometry
+from sim_compress.runtime.compiled.layout.lanes import Geometry
 
 # Geometries whose copies are kept: more than a program has.
 KEPT = 64

@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 
 from sim_compress.activations import Activation
 from sim_compress.model.maps import Array
-from sim_compress.runtime.compiled.lanes import Lanes
-from sim_compress.runtime.compiled.places import Load, Outside, Place
-from sim_compress.runtime.compiled.program import Assembly, Tables
+from sim_compress.runtime.compiled.layout.lanes import Lanes
+from sim_compress.runtime.compiled.layout.places import Load, Outside, Place
+from sim_compress.runtime.compiled.program.assembly import Assembly, Tables
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from sim_compress.model import Affine, Term, weight_shape
-from sim_compress.runtime.compiled.rounds import COUNTS, ONES, ROWS, SEVERAL, TWOS
+from sim_compress.runtime.compiled.code.rounds import COUNTS, ONES, ROWS, SEVERAL, TWOS
 
 Integers = NDArray[np.int64]
 BITS = 1 << np.arange(ROWS)

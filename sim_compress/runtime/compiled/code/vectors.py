@@ -6,8 +6,8 @@ from typing import Any
 from llvmlite import ir
 from numba.core import cgutils
 
-from sim_compress.runtime.compiled.hardware import detect
-from sim_compress.runtime.compiled.operations import Operation
+from sim_compress.runtime.compiled.code.hardware import detect
+from sim_compress.runtime.compiled.code.operations import Operation
 
 HARDWARE = detect()
 WIDTH, TILE = HARDWARE.width, HARDWARE.tile
@@ -126,7 +126,7 @@ def smaller(b: ir.IRBuilder, bound: Any, x: Any) -> Any:
 
 
 def apply_phi(b: ir.IRBuilder, z: list[Any], parameters: Any) -> list[Any]:
-    """The fused phi of `compiled/phis.py`; a NaN stays.
+    """The fused phi of `program/phis.py`; a NaN stays.
 
     ReLU and the identity have slope 1, no upper bound and no gate: only the lower bound is applied.
     """

@@ -5,13 +5,13 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from sim_compress.model import Affine, Term, chain_shape
-from sim_compress.runtime.compiled.context import Context
-from sim_compress.runtime.compiled.copies import NOTHING, copy_chain, has_operations, selected
-from sim_compress.runtime.compiled.forms import Form
-from sim_compress.runtime.compiled.operations import DenseRows
-from sim_compress.runtime.compiled.phis import Parameters
-from sim_compress.runtime.compiled.places import Flat, Place
-from sim_compress.runtime.compiled.streams import DenseStream, dense_stream, weight_of
+from sim_compress.runtime.compiled.code.operations import DenseRows
+from sim_compress.runtime.compiled.layout.forms import Form
+from sim_compress.runtime.compiled.layout.places import Flat, Place
+from sim_compress.runtime.compiled.program.context import Context
+from sim_compress.runtime.compiled.program.copies import NOTHING, copy_chain, has_operations, selected
+from sim_compress.runtime.compiled.program.phis import Parameters
+from sim_compress.runtime.compiled.program.streams import DenseStream, dense_stream, weight_of
 
 
 def lower_dense(context: Context, name: str, affine: Affine, target: Flat, phi: Parameters) -> None:

@@ -4,10 +4,10 @@ from collections import defaultdict
 from dataclasses import dataclass
 
 from sim_compress.model import ImplicitModel
-from sim_compress.runtime.compiled.forms import form_of, forms
-from sim_compress.runtime.compiled.grids import best_geometry
-from sim_compress.runtime.compiled.lanes import Geometry, Halo, Lanes, Pair
-from sim_compress.runtime.compiled.windows import Windows, trace
+from sim_compress.runtime.compiled.layout.forms import form_of, forms
+from sim_compress.runtime.compiled.layout.grids import best_geometry
+from sim_compress.runtime.compiled.layout.lanes import Geometry, Halo, Lanes, Pair
+from sim_compress.runtime.compiled.layout.windows import Windows, trace
 
 NO_HALO: Halo = (0, 0, 0, 0)
 

@@ -11,9 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim_compress.compilation import part
-from sim_compress.runtime.compiled.atomics import atomic_add, atomic_get, atomic_set, atomic_swap, pause
-from sim_compress.runtime.compiled.operations import Halo, TiedSum
-from sim_compress.runtime.compiled.sleeping import sleep, wake
+from sim_compress.runtime.compiled.code.operations import Halo, TiedSum
+from sim_compress.runtime.compiled.threads.atomics import (
+    atomic_add,
+    atomic_get,
+    atomic_set,
+    atomic_swap,
+    pause,
+)
+from sim_compress.runtime.compiled.threads.sleeping import sleep, wake
 
 # Numbers in a cache line and its neighbour, which processors fetch with it.
 LINE = 16

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sim_compress.runtime.compiled.operations import FIELDS, Operation
-from sim_compress.runtime.compiled.streams import DenseStream
+from sim_compress.runtime.compiled.code.operations import FIELDS, Operation
+from sim_compress.runtime.compiled.program.streams import DenseStream
 
 # Gates of the directions of a recurrent layer, which take turns.
 STREAMS = 8

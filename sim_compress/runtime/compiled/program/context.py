@@ -6,14 +6,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim_compress.errors import InputError
-from sim_compress.runtime.compiled.borders import Borders
-from sim_compress.runtime.compiled.forms import Form
-from sim_compress.runtime.compiled.lanes import Geometry, Lanes
-from sim_compress.runtime.compiled.neighbours import neighbours
-from sim_compress.runtime.compiled.places import Flat, Load, Outside, Place, Regions, Tiled
-from sim_compress.runtime.compiled.program import Assembly
-from sim_compress.runtime.compiled.rounds import ROWS
-from sim_compress.runtime.compiled.steps import Steps
+from sim_compress.runtime.compiled.code.rounds import ROWS
+from sim_compress.runtime.compiled.layout.borders import Borders
+from sim_compress.runtime.compiled.layout.forms import Form
+from sim_compress.runtime.compiled.layout.lanes import Geometry, Lanes
+from sim_compress.runtime.compiled.layout.neighbours import neighbours
+from sim_compress.runtime.compiled.layout.places import Flat, Load, Outside, Place, Regions, Tiled
+from sim_compress.runtime.compiled.program.assembly import Assembly
+from sim_compress.runtime.compiled.program.steps import Steps
 
 # The tables hold places in the arena as 32-bit integers.
 LARGEST_ARENA = 2**31 - 1

@@ -7,14 +7,14 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from sim_compress.model import Affine, Patches, Term, chain_shape
-from sim_compress.runtime.compiled.borders import fits, halo_of
-from sim_compress.runtime.compiled.context import Context
-from sim_compress.runtime.compiled.copies import copy_chain
-from sim_compress.runtime.compiled.forms import Form
-from sim_compress.runtime.compiled.lanes import Geometry
-from sim_compress.runtime.compiled.places import Tiled
-from sim_compress.runtime.compiled.streams import weight_of
-from sim_compress.runtime.compiled.windows import Windows, trace
+from sim_compress.runtime.compiled.layout.borders import fits, halo_of
+from sim_compress.runtime.compiled.layout.forms import Form
+from sim_compress.runtime.compiled.layout.lanes import Geometry
+from sim_compress.runtime.compiled.layout.places import Tiled
+from sim_compress.runtime.compiled.layout.windows import Windows, trace
+from sim_compress.runtime.compiled.program.context import Context
+from sim_compress.runtime.compiled.program.copies import copy_chain
+from sim_compress.runtime.compiled.program.streams import weight_of
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,11 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim_compress.activations import Activation
-from sim_compress.runtime.compiled.context import Context
-from sim_compress.runtime.compiled.forms import Form
-from sim_compress.runtime.compiled.operations import CHUNK, Maximum
-from sim_compress.runtime.compiled.places import Place, Tiled
-from sim_compress.runtime.compiled.steps import InPlace, Reference
+from sim_compress.runtime.compiled.code.operations import CHUNK, Maximum
+from sim_compress.runtime.compiled.layout.forms import Form
+from sim_compress.runtime.compiled.layout.places import Place, Tiled
+from sim_compress.runtime.compiled.program.context import Context
+from sim_compress.runtime.compiled.program.steps import InPlace, Reference
 
 
 class Parameters(NamedTuple):

@@ -3,11 +3,11 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from sim_compress.runtime.compiled.context import Context
-from sim_compress.runtime.compiled.lanes import Geometry
-from sim_compress.runtime.compiled.neighbours import HaloCopies, neighbours
-from sim_compress.runtime.compiled.operations import Halo
-from sim_compress.runtime.compiled.places import Place, Tiled
+from sim_compress.runtime.compiled.code.operations import Halo
+from sim_compress.runtime.compiled.layout.lanes import Geometry
+from sim_compress.runtime.compiled.layout.neighbours import HaloCopies, neighbours
+from sim_compress.runtime.compiled.layout.places import Place, Tiled
+from sim_compress.runtime.compiled.program.context import Context
 
 # Items of a halo: some channels of a band each.
 ITEMS = 8

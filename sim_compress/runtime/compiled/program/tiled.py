@@ -5,16 +5,16 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from sim_compress.model import Affine
-from sim_compress.runtime.compiled.context import Context
-from sim_compress.runtime.compiled.halos import NO_COPIES, fill_from_posts, halo_tables, post_tables
-from sim_compress.runtime.compiled.lanes import Geometry
-from sim_compress.runtime.compiled.neighbours import neighbours
-from sim_compress.runtime.compiled.operations import TiedSum
-from sim_compress.runtime.compiled.phis import Parameters
-from sim_compress.runtime.compiled.places import Tiled
-from sim_compress.runtime.compiled.reads import Read, read_term
-from sim_compress.runtime.compiled.rounds import ROWS
-from sim_compress.runtime.compiled.streams import Stream, tied_stream
+from sim_compress.runtime.compiled.code.operations import TiedSum
+from sim_compress.runtime.compiled.code.rounds import ROWS
+from sim_compress.runtime.compiled.layout.lanes import Geometry
+from sim_compress.runtime.compiled.layout.neighbours import neighbours
+from sim_compress.runtime.compiled.layout.places import Tiled
+from sim_compress.runtime.compiled.program.context import Context
+from sim_compress.runtime.compiled.program.halos import NO_COPIES, fill_from_posts, halo_tables, post_tables
+from sim_compress.runtime.compiled.program.phis import Parameters
+from sim_compress.runtime.compiled.program.reads import Read, read_term
+from sim_compress.runtime.compiled.program.streams import Stream, tied_stream
 
 # Enough items that threads which start late or are held up still share the work.
 ITEMS = 8

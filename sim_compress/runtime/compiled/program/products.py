@@ -6,11 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim_compress.model import Shape, StateBlock
-from sim_compress.runtime.compiled.context import Context
-from sim_compress.runtime.compiled.copies import NOTHING, has_operations, selected
-from sim_compress.runtime.compiled.forms import Form
-from sim_compress.runtime.compiled.operations import CHUNK, Product
-from sim_compress.runtime.compiled.places import Place
+from sim_compress.runtime.compiled.code.operations import CHUNK, Product
+from sim_compress.runtime.compiled.layout.forms import Form
+from sim_compress.runtime.compiled.layout.places import Place
+from sim_compress.runtime.compiled.program.context import Context
+from sim_compress.runtime.compiled.program.copies import NOTHING, has_operations, selected
 
 
 @dataclass(frozen=True, eq=False)

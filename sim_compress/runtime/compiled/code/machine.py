@@ -11,9 +11,13 @@ from numba import types
 from numba.extending import intrinsic
 
 from sim_compress.compilation import inlined, kernel
-from sim_compress.runtime.compiled.dense_code import dense_rows_item
-from sim_compress.runtime.compiled.elements import FOUR, ONE, THREE, TWO, U, element_item
-from sim_compress.runtime.compiled.gate import (
+from sim_compress.runtime.compiled.code.dense_code import dense_rows_item
+from sim_compress.runtime.compiled.code.elements import FOUR, ONE, THREE, TWO, U, element_item
+from sim_compress.runtime.compiled.code.halo_code import halo_item
+from sim_compress.runtime.compiled.code.operations import DenseRows, Halo, TiedSum
+from sim_compress.runtime.compiled.code.tied_code import tied_sum_item
+from sim_compress.runtime.compiled.code.vectors import INT64, TABLES, function
+from sim_compress.runtime.compiled.threads.gate import (
     BEGIN,
     END,
     claim,
@@ -27,10 +31,6 @@ from sim_compress.runtime.compiled.gate import (
     publish,
     wait_or_claim,
 )
-from sim_compress.runtime.compiled.halo_code import halo_item
-from sim_compress.runtime.compiled.operations import DenseRows, Halo, TiedSum
-from sim_compress.runtime.compiled.tied_code import tied_sum_item
-from sim_compress.runtime.compiled.vectors import INT64, TABLES, function
 
 VECTOR_CODE = {TiedSum.CODE: tied_sum_item, DenseRows.CODE: dense_rows_item, Halo.CODE: halo_item}
 FIRST_ELEMENT_CODE = max(VECTOR_CODE) + 1

@@ -9,11 +9,11 @@ from scipy import sparse
 
 from sim_compress.model import AlongAxis, LinearMap, Offset, Scale, Sum, apply_chain, chain_matrix, selects
 from sim_compress.model.maps import SELECTIONS
-from sim_compress.runtime.compiled.context import Context
-from sim_compress.runtime.compiled.factors import composes
-from sim_compress.runtime.compiled.operations import CHUNK, Gather, Sums
-from sim_compress.runtime.compiled.places import Outside, Place
-from sim_compress.runtime.compiled.steps import Reference
+from sim_compress.runtime.compiled.code.operations import CHUNK, Gather, Sums
+from sim_compress.runtime.compiled.layout.places import Outside, Place
+from sim_compress.runtime.compiled.program.context import Context
+from sim_compress.runtime.compiled.program.factors import composes
+from sim_compress.runtime.compiled.program.steps import Reference
 
 # The source of an element that is zero.
 NOTHING = -1

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim_compress.model import LinearMap, Pad, Patches, Reshape, Shape, Slice, Transpose
-from sim_compress.runtime.compiled.forms import CHANNELS, COLUMNS, ROWS, Form, Step
+from sim_compress.runtime.compiled.layout.forms import CHANNELS, COLUMNS, ROWS, Form, Step
 
 
 @dataclass(frozen=True)

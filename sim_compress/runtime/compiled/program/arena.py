@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim_compress.model.maps import Array
-from sim_compress.runtime.compiled import machine
-from sim_compress.runtime.compiled.gate import ATTENDANCE, new_gate
-from sim_compress.runtime.compiled.pacing import Attendance
-from sim_compress.runtime.compiled.places import Outside, Place
-from sim_compress.runtime.compiled.steps import InPlace, Loop, Program, Reference, Step
-from sim_compress.runtime.compiled.team import Team
+from sim_compress.runtime.compiled.code import machine
+from sim_compress.runtime.compiled.layout.places import Outside, Place
+from sim_compress.runtime.compiled.program.steps import InPlace, Loop, Program, Reference, Step
+from sim_compress.runtime.compiled.threads.gate import ATTENDANCE, new_gate
+from sim_compress.runtime.compiled.threads.pacing import Attendance
+from sim_compress.runtime.compiled.threads.team import Team
 from sim_compress.runtime.fixed_point import Convergence, Tolerance, solve
 
 # Rounds of waiting that are timed, and how often: twenty microseconds each.

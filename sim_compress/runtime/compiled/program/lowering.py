@@ -4,21 +4,27 @@ from dataclasses import replace
 
 from sim_compress.model import Affine, ImplicitModel, StateBlock
 from sim_compress.model.maps import Array
-from sim_compress.runtime.compiled.borders import Borders, borders
-from sim_compress.runtime.compiled.context import LARGEST_ARENA, Context, rounded_up
-from sim_compress.runtime.compiled.dense import lower_dense
-from sim_compress.runtime.compiled.factors import without_factors
-from sim_compress.runtime.compiled.forms import Form, form_of, forms
-from sim_compress.runtime.compiled.halos import fill_halo
-from sim_compress.runtime.compiled.joined import lower_joined
-from sim_compress.runtime.compiled.lanes import Lanes
-from sim_compress.runtime.compiled.phis import LINEAR_PHI, Parameters, apply_phi, fused_phi, has_operation
-from sim_compress.runtime.compiled.places import Flat, Outside, Place
-from sim_compress.runtime.compiled.products import lower_product
-from sim_compress.runtime.compiled.program import Assembly, Constants
-from sim_compress.runtime.compiled.rounds import ROWS
-from sim_compress.runtime.compiled.steps import Loop, Program, Reference, Step
-from sim_compress.runtime.compiled.tiled import lower_tiled
+from sim_compress.runtime.compiled.code.rounds import ROWS
+from sim_compress.runtime.compiled.layout.borders import Borders, borders
+from sim_compress.runtime.compiled.layout.forms import Form, form_of, forms
+from sim_compress.runtime.compiled.layout.lanes import Lanes
+from sim_compress.runtime.compiled.layout.places import Flat, Outside, Place
+from sim_compress.runtime.compiled.program.assembly import Assembly, Constants
+from sim_compress.runtime.compiled.program.context import LARGEST_ARENA, Context, rounded_up
+from sim_compress.runtime.compiled.program.dense import lower_dense
+from sim_compress.runtime.compiled.program.factors import without_factors
+from sim_compress.runtime.compiled.program.halos import fill_halo
+from sim_compress.runtime.compiled.program.joined import lower_joined
+from sim_compress.runtime.compiled.program.phis import (
+    LINEAR_PHI,
+    Parameters,
+    apply_phi,
+    fused_phi,
+    has_operation,
+)
+from sim_compress.runtime.compiled.program.products import lower_product
+from sim_compress.runtime.compiled.program.steps import Loop, Program, Reference, Step
+from sim_compress.runtime.compiled.program.tiled import lower_tiled
 from sim_compress.runtime.kernels import preactivation
 from sim_compress.runtime.schedule import Stage, schedule
 

@@ -10,10 +10,10 @@ from typing import Any
 
 from llvmlite import ir
 
-from sim_compress.runtime.compiled.halo_code import copy_vectors, planes, take_targets
-from sim_compress.runtime.compiled.operations import TiedSum
-from sim_compress.runtime.compiled.rounds import COUNTS, ONES, ROWS, SEVERAL, TWOS, Round
-from sim_compress.runtime.compiled.vectors import (
+from sim_compress.runtime.compiled.code.halo_code import copy_vectors, planes, take_targets
+from sim_compress.runtime.compiled.code.operations import TiedSum
+from sim_compress.runtime.compiled.code.rounds import COUNTS, ONES, ROWS, SEVERAL, TWOS, Round
+from sim_compress.runtime.compiled.code.vectors import (
     ALIGNED,
     INT32,
     INT64,

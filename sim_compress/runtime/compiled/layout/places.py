@@ -6,8 +6,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from sim_compress.runtime.compiled.forms import Form
-from sim_compress.runtime.compiled.lanes import Geometry
+from sim_compress.runtime.compiled.layout.forms import Form
+from sim_compress.runtime.compiled.layout.lanes import Geometry
 
 # Places to write, in floats for the first sample, and the row-major number of the element that goes to each.
 Destinations = tuple[NDArray[np.int64], NDArray[np.int64]]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from sim_compress.compilation import part
-from sim_compress.runtime.compiled.operations import (
+from sim_compress.runtime.compiled.code.operations import (
     CHUNK,
     Gather,
     Maximum,
