@@ -22,7 +22,7 @@ def read(windows: Windows, canonical: np.ndarray, size: tuple[int, int]) -> np.n
 
 
 def assert_traced(maps: tuple[LinearMap, ...], shape: tuple[int, ...], axis: int = 0) -> None:
-    source, out = Form(shape, axis), chain_shape(maps, shape)
+    source, out = Form(shape, (axis,)), chain_shape(maps, shape)
     # Features first, as a weighted term has them.
     target = Form((5, *out[1:]))
     windows = trace(maps, source, target, weighted=True)

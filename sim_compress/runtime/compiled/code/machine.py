@@ -11,10 +11,11 @@ from numba import types
 from numba.extending import intrinsic
 
 from sim_compress.compilation import inlined, kernel
+from sim_compress.runtime.compiled.code.calls import call_item
 from sim_compress.runtime.compiled.code.dense_code import dense_rows_item
 from sim_compress.runtime.compiled.code.elements import FOUR, ONE, THREE, TWO, U, element_item
 from sim_compress.runtime.compiled.code.halo_code import halo_item
-from sim_compress.runtime.compiled.code.operations import DenseRows, Halo, TiedSum
+from sim_compress.runtime.compiled.code.operations import DenseRows, Halo, Product, TiedSum
 from sim_compress.runtime.compiled.code.tied_code import tied_sum_item
 from sim_compress.runtime.compiled.code.vectors import INT64, TABLES, function
 from sim_compress.runtime.compiled.threads.gate import (
@@ -33,7 +34,7 @@ from sim_compress.runtime.compiled.threads.gate import (
 )
 
 VECTOR_CODE = {TiedSum.CODE: tied_sum_item, DenseRows.CODE: dense_rows_item, Halo.CODE: halo_item}
-FIRST_ELEMENT_CODE = max(VECTOR_CODE) + 1
+FIRST_ELEMENT_CODE, LAST_ELEMENT_CODE = max(VECTOR_CODE) + 1, Product.CODE
 HALO_PARTS = Halo.place("parts")
 
 # Threads of `run`; helpers have numbers from 1.
@@ -47,21 +48,24 @@ _code: Any = intrinsic
 def _vector_item(
     _: Any, arena: Any, integers: Any, floats: Any, masks: Any, ops: Any, _i: Any, _item: Any
 ) -> Any:
-    """One item of operation i, which is written in LLVM."""
+    """One item of operation i, which is written in LLVM; its code may be compiled apart."""
 
     def generate(context: Any, b: Any, signature: Any, arguments: Any) -> Any:
         *arrays, i, item = arguments
         made = [context.make_array(k)(context, b, a) for k, a in zip(signature.args, arrays, strict=False)]
         row = b.gep(made[-1].data, [b.mul(i, b.extract_value(made[-1].shape, 1))])
         passed = [*(array.data for array in made[:-1]), row, item]
-        end = b.append_basic_block()
-        choice = b.switch(b.load(row), end)
+        end, apart = b.append_basic_block(), b.append_basic_block()
+        choice = b.switch(b.load(row), apart)
         for code, write in VECTOR_CODE.items():
             case = b.append_basic_block()
             choice.add_case(context.get_constant(types.int64, code), case)
             b.position_at_end(case)
             b.call(function(b.module, [*TABLES, INT64], write), passed)
             b.branch(end)
+        b.position_at_end(apart)
+        call_item(context, b, passed)
+        b.branch(end)
         b.position_at_end(end)
         return context.get_dummy_value()
 
@@ -108,10 +112,10 @@ def _share(
                 fetched, halos = owner_of(gate, i, item), ops[i - 1, HALO_PARTS]
             for part in range(halos + 1):
                 op, own = (i, item) if part == halos else (i - 1, fetched * halos + part)
-                if ops[op, 0] < FIRST_ELEMENT_CODE:
-                    _vector_item(arena, integers, floats, masks, ops, op, own)
-                else:
+                if FIRST_ELEMENT_CODE <= ops[op, 0] <= LAST_ELEMENT_CODE:
                     element_item(ops, op, own, integers, floats, arena)
+                else:
+                    _vector_item(arena, integers, floats, masks, ops, op, own)
             done += 1
 
 

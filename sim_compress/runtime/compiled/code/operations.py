@@ -10,6 +10,8 @@ from typing import ClassVar
 
 # Numbers of a row: the code, then the fields.
 FIELDS = 26
+# Where the address of an operation's code is, for those that are compiled apart (`calls.py`).
+ADDRESS = FIELDS - 1
 # Elements of one item of the operations that go element by element.
 CHUNK = 512
 
@@ -189,3 +191,98 @@ class Product(Operation):
     left_step: int
     right_step: int
     samples: int
+
+
+@dataclass(frozen=True)
+class PhasedSum(Operation):
+    """Tied rows with phi whose columns come in phases: an item is a tile of vectors for some rows.
+
+    Attributes:
+        tiles: (first vector, number of vectors) of each tile; a channel has the same ones in all values.
+        parts: items of one tile, each with `share` of the rows.
+        starts: number of the first nonzero, for each part and phase.
+        counts: nonzeros, for each phase and row.
+        offsets: places of the nonzeros' columns in the arena, less that of the tile.
+        target: float of the first row.
+        plane: floats from one row to the next.
+    """
+
+    CODE = 7
+    tiles: int
+    parts: int
+    rows: int
+    share: int
+    phases: int
+    starts: int
+    counts: int
+    offsets: int
+    values: int
+    target: int
+    plane: int
+    bias: int
+    phi: int
+
+
+@dataclass(frozen=True)
+class MatrixProduct(Operation):
+    """Products of states, C[r, lanes] = sum_k A[r, k] B[k, lanes]: an item is a tile of one group.
+
+    Attributes:
+        tiles: (first vector, number of vectors) of each tile of B and C.
+        rows, inner: numbers of r and k.
+        row_places, inner_places: two numbers of which the sum is the place of A[r, k], for each group.
+        sources: places of B[k], for each group; of `targets` those of C[r].
+        apart: whether lanes are samples, so that a lane of A meets its own lane of B.
+        factor: in the floats, what every entry of C is multiplied with.
+    """
+
+    CODE = 8
+    tiles: int
+    tile_count: int
+    rows: int
+    inner: int
+    row_places: int
+    inner_places: int
+    sources: int
+    targets: int
+    apart: int
+    factor: int
+
+
+@dataclass(frozen=True)
+class Normalisation(Operation):
+    """Softmax and norms of the channels of a group, lane by lane: an item is a tile of one group.
+
+    Attributes:
+        kind: one of `normalising_code.KINDS`.
+        tiles: (first vector, number of vectors) of each tile.
+        count: channels of a group.
+        sources, targets: places of the channels, for each group.
+        parameters: in the floats, what a channel is multiplied with first, and epsilon.
+    """
+
+    CODE = 9
+    kind: int
+    tiles: int
+    tile_count: int
+    count: int
+    sources: int
+    targets: int
+    parameters: int
+
+
+@dataclass(frozen=True)
+class Elementwise(Operation):
+    """One function of every entry of whole vectors, in place: an item is `share` vectors.
+
+    Attributes:
+        kind: one of `elementwise_code.KINDS`.
+        first, count: first float and number of vectors.
+    """
+
+    CODE = 10
+    kind: int
+    first: int
+    count: int
+    share: int
+    parameters: int

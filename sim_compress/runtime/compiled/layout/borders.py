@@ -4,7 +4,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 
 from sim_compress.model import ImplicitModel
-from sim_compress.runtime.compiled.layout.forms import form_of, forms
+from sim_compress.runtime.compiled.layout.forms import Forms
 from sim_compress.runtime.compiled.layout.grids import best_geometry
 from sim_compress.runtime.compiled.layout.lanes import Geometry, Halo, Lanes, Pair
 from sim_compress.runtime.compiled.layout.windows import Windows, trace
@@ -26,16 +26,16 @@ class Borders:
     fitting: frozenset[tuple[Pair, Pair, Pair]]
 
 
-def borders(model: ImplicitModel, lanes: Lanes) -> Borders:
+def borders(model: ImplicitModel, forms: Forms, lanes: Lanes) -> Borders:
     """Geometries for one batch size."""
-    known = forms(model)
+    known = forms.states
     halos: defaultdict[Pair, Halo] = defaultdict(lambda: NO_HALO)
     readers: defaultdict[Pair, list[tuple[Pair, Pair]]] = defaultdict(list)
     haloed = set()
-    for form in [*known.values(), *(form_of(affine) for _, affine in model.affines())]:
+    for form in [*known.values(), *forms.sums.values()]:
         halos.setdefault(form.size, NO_HALO)
-    for _, affine in model.affines():
-        target = form_of(affine)
+    for name, affine in model.affines():
+        target = forms.sums[name]
         for term in affine.terms:
             source = known.get(term.source)
             windows = source and trace(term.maps, source, target, term.weight is not None)

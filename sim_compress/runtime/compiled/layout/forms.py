@@ -1,11 +1,22 @@
 """The canonical form of a value: channels, rows and columns."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sim_compress.model import Affine, ImplicitModel, Shape
+from sim_compress.model import (
+    Affine,
+    ImplicitModel,
+    LinearMap,
+    Offset,
+    Scale,
+    Shape,
+    Term,
+    apply_chain,
+    selects,
+)
 
 # Steps along channels, rows and columns.
 Step = tuple[int, int, int]
@@ -18,57 +29,137 @@ class Form:
 
     Attributes:
         shape: the array's own shape.
-        channel_axis: the axis of the channels; the others, in order, are positions.
+        channel_axes: the axes of the channels, flattened in order; the others, in order, are positions.
     """
 
     shape: Shape
-    channel_axis: int = 0
+    channel_axes: Shape = (0,)
+
+    @property
+    def position_axes(self) -> Shape:
+        """The axes that are no channels."""
+        return tuple(axis for axis in range(len(self.shape)) if axis not in self.channel_axes)
 
     @property
     def channels(self) -> int:
-        return self.shape[self.channel_axis] if self.shape else 1
+        return int(np.prod([self.shape[axis] for axis in self.channel_axes])) if self.shape else 1
 
     @property
     def size(self) -> tuple[int, int]:
         """Rows and columns; a single axis of positions is a row, more than two are flattened to one."""
-        positions = [s for axis, s in enumerate(self.shape) if axis != self.channel_axis]
+        positions = [self.shape[axis] for axis in self.position_axes]
         if len(positions) == 2:
             return positions[0], positions[1]
         return 1, int(np.prod(positions))
 
     def steps(self) -> tuple[Step, ...]:
         """What one step along each axis is in canonical form."""
-        positions = [axis for axis in range(len(self.shape)) if axis != self.channel_axis]
-        steps = {self.channel_axis: (1, 0, 0)}
+        positions = self.position_axes
+        steps = {
+            a: (n, 0, 0) for a, n in zip(self.channel_axes, self._strides(self.channel_axes), strict=True)
+        }
         if len(positions) == 2:
             steps |= {positions[0]: (0, 1, 0), positions[1]: (0, 0, 1)}
         else:
-            for place, axis in enumerate(positions):
-                steps[axis] = (0, 0, int(np.prod([self.shape[a] for a in positions[place + 1 :]])))
+            steps |= {a: (0, 0, n) for a, n in zip(positions, self._strides(positions), strict=True)}
         return tuple(steps[axis] for axis in range(len(self.shape)))
+
+    def _strides(self, axes: Shape) -> list[int]:
+        """Steps of axes that are flattened together."""
+        return [int(np.prod([self.shape[b] for b in axes[place + 1 :]])) for place in range(len(axes))]
 
     def canonical(self, array: NDArray[np.int64]) -> NDArray[np.int64]:
         """An array of the form's shape as (channels, rows, columns)."""
-        moved = np.moveaxis(array, self.channel_axis, 0) if self.shape else array
+        moved = array.transpose(*self.channel_axes, *self.position_axes) if self.shape else array
         return moved.reshape(self.channels, *self.size)
 
     def restored(self, canonical: NDArray[np.int64]) -> NDArray[np.int64]:
         """An array (channels, rows, columns) in the form's own shape."""
         if not self.shape:
             return canonical.reshape(())
-        positions = self.shape[: self.channel_axis] + self.shape[self.channel_axis + 1 :]
-        return np.moveaxis(canonical.reshape(self.channels, *positions), 0, self.channel_axis)
+        order = (*self.channel_axes, *self.position_axes)
+        return canonical.reshape([self.shape[axis] for axis in order]).transpose(np.argsort(order))
 
 
 def form_of(affine: Affine) -> Form:
-    """The canonical form of a block's z."""
-    return Form(affine.shape, affine.row_axis)
+    """The form in which tied rows are channels."""
+    return Form(affine.shape, (affine.row_axis,))
 
 
-def forms(model: ImplicitModel) -> dict[str, Form]:
-    """Canonical form of every block's state."""
-    found = {}
+@dataclass(frozen=True)
+class Forms:
+    """Attributes:
+    sums: form of z for every block and output.
+    states: form of every block's state.
+    """
+
+    sums: dict[str, Form]
+    states: dict[str, Form]
+
+
+def forms(model: ImplicitModel) -> Forms:
+    """Canonical forms; what has no rows of its own keeps its sources' tokens where they lie."""
+    sums: dict[str, Form] = {}
+    states: dict[str, Form] = {}
     for block in model.blocks:
-        componentwise = block.shape == block.affine.shape
-        found[block.name] = form_of(block.affine) if componentwise else Form(block.shape)
-    return found
+        own = _kept(block.affine, states)
+        sums[block.name] = own or form_of(block.affine)
+        same = block.shape == block.affine.shape
+        states[block.name] = sums[block.name] if same else Form(block.shape)
+        if block.phi.name == "matmul":
+            states[block.name] = _product(block.affine, block.phi.attributes["parts"], block.shape, states)
+    sums |= {o.name: _kept(o.affine, states) or form_of(o.affine) for o in model.outputs}
+    return Forms(sums, states)
+
+
+def _kept(affine: Affine, known: dict[str, Form]) -> Form | None:
+    """The form in which the tokens of a source stay tokens, for sums without rows; None where none does."""
+    if affine.weighted or affine.bias is not None:
+        return None
+    for term in affine.terms:
+        labels = _labels(term, known)
+        axis = None if labels is None else _token_axis(labels)
+        if axis is not None:
+            return _with_tokens(affine.shape, axis)
+    return None
+
+
+def _with_tokens(shape: Shape, axis: int) -> Form:
+    return Form(shape, tuple(a for a in range(len(shape)) if a != axis))
+
+
+def _product(affine: Affine, parts: Sequence[Shape], shape: Shape, known: dict[str, Form]) -> Form:
+    """Rows of the left matrix, or columns of the right one, where they are tokens."""
+    whole = np.full(int(np.prod(affine.shape)), -1)
+    for term in affine.terms:
+        labels = _labels(term, known)
+        if labels is not None:
+            whole = np.maximum(whole, labels)
+    size = int(np.prod(parts[0]))
+    for part, labels, place in ((parts[0], whole[:size], -2), (parts[1], whole[size:], -1)):
+        axis = _token_axis(labels.reshape(part))
+        if axis == len(part) + place:
+            return _with_tokens(shape, len(shape) + place)
+    return Form(shape)
+
+
+def _labels(term: Term, known: dict[str, Form]) -> NDArray[np.int64] | None:
+    """The number of the token that each element comes from, -1 for none; None where there are no tokens."""
+    form = known.get(term.source)
+    steps: list[LinearMap] = [step for step in term.maps if not isinstance(step, Scale | Offset)]
+    if form is None or form.size == (1, 1) or not all(map(selects, steps)):
+        return None
+    numbers = np.arange(form.size[0] * form.size[1]).reshape(form.size)
+    numbers = np.broadcast_to(numbers, (form.channels, *form.size))
+    return np.asarray(apply_chain(steps, form.restored(numbers)[..., None] + 1)[..., 0] - 1)
+
+
+def _token_axis(labels: NDArray[np.int64]) -> int | None:
+    """The axis along which tokens differ, where they do along no other; some may be added to them."""
+    for axis, size in enumerate(labels.shape):
+        moved = np.moveaxis(labels, axis, -1).reshape(-1, size)
+        there = moved[0][moved[0] >= 0]
+        distinct = len(there) > 1 and len(np.unique(there)) == len(there)
+        if labels.ndim > 1 and distinct and (moved == moved[0]).all():
+            return axis
+    return None

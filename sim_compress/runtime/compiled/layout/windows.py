@@ -85,9 +85,9 @@ def trace(maps: Sequence[LinearMap], source: Form, target: Form, weighted: bool)
     view: _View | None = _View(source.shape, source.steps(), (0, 0, 0))
     for step in inner:
         view = view and view.after(step)
-    if view is None:
+    if view is None or not (weighted or len(target.channel_axes) == 1):
         return None
-    channel_axis = 0 if weighted else target.channel_axis
+    channel_axis = 0 if weighted else target.channel_axes[0]
     if isinstance(last, Patches):
         return _patch_windows(view, last, source, target) if channel_axis == 0 else None
     return _plain_windows(view, last, channel_axis, target)

@@ -9,7 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim_compress.model.maps import Array
-from sim_compress.runtime.compiled.code import machine
+from sim_compress.runtime.compiled.code import (
+    elementwise_code,
+    machine,
+    matrix_code,
+    normalising_code,
+    phased_code,
+)
+from sim_compress.runtime.compiled.code.calls import with_addresses
+from sim_compress.runtime.compiled.code.operations import Elementwise, MatrixProduct, Normalisation, PhasedSum
 from sim_compress.runtime.compiled.layout.places import Outside, Place
 from sim_compress.runtime.compiled.program.steps import InPlace, Loop, Program, Reference, Step
 from sim_compress.runtime.compiled.threads.gate import ATTENDANCE, new_gate
@@ -19,6 +27,13 @@ from sim_compress.runtime.fixed_point import Convergence, Tolerance, solve
 
 # Rounds of waiting that are timed, and how often: twenty microseconds each.
 ROUNDS, TRIALS = 1000, 3
+# Operations whose code is compiled when a program first has them.
+APART = {
+    PhasedSum.CODE: phased_code.phased_sum,
+    MatrixProduct.CODE: matrix_code.matrix_product,
+    Normalisation.CODE: normalising_code.normalisation,
+    Elementwise.CODE: elementwise_code.elementwise,
+}
 
 
 class Call(NamedTuple):
@@ -47,7 +62,8 @@ class Arena:
         skipped = -raw.ctypes.data // raw.itemsize % width
         self._floats = raw[skipped : skipped + program.floats]
         self._samples = program.lanes.samples
-        self._passed = (tables.ops, tables.integers, tables.floats, tables.masks, self._floats)
+        ops = with_addresses(tables.ops, APART)
+        self._passed = (ops, tables.integers, tables.floats, tables.masks, self._floats)
         self._gate = new_gate(tables.ops, threads)
         self._attendance = Attendance()
         self._stores = {
@@ -112,8 +128,12 @@ class Arena:
         self._floats[places[:, None] + step.target.step * np.arange(self._samples)] = found
 
     def _given(self, source: Outside, call: Call) -> Array:
-        """An input as (*shape, samples)."""
-        return np.moveaxis(call.inputs[source.name].reshape(-1, *source.form.shape), 0, -1)
+        """An input as (*shape, samples), zero where the program has more samples."""
+        given = call.inputs[source.name].reshape(-1, *source.form.shape)
+        missing = self._samples - len(given)
+        if missing:
+            given = np.concatenate([given, np.zeros((missing, *given.shape[1:]), given.dtype)])
+        return np.moveaxis(given, 0, -1)
 
     def _loop(self, loop: Loop, call: Call) -> Convergence:
         states, updated = list(loop.states.values()), list(loop.updated.values())

@@ -1,5 +1,6 @@
 """What the parts of the lowering share: the assembly, the arena and the values placed so far."""
 
+from collections.abc import Hashable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -30,7 +31,8 @@ class Context:
 
     Attributes:
         lanes: how the samples of a batch lie in vectors.
-        tile: vectors of a tile.
+        tile: vectors of a tile of TiedSum.
+        threads: how many share the program.
         values: the place of every live input and state.
         loads: what is copied from the inputs.
         steps: the program so far.
@@ -40,11 +42,13 @@ class Context:
     tile: int
     borders: Borders
     assembly: Assembly
+    threads: int = 1
     regions: Regions = field(default_factory=lambda: Regions(lead=1))
     values: dict[str, Place | Outside] = field(default_factory=dict)
     loads: list[Load] = field(default_factory=list)
     steps: Steps = field(init=False)
     _inside: dict[str, Flat] = field(default_factory=dict)
+    _loaded: dict[Hashable, int] = field(default_factory=dict)
     _temporary: list[int] = field(default_factory=list)
     _posts: list[int] = field(default_factory=list)
 
@@ -96,6 +100,22 @@ class Context:
     def load(self, name: str, targets: NDArray[np.int64], sources: NDArray[np.int64], step: int) -> None:
         """Copy features of an input before anything runs."""
         self.loads.append(Load(name, targets.astype(np.int32), sources.astype(np.int32), step))
+
+    def loaded(self, name: str, numbers: NDArray[np.int64], geometry: Geometry) -> NDArray[np.int64]:
+        """First floats of channels that are loaded from an input, once for all readers.
+
+        Args:
+            numbers: the entry of the input at each channel and position; -1 is zero.
+        """
+        key = name, geometry, numbers.shape, numbers.tobytes()
+        if key not in self._loaded:
+            base = self._checked(self.regions.keep(len(numbers) * geometry.plane))
+            self._loaded[key] = base
+            firsts = (base + np.arange(len(numbers)) * geometry.plane) * self.lanes.width
+            places = firsts[:, None] + geometry.elements.reshape(1, -1)
+            there = numbers >= 0
+            self.load(name, places[there], numbers[there], geometry.lanes.parts)
+        return (self._loaded[key] + np.arange(len(numbers)) * geometry.plane) * self.lanes.width
 
     def inside(self, name: str) -> Place:
         """A value in the arena; an input is loaded whole when it is first wanted."""

@@ -90,6 +90,13 @@ def _clear(context: Context, places: NDArray[np.int64], step: int) -> None:
     _sums(context, places, step, sparse.csr_array((len(places), 1)), nothing, 0, np.zeros(len(places)))
 
 
+def clear(context: Context, floats: NDArray[np.int64]) -> None:
+    """Set floats of the arena to zero, whatever sample they are of."""
+    nothing = np.zeros(0, np.int64)
+    zeros = np.zeros(len(floats))
+    _sums(context, floats, 0, sparse.csr_array((len(floats), 1)), nothing, 0, zeros, samples=1)
+
+
 def _linear(
     context: Context,
     maps: Sequence[LinearMap],
@@ -111,6 +118,7 @@ def _sums(
     sources: NDArray[np.int64],
     source_step: int,
     constants: NDArray[np.float64],
+    samples: int | None = None,
 ) -> None:
     assembly = context.assembly
     key = (context.lanes, assembly.length)
@@ -131,6 +139,6 @@ def _sums(
             share,
             step,
             source_step,
-            context.lanes.samples,
+            context.lanes.samples if samples is None else samples,
         )
     )

@@ -24,7 +24,7 @@ def lower_dense(context: Context, name: str, affine: Affine, target: Flat, phi: 
     key = ("dense", *(affine.rows if t.weight is None else id(t.weight) for t in affine.terms))
 
     def stream_() -> DenseStream:
-        weight = sparse.csr_array(sparse.hstack([weight_of(affine, term) for term in affine.terms]))
+        weight = sparse.csr_array(sparse.hstack([weight_of(affine.rows, term) for term in affine.terms]))
         return dense_stream(weight, width)
 
     stream = assembly.constants.stream(key, stream_)

@@ -7,10 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim_compress.activations import Activation
-from sim_compress.runtime.compiled.code.operations import CHUNK, Maximum
+from sim_compress.runtime.compiled.code.elementwise_code import KINDS
+from sim_compress.runtime.compiled.code.operations import CHUNK, Elementwise, Maximum
 from sim_compress.runtime.compiled.layout.forms import Form
 from sim_compress.runtime.compiled.layout.places import Place, Tiled
 from sim_compress.runtime.compiled.program.context import Context
+from sim_compress.runtime.compiled.program.copies import clear
 from sim_compress.runtime.compiled.program.steps import InPlace, Reference
 
 
@@ -63,7 +65,7 @@ def apply_phi(context: Context, phi: Activation, z: Place, form: Form) -> Place:
     """The state where phi is not fused: in place where it is one function, else of the given form."""
     if _is_uniform(phi):
         for first, last in context.extents(z):
-            context.steps.add(_in_place(context, phi, z, first, last))
+            _in_place(context, phi, z, first, last)
         return z
     context.end_with_block(z)
     x = context.place(form)
@@ -74,15 +76,39 @@ def apply_phi(context: Context, phi: Activation, z: Place, form: Form) -> Place:
     return x
 
 
-def _in_place(context: Context, phi: Activation, place: Place, first: int, last: int) -> InPlace:
-    """phi on a part of a place, from one float to another."""
+def _in_place(context: Context, phi: Activation, place: Place, first: int, last: int) -> None:
+    """phi on a part of a place, from one float to another, by compiled code where there is some."""
+    outside = _outside(context, phi, place, first, last)
+    if phi.name not in KINDS:
+        context.steps.add(InPlace(phi, first, last, outside))
+        return
+    vectors, assembly = -(-(last - first) // context.lanes.width), context.assembly
+    parameters = np.array([phi.attributes.get(key, 1.0) for key in ("alpha", "gamma")])
+    if phi.name == "leaky_relu":
+        parameters[0] = phi.attributes["slope"]
+    assembly.add(
+        Elementwise(
+            -(-vectors // CHUNK),
+            KINDS.index(phi.name),
+            first,
+            vectors,
+            CHUNK,
+            assembly.constants.add(("elementwise", *parameters), parameters),
+        )
+    )
+    if len(outside):
+        clear(context, outside)
+
+
+def _outside(context: Context, phi: Activation, place: Place, first: int, last: int) -> NDArray[np.int64]:
+    """Floats of a part of a place that are no entry and that phi would not leave zero."""
     kept_zero = float(phi(np.zeros((1, 1), np.float32))[0, 0]) == 0
     if kept_zero or not isinstance(place, Tiled) or not any(place.geometry.halo):
-        return InPlace(phi, first, last, np.zeros(0, np.int64))
+        return np.zeros(0, np.int64)
     outside = np.ones(last - first, bool)
     entries = (place.destinations[0][:, None] + place.step * np.arange(context.lanes.samples)).ravel()
     outside[entries[(entries >= first) & (entries < last)] - first] = False
-    return InPlace(phi, first, last, first + np.flatnonzero(outside))
+    return first + np.flatnonzero(outside)
 
 
 def _maximum(context: Context, phi: Activation, z: Place, x: Place) -> None:

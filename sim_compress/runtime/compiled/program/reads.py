@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from sim_compress.model import Affine, Patches, Term, chain_shape
+from sim_compress.model import Patches, Term, chain_shape
 from sim_compress.runtime.compiled.layout.borders import fits, halo_of
 from sim_compress.runtime.compiled.layout.forms import Form
 from sim_compress.runtime.compiled.layout.lanes import Geometry
@@ -38,9 +38,9 @@ class Read:
         return self.source.base + windows.channel * geometry.plane + shift
 
 
-def read_term(context: Context, affine: Affine, term: Term, target: Tiled) -> Read:
+def read_term(context: Context, term: Term, target: Tiled) -> Read:
     """Read a term in place where its chain only shifts and the lanes fit, else from a copy."""
-    source, weight = context.values[term.source], weight_of(affine, term)
+    source, weight = context.values[term.source], weight_of(target.form.channels, term)
     if isinstance(source, Tiled):
         windows = trace(term.maps, source.form, target.form, term.weight is not None)
         if windows is not None and fits(windows, source.geometry, target.geometry):

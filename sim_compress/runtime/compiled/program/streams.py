@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from sim_compress.model import Affine, Term, weight_shape
+from sim_compress.model import Term, weight_shape
 from sim_compress.runtime.compiled.code.rounds import COUNTS, ONES, ROWS, SEVERAL, TWOS
 
 Integers = NDArray[np.int64]
@@ -96,6 +96,38 @@ def _counts(sizes: Integers) -> Integers:
 
 
 @dataclass(frozen=True, eq=False)
+class PhasedStream:
+    """Nonzeros of a matrix, phase after phase of its columns, row after row.
+
+    Attributes:
+        columns: the matrix column of every nonzero.
+        values: float32.
+        counts: nonzeros of each row in each phase, (phases, rows).
+    """
+
+    columns: Integers
+    values: NDArray[np.float32]
+    counts: Integers
+
+
+def phased_stream(weight: sparse.csr_array, columns: int) -> PhasedStream:
+    """Phases of so many columns each."""
+    height, width = weight_shape(weight)
+    entries = weight.tocoo()
+    kept = entries.data != 0
+    row, column, value = (
+        entries.row[kept].astype(np.int64),
+        entries.col[kept].astype(np.int64),
+        entries.data[kept],
+    )
+    phases = max(1, -(-width // columns))
+    place = column // columns * height + row
+    order = np.lexsort((column, place))
+    counts = np.bincount(place, minlength=phases * height).reshape(phases, height)
+    return PhasedStream(column[order], value[order].astype(np.float32), counts)
+
+
+@dataclass(frozen=True, eq=False)
 class DenseStream:
     """A matrix without positions: blocks of `width` rows, and in each the columns that are not zero.
 
@@ -130,9 +162,9 @@ def _row_blocks(weight: sparse.csr_array, rows: int) -> tuple[Integers, Integers
     return block, blocks.indices.astype(np.int64), np.asarray(blocks.data[:, :, 0], np.float32)
 
 
-def weight_of(affine: Affine, term: Term) -> sparse.csr_array:
-    """The weight of a term; a skip connection adds each feature to its own row."""
+def weight_of(rows: int, term: Term) -> sparse.csr_array:
+    """The weight of a term; a skip connection adds each feature to its own of so many rows."""
     if term.weight is not None:
         return term.weight
-    ones, rows = np.ones(affine.rows, np.float32), np.arange(affine.rows)
-    return sparse.csr_array((ones, (rows, rows)), shape=(affine.rows, affine.rows))
+    ones, own = np.ones(rows, np.float32), np.arange(rows)
+    return sparse.csr_array((ones, (own, own)), shape=(rows, rows))

@@ -26,7 +26,7 @@ def lower_tiled(
     context: Context, name: str, affine: Affine, target: Tiled, phi: Parameters, *, halo: bool
 ) -> None:
     """z of a block, phi included, and the halo where it is asked for."""
-    reads = [read_term(context, affine, term, target) for term in affine.terms]
+    reads = [read_term(context, term, target) for term in affine.terms]
     # Terms that are read at the same positions are one segment.
     kinds = list(dict.fromkeys(r.kind for r in reads))
     segments = [[r for r in reads if r.kind == kind] for kind in kinds]
