@@ -46,7 +46,7 @@ GELU_LINEAR, GELU_CUBE = 2 * math.sqrt(2 / math.pi), 0.044715
 
 def _gelu(b: ir.IRBuilder, z: Any, *_: Any) -> Any:
     """z/2 times erfc(-z / sqrt(2)), without the digits that 1 + erf loses below 0."""
-    tail = complement(b, smaller(b, constant(10.0), b.fmul(absolute(b, z), constant(math.sqrt(0.5)))))
+    tail = complement(b, smaller(b, constant(15.0), b.fmul(absolute(b, z), constant(math.sqrt(0.5)))))
     both = b.select(b.fcmp_ordered("<", z, ZERO), tail, b.fsub(constant(2.0), tail))
     return b.fmul(b.fmul(z, constant(0.5)), both)
 

@@ -5,8 +5,6 @@ tokens + positions, read by queries, keys, values and the skip connection
 
 from dataclasses import replace
 
-import numpy as np
-
 from sim_compress.activations import Activation
 from sim_compress.model import Affine, ImplicitModel, LinearMap, Offset, Scale, StateBlock, Term, chain_shape
 
@@ -62,7 +60,7 @@ def _prefix(chains: list[Maps]) -> Maps:
 
 def _varies(step: LinearMap) -> bool:
     """Whether a map is a constant that differs along several axes."""
-    constant = (
-        step.offset if isinstance(step, Offset) else step.factor if isinstance(step, Scale) else np.zeros(1)
-    )
-    return np.ndim(constant) > 1 and sum(size > 1 for size in np.shape(constant)) > 1
+    if not isinstance(step, Scale | Offset):
+        return False
+    constant = step.offset if isinstance(step, Offset) else step.factor
+    return sum(size > 1 for size in constant.shape) > 1
