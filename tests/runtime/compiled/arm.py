@@ -25,6 +25,7 @@ MODULES = (
     "sim_compress.runtime.compiled.code.matrix_code",
     "sim_compress.runtime.compiled.code.normalising_code",
     "sim_compress.runtime.compiled.code.elementwise_code",
+    "sim_compress.runtime.compiled.code.lookup_code",
     "sim_compress.runtime.reverse.tied",
 )
 ASSEMBLY: list[str] = []

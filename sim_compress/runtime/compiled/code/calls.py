@@ -47,8 +47,8 @@ def call_item(context: Any, b: Any, arguments: Any) -> None:
     context.call_conv.call_function(b, b.inttoptr(address, kind.as_pointer()), types.none, ARGUMENTS, passed)
 
 
-def with_addresses(ops: NDArray[np.int64], entries: dict[int, Any]) -> NDArray[np.int64]:
-    """The rows of a program with the address of the code of each; compiles what is not there yet.
+def with_addresses(ops: NDArray[np.int64], entries: dict[int, Any]) -> None:
+    """Write the address of its code into each row of a program; compiles what is not there yet.
 
     Args:
         entries: code of an operation -> its kernel.
@@ -58,4 +58,3 @@ def with_addresses(ops: NDArray[np.int64], entries: dict[int, Any]) -> NDArray[n
     for code, entry in wanted.items():
         made = entry.overloads[ARGUMENTS]
         ops[ops[:, 0] == code, ADDRESS] = made.library.get_pointer_to_function(made.fndesc.llvm_func_name)
-    return ops

@@ -250,6 +250,31 @@ class MatrixProduct(Operation):
 
 
 @dataclass(frozen=True)
+class LookedUp(Operation):
+    """Rows of a table for ids: an item is some tokens of one sample.
+
+    Attributes:
+        table: address of the table, float32 in rows of `columns` numbers.
+        size: rows of the table; ids below 0 count from its end.
+        ids, targets: places of the ids and, for each, of the first column of its row.
+        plane: floats from one column to the next.
+        step, source_step: floats from one sample to the next.
+    """
+
+    CODE = 11
+    table: int
+    size: int
+    columns: int
+    ids: int
+    targets: int
+    count: int
+    plane: int
+    step: int
+    source_step: int
+    samples: int
+
+
+@dataclass(frozen=True)
 class Normalisation(Operation):
     """Softmax and norms of the channels of a group, lane by lane: an item is a tile of one group.
 

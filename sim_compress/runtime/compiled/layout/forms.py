@@ -1,6 +1,5 @@
 """The canonical form of a value: channels, rows and columns."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,10 +8,11 @@ from numpy.typing import NDArray
 from sim_compress.model import (
     Affine,
     ImplicitModel,
-    LinearMap,
+    Lookup,
     Offset,
     Scale,
     Shape,
+    StateBlock,
     Term,
     apply_chain,
     selects,
@@ -98,26 +98,46 @@ class Forms:
 
 
 def forms(model: ImplicitModel) -> Forms:
-    """Canonical forms; what has no rows of its own keeps its sources' tokens where they lie."""
+    """Canonical forms; sums without rows keep the tokens of what they read, or of their readers."""
+    inputs = {i.name: i.shape for i in model.inputs}
     sums: dict[str, Form] = {}
     states: dict[str, Form] = {}
+    unknown: list[StateBlock] = []
     for block in model.blocks:
-        own = _kept(block.affine, states)
-        sums[block.name] = own or form_of(block.affine)
+        plain = _is_plain(block.affine)
+        own = _kept(block.affine, states, inputs) if plain else form_of(block.affine)
         same = block.shape == block.affine.shape
-        states[block.name] = sums[block.name] if same else Form(block.shape)
+        if own is not None or not same:
+            sums[block.name] = own or form_of(block.affine)
         if block.phi.name == "matmul":
-            states[block.name] = _product(block.affine, block.phi.attributes["parts"], block.shape, states)
-    sums |= {o.name: _kept(o.affine, states) or form_of(o.affine) for o in model.outputs}
+            states[block.name] = _product(block, states, inputs)
+        elif own is not None and same:
+            states[block.name] = own
+        elif plain:
+            unknown.append(block)
+        else:
+            states[block.name] = Form(block.shape)
+    for output in model.outputs:
+        own = _kept(output.affine, states, inputs) if _is_plain(output.affine) else None
+        sums[output.name] = own or form_of(output.affine)
+    readers = _readers(model, {block.name for block in unknown})
+    for block in reversed(unknown):
+        asked = _asked(block.shape, readers[block.name], sums)
+        default = form_of(block.affine) if block.shape == block.affine.shape else Form(block.shape)
+        states[block.name] = asked or default
+        sums.setdefault(block.name, states[block.name])
     return Forms(sums, states)
 
 
-def _kept(affine: Affine, known: dict[str, Form]) -> Form | None:
-    """The form in which the tokens of a source stay tokens, for sums without rows; None where none does."""
-    if affine.weighted or affine.bias is not None:
-        return None
+def _is_plain(affine: Affine) -> bool:
+    """Whether a sum has no rows of its own."""
+    return not affine.weighted and affine.bias is None
+
+
+def _kept(affine: Affine, states: dict[str, Form], inputs: dict[str, Shape]) -> Form | None:
+    """The form in which the tokens of a source stay tokens; None where none has any."""
     for term in affine.terms:
-        labels = _labels(term, known)
+        labels = _labels(term, states, inputs)
         axis = None if labels is None else _token_axis(labels)
         if axis is not None:
             return _with_tokens(affine.shape, axis)
@@ -128,11 +148,12 @@ def _with_tokens(shape: Shape, axis: int) -> Form:
     return Form(shape, tuple(a for a in range(len(shape)) if a != axis))
 
 
-def _product(affine: Affine, parts: Sequence[Shape], shape: Shape, known: dict[str, Form]) -> Form:
+def _product(block: StateBlock, states: dict[str, Form], inputs: dict[str, Shape]) -> Form:
     """Rows of the left matrix, or columns of the right one, where they are tokens."""
+    affine, shape, parts = block.affine, block.shape, block.phi.attributes["parts"]
     whole = np.full(int(np.prod(affine.shape)), -1)
     for term in affine.terms:
-        labels = _labels(term, known)
+        labels = _labels(term, states, inputs)
         if labels is not None:
             whole = np.maximum(whole, labels)
     size = int(np.prod(parts[0]))
@@ -143,15 +164,25 @@ def _product(affine: Affine, parts: Sequence[Shape], shape: Shape, known: dict[s
     return Form(shape)
 
 
-def _labels(term: Term, known: dict[str, Form]) -> NDArray[np.int64] | None:
+def _labels(term: Term, states: dict[str, Form], inputs: dict[str, Shape]) -> NDArray[np.int64] | None:
     """The number of the token that each element comes from, -1 for none; None where there are no tokens."""
-    form = known.get(term.source)
-    steps: list[LinearMap] = [step for step in term.maps if not isinstance(step, Scale | Offset)]
-    if form is None or form.size == (1, 1) or not all(map(selects, steps)):
+    steps = [step for step in term.maps if not isinstance(step, Scale | Offset)]
+    if (form := states.get(term.source)) is not None and form.size != (1, 1):
+        numbers = np.arange(form.size[0] * form.size[1]).reshape(form.size)
+        labels = form.restored(np.broadcast_to(numbers, (form.channels, *form.size)))
+    elif term.source in inputs and any(isinstance(step, Lookup) for step in steps):
+        # Every id is a token.
+        labels = np.arange(int(np.prod(inputs[term.source]))).reshape(inputs[term.source])
+    else:
         return None
-    numbers = np.arange(form.size[0] * form.size[1]).reshape(form.size)
-    numbers = np.broadcast_to(numbers, (form.channels, *form.size))
-    return np.asarray(apply_chain(steps, form.restored(numbers)[..., None] + 1)[..., 0] - 1)
+    for step in steps:
+        if isinstance(step, Lookup):
+            labels = np.repeat(labels[..., None], step.shape[1], axis=-1)
+        elif selects(step):
+            labels = np.asarray(step.apply(labels[..., None] + 1)[..., 0] - 1)
+        else:
+            return None
+    return labels
 
 
 def _token_axis(labels: NDArray[np.int64]) -> int | None:
@@ -162,4 +193,31 @@ def _token_axis(labels: NDArray[np.int64]) -> int | None:
         distinct = len(there) > 1 and len(np.unique(there)) == len(there)
         if labels.ndim > 1 and distinct and (moved == moved[0]).all():
             return axis
+    return None
+
+
+def _readers(model: ImplicitModel, names: set[str]) -> dict[str, list[tuple[str, Term]]]:
+    """Block or output and term of everything that reads some values."""
+    readers: dict[str, list[tuple[str, Term]]] = {name: [] for name in names}
+    for reader, affine in model.affines():
+        for term in affine.terms:
+            if term.source in readers:
+                readers[term.source].append((reader, term))
+    return readers
+
+
+def _asked(shape: Shape, readers: list[tuple[str, Term]], sums: dict[str, Form]) -> Form | None:
+    """The form in which a reader finds its own tokens; None where no reader that is known has any."""
+    for reader, term in readers:
+        steps = [step for step in term.maps if not isinstance(step, Scale | Offset)]
+        if reader not in sums or len(shape) < 2 or not all(map(selects, steps)):
+            continue
+        for axis, size in enumerate(shape):
+            numbers = np.arange(size).reshape(-1, *(1,) * (len(shape) - 1 - axis))
+            read = np.asarray(apply_chain(steps, np.broadcast_to(numbers, shape)[..., None])[..., 0])
+            form = sums[reader]
+            apart = read.reshape(len(read), -1) if term.weight is not None else form.canonical(read)
+            apart = apart.reshape(len(apart), -1)
+            if 1 < size == len(np.unique(apart[0])) == apart.shape[1] and (apart == apart[0]).all():
+                return _with_tokens(shape, axis)
     return None

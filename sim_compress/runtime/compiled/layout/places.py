@@ -111,6 +111,18 @@ class Load:
     step: int
 
 
+@dataclass(frozen=True, eq=False)
+class Fixed:
+    """Constants of a program that lie in its arena.
+
+    Attributes:
+        targets: where each goes, (constants, samples), in floats.
+    """
+
+    targets: NDArray[np.int64]
+    values: NDArray[np.float32]
+
+
 class Regions:
     """Gives out parts of an arena; a part is used again only for the same geometry.
 

@@ -9,15 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim_compress.model.maps import Array
-from sim_compress.runtime.compiled.code import (
-    elementwise_code,
-    machine,
-    matrix_code,
-    normalising_code,
-    phased_code,
-)
-from sim_compress.runtime.compiled.code.calls import with_addresses
-from sim_compress.runtime.compiled.code.operations import Elementwise, MatrixProduct, Normalisation, PhasedSum
+from sim_compress.runtime.compiled.code import machine
 from sim_compress.runtime.compiled.layout.places import Outside, Place
 from sim_compress.runtime.compiled.program.steps import InPlace, Loop, Program, Reference, Step
 from sim_compress.runtime.compiled.threads.gate import ATTENDANCE, new_gate
@@ -27,13 +19,6 @@ from sim_compress.runtime.fixed_point import Convergence, Tolerance, solve
 
 # Rounds of waiting that are timed, and how often: twenty microseconds each.
 ROUNDS, TRIALS = 1000, 3
-# Operations whose code is compiled when a program first has them.
-APART = {
-    PhasedSum.CODE: phased_code.phased_sum,
-    MatrixProduct.CODE: matrix_code.matrix_product,
-    Normalisation.CODE: normalising_code.normalisation,
-    Elementwise.CODE: elementwise_code.elementwise,
-}
 
 
 class Call(NamedTuple):
@@ -61,9 +46,10 @@ class Arena:
         raw = np.zeros(program.floats + width, np.float32)
         skipped = -raw.ctypes.data // raw.itemsize % width
         self._floats = raw[skipped : skipped + program.floats]
+        for fixed in program.fixed:
+            self._floats[fixed.targets] = fixed.values[:, None]
         self._samples = program.lanes.samples
-        ops = with_addresses(tables.ops, APART)
-        self._passed = (ops, tables.integers, tables.floats, tables.masks, self._floats)
+        self._passed = (tables.ops, tables.integers, tables.floats, tables.masks, self._floats)
         self._gate = new_gate(tables.ops, threads)
         self._attendance = Attendance()
         self._stores = {
@@ -78,7 +64,10 @@ class Arena:
             How the loops converged; None without loops.
         """
         for load in self.program.loads:
-            machine.load(self._floats, load.targets, load.sources, load.step, call.inputs[load.name])
+            given = call.inputs[load.name]
+            # Whole numbers are ids, which float32 holds.
+            given = given if given.dtype == np.float32 else given.astype(np.float32)
+            machine.load(self._floats, load.targets, load.sources, load.step, given)
         convergence = None
         for step in self.program.steps:
             if isinstance(step, Loop):

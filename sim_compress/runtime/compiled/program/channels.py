@@ -40,16 +40,20 @@ def channels(context: Context, term: Term, form: Form, geometry: Geometry) -> Ch
     if not all(map(selects, steps)) or not composes(term.maps):
         return None
     weight = weight_of(form.channels, term)
+    offsets = None
     if len(steps) < len(term.maps):
         folded = _folded(term.maps, source, form, weight, term.weight is not None)
         if folded is None:
             return None
-        weight, bias = folded
-    else:
-        bias = None
+        weight, offsets = folded
     places = _places(context, term, steps, source, form, geometry)
     if places is None:
         return None
+    bias = None if offsets is None else offsets[:, 0]
+    if offsets is not None and (offsets != offsets[:, :1]).any():
+        places = np.concatenate([places, context.constants(offsets, geometry)])
+        ones = sparse.csr_array(sparse.eye_array(form.channels, dtype=np.float32))
+        weight, bias = sparse.csr_array(sparse.hstack([weight, ones])), None
     there = np.flatnonzero(places != NOTHING)
     if len(there) < len(places):
         weight, places = sparse.csr_array(weight[:, there]), places[there]
@@ -64,17 +68,18 @@ def _features(array: NDArray, form: Form, weighted: bool) -> NDArray:
 def _folded(
     maps: tuple[LinearMap, ...], source: Place | Outside, form: Form, weight: sparse.csr_array, weighted: bool
 ) -> tuple[sparse.csr_array, NDArray[np.float64]] | None:
-    """Weight and bias with the factors and offsets of a chain, where they are the same at every position."""
+    """The weight with the factors of a chain, the same at all positions, and what its offsets give there."""
     if isinstance(source, Outside) and not source.float32:
         return None
     shape = source.form.shape
     zeros = apply_chain(maps, np.zeros((*shape, 1)))[..., 0]
-    ones = apply_chain(maps, np.ones((*shape, 1)))[..., 0] - zeros
+    linear = [step for step in maps if not isinstance(step, Offset)]
+    ones = apply_chain(linear, np.ones((*shape, 1)))[..., 0]
     offsets, factors = (_features(part, form, weighted) for part in (zeros, ones))
-    if (offsets != offsets[:, :1]).any() or (abs(factors - factors[:, :1]) > 1e-12 * abs(factors)).any():
+    if (factors != factors[:, :1]).any():
         return None
     wide = sparse.csr_array(weight.astype(np.float64))
-    bias = wide @ offsets[:, 0]
+    bias = wide @ offsets
     wide = sparse.csr_array(wide.multiply(factors[:, 0]))
     with np.errstate(over="ignore", under="ignore"):
         narrow = wide.astype(np.float32)

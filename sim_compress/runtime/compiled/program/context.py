@@ -12,7 +12,7 @@ from sim_compress.runtime.compiled.layout.borders import Borders
 from sim_compress.runtime.compiled.layout.forms import Form
 from sim_compress.runtime.compiled.layout.lanes import Geometry, Lanes
 from sim_compress.runtime.compiled.layout.neighbours import neighbours
-from sim_compress.runtime.compiled.layout.places import Flat, Load, Outside, Place, Regions, Tiled
+from sim_compress.runtime.compiled.layout.places import Fixed, Flat, Load, Outside, Place, Regions, Tiled
 from sim_compress.runtime.compiled.program.assembly import Assembly
 from sim_compress.runtime.compiled.program.steps import Steps
 
@@ -35,6 +35,8 @@ class Context:
         threads: how many share the program.
         values: the place of every live input and state.
         loads: what is copied from the inputs.
+        tables: arrays whose addresses are in the operations.
+        fixed: what is written when an arena is made, and read by every call.
         steps: the program so far.
     """
 
@@ -46,6 +48,8 @@ class Context:
     regions: Regions = field(default_factory=lambda: Regions(lead=1))
     values: dict[str, Place | Outside] = field(default_factory=dict)
     loads: list[Load] = field(default_factory=list)
+    fixed: list[Fixed] = field(default_factory=list)
+    tables: list[NDArray[np.float32]] = field(default_factory=list)
     steps: Steps = field(init=False)
     _inside: dict[str, Flat] = field(default_factory=dict)
     _loaded: dict[Hashable, int] = field(default_factory=dict)
@@ -117,11 +121,28 @@ class Context:
             self.load(name, places[there], numbers[there], geometry.lanes.parts)
         return (self._loaded[key] + np.arange(len(numbers)) * geometry.plane) * self.lanes.width
 
+    def constants(self, values: NDArray[np.floating], geometry: Geometry) -> NDArray[np.int64]:
+        """First floats of channels that are the same for all inputs, (channels, positions)."""
+        base = self._checked(self.regions.keep(len(values) * geometry.plane))
+        firsts = (base + np.arange(len(values)) * geometry.plane) * self.lanes.width
+        places = firsts[:, None] + geometry.elements.reshape(1, -1)
+        every = places.ravel()[:, None] + geometry.lanes.parts * np.arange(self.lanes.samples)
+        self.fixed.append(Fixed(every, values.astype(np.float32).ravel()))
+        return firsts
+
     def inside(self, name: str) -> Place:
         """A value in the arena; an input is loaded whole when it is first wanted."""
         place = self.values[name]
         if not isinstance(place, Outside):
             return place
+        if name not in self._inside:
+            flat = self._inside[name] = self.kept_flat(place.form)
+            self.load(name, flat.elements.ravel(), place.elements.ravel(), flat.step)
+        return self._inside[name]
+
+    def ids(self, name: str) -> Flat:
+        """The whole numbers of an input, loaded as float32; it holds those below 2^24."""
+        place = self.values[name]
         if name not in self._inside:
             flat = self._inside[name] = self.kept_flat(place.form)
             self.load(name, flat.elements.ravel(), place.elements.ravel(), flat.step)

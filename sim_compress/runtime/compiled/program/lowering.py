@@ -5,6 +5,21 @@ from functools import cached_property
 
 from sim_compress.model import Affine, ImplicitModel, StateBlock
 from sim_compress.model.maps import Array
+from sim_compress.runtime.compiled.code import (
+    elementwise_code,
+    lookup_code,
+    matrix_code,
+    normalising_code,
+    phased_code,
+)
+from sim_compress.runtime.compiled.code.calls import with_addresses
+from sim_compress.runtime.compiled.code.operations import (
+    Elementwise,
+    LookedUp,
+    MatrixProduct,
+    Normalisation,
+    PhasedSum,
+)
 from sim_compress.runtime.compiled.code.rounds import ROWS
 from sim_compress.runtime.compiled.layout.borders import Borders, borders
 from sim_compress.runtime.compiled.layout.forms import Form, forms
@@ -22,6 +37,7 @@ from sim_compress.runtime.compiled.program.groups import (
 )
 from sim_compress.runtime.compiled.program.halos import fill_halo
 from sim_compress.runtime.compiled.program.joined import lower_joined
+from sim_compress.runtime.compiled.program.lookups import lower_lookup
 from sim_compress.runtime.compiled.program.phased import lower_phased
 from sim_compress.runtime.compiled.program.phis import (
     LINEAR_PHI,
@@ -37,6 +53,14 @@ from sim_compress.runtime.compiled.program.tiled import lower_tiled
 from sim_compress.runtime.kernels import preactivation
 from sim_compress.runtime.schedule import Stage, schedule
 
+# Operations whose code is compiled when a program first has them.
+APART = {
+    PhasedSum.CODE: phased_code.phased_sum,
+    MatrixProduct.CODE: matrix_code.matrix_product,
+    Normalisation.CODE: normalising_code.normalisation,
+    Elementwise.CODE: elementwise_code.elementwise,
+    LookedUp.CODE: lookup_code.looked_up,
+}
 # Vectors of tokens that lie side by side.
 TOKENS = 8
 
@@ -59,9 +83,13 @@ class Lowering:
 
     @cached_property
     def tokens(self) -> int:
-        """Positions of the largest value where no row reads beside its own position, else 0."""
+        """Tokens of the largest value where no row reads beside its own token, 0 for images."""
         sizes = [form.size for form in (*self.forms.states.values(), *self.forms.sums.values())]
-        return max((rows * columns for rows, columns in sizes), default=1) if self._pointwise else 0
+        attends = any(block.phi.name == "matmul" for block in self._model.blocks)
+        if not self._pointwise or not (attends or all(size[0] == 1 for size in sizes)):
+            return 0
+        weighted = (self.forms.sums[name].size for name, affine in self._model.affines() if affine.weighted)
+        return max((rows * columns for rows, columns in weighted), default=1)
 
     def program(self, samples: int, threads: int = 1) -> Program:
         """The program for a batch of so many samples that so many threads work on together."""
@@ -127,7 +155,9 @@ class Lowering:
         size = context.regions.size + 1
         floats = ((lanes.bands - 1) * lanes.distance + size) * self._width
         tables = context.assembly.tables()
-        return Program(lanes, tables, tuple(done), tuple(context.loads), outputs, floats), size
+        with_addresses(tables.ops, APART)
+        loads, fixed, kept = (tuple(made) for made in (context.loads, context.fixed, context.tables))
+        return Program(lanes, tables, tuple(done), loads, outputs, fixed, kept, floats), size
 
     def _loop(self, context: Context, stage: Stage) -> Loop:
         states = {b.name: context.place(self.forms.states[b.name]) for b in stage.blocks}
@@ -147,6 +177,8 @@ class Lowering:
         form = self.forms.states[block.name]
         if normalises(context, block.phi, form) and self.forms.sums[block.name] == form:
             return self._normalised(context, block, form)
+        if block.affine.lookups and (looked_up := lower_lookup(context, block, form)) is not None:
+            return looked_up
         if not has_operation(block.phi) and not block.affine.weighted:
             return self._unweighted(context, block)
         fused = fused_phi(block.phi)
@@ -203,6 +235,6 @@ class Lowering:
             return place
         if isinstance(place, Flat):
             lower_dense(context, name, affine, place, phi)
-        elif not self._pointwise or not lower_phased(context, name, affine, place, phi):
+        elif not self.tokens or not lower_phased(context, name, affine, place, phi):
             lower_tiled(context, name, affine, place, phi, halo=halo)
         return place

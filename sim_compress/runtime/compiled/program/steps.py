@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from sim_compress.activations import Activation
 from sim_compress.model.maps import Array
 from sim_compress.runtime.compiled.layout.lanes import Lanes
-from sim_compress.runtime.compiled.layout.places import Load, Outside, Place
+from sim_compress.runtime.compiled.layout.places import Fixed, Load, Outside, Place
 from sim_compress.runtime.compiled.program.assembly import Assembly, Tables
 
 
@@ -73,6 +73,8 @@ class Program:
     """Everything a batch of one size needs beside its arena.
 
     Attributes:
+        fixed: what is written into an arena when it is made.
+        kept: arrays whose addresses are in the operations.
         floats: size of the arena.
     """
 
@@ -81,6 +83,8 @@ class Program:
     steps: tuple[Step | Loop, ...]
     loads: tuple[Load, ...]
     outputs: dict[str, Place]
+    fixed: tuple[Fixed, ...]
+    kept: tuple[Array, ...]
     floats: int
 
 
