@@ -1,5 +1,6 @@
 """The compiled evaluator: cuts batches into chunks and gives each an arena."""
 
+import math
 import threading
 import time
 from collections import defaultdict
@@ -16,15 +17,18 @@ from sim_compress.forks import held, renewed
 from sim_compress.model import ImplicitModel
 from sim_compress.model.maps import Array
 from sim_compress.runtime.compiled.code import machine
+from sim_compress.runtime.compiled.code.apart import make_callable
 from sim_compress.runtime.compiled.code.phased_code import TILE as LARGEST_TILE
 from sim_compress.runtime.compiled.code.vectors import TILE, WIDTH
 from sim_compress.runtime.compiled.program.arena import Arena, Call
 from sim_compress.runtime.compiled.program.lowering import Lowering
+from sim_compress.runtime.compiled.program.profile import numpy_blocks, step_times
 from sim_compress.runtime.compiled.program.steps import Program
 from sim_compress.runtime.compiled.threads.pacing import Pacing
 from sim_compress.runtime.compiled.threads.team import Team, keep_to, other_processors
 from sim_compress.runtime.fixed_point import Convergence, Tolerance
 from sim_compress.runtime.memory import check_memory, working_set
+from sim_compress.runtime.step_time import StepTime
 
 # Programs kept for different batch sizes, alone and together, the last ones used.
 PROGRAMS = 16
@@ -42,7 +46,7 @@ class CompiledEvaluator:
 
     def __init__(self, model: ImplicitModel, tolerance: Tolerance, threads: int) -> None:
         prepare(machine.ENTRIES)
-        self._tolerance = tolerance
+        self._model, self._tolerance = model, tolerance
         self._shapes = {o.name: o.shape for o in model.outputs}
         self._needed = working_set(model)
         with _MAKING:
@@ -77,6 +81,18 @@ class CompiledEvaluator:
         else:
             convergence = self._chunks(rows, flat, samples)
         return outputs, convergence
+
+    def profile(self, inputs: Mapping[str, Array], rounds: int) -> tuple[StepTime, ...]:
+        """Time of every block on one chunk of checked inputs, on this thread."""
+        begin, end = self._sizes.spans(len(next(iter(inputs.values()))))[0]
+        program, _ = self._programs(self._sizes.program(end - begin), 1)
+        own = {name: _as_rows(np.ascontiguousarray(u[begin:end])) for name, u in inputs.items()}
+        outputs = {
+            name: np.empty((end - begin, math.prod(shape)), np.float32)
+            for name, shape in self._shapes.items()
+        }
+        arena = Arena(program, 1)
+        return step_times(self._model, arena, Call(own, outputs, self._tolerance, None), end - begin, rounds)
 
     @property
     def _helpers(self) -> "_Crew":
@@ -148,6 +164,11 @@ class CompiledEvaluator:
             free.append(arena)
 
 
+def blocks_left_to_numpy(model: ImplicitModel) -> tuple[str, ...]:
+    """Blocks and outputs without compiled code, for one sample; nothing is compiled for that."""
+    return numpy_blocks(Lowering(model, WIDTH, TILE).program(1))
+
+
 @dataclass(frozen=True)
 class Sizes:
     """How batches are cut into chunks, and how many samples the program of a chunk is made for.
@@ -208,6 +229,9 @@ def _kept_programs(lowering: Lowering) -> Callable[[int, int], tuple[Program, li
     @lru_cache(PROGRAMS)
     def program(samples: int, threads: int) -> tuple[Program, list[Arena]]:
         with _MAKING:
-            return lowering.program(samples, threads), []
+            made = lowering.program(samples, threads)
+            # Under the same lock: a fork elsewhere must not find the compiler at work.
+            make_callable(made.tables.ops)
+            return made, []
 
     return program

@@ -23,7 +23,7 @@ from sim_compress.model import (
     Term,
     Transpose,
 )
-from sim_compress.runtime import Session, Tolerance
+from sim_compress.runtime import Session, Tolerance, numpy_blocks
 from sim_compress.runtime.compiled.code.vectors import TILE, WIDTH
 from sim_compress.runtime.compiled.evaluator import CompiledEvaluator
 from sim_compress.runtime.compiled.program.lowering import Lowering
@@ -249,3 +249,17 @@ def test_tokens_of_a_table_with_positions_and_a_mask(count: int) -> None:
         expected, found = (Session(model, kernel=k, threads=1).predict(fed) for k in ("scipy", "numba"))
         for name, y in expected.items():
             np.testing.assert_allclose(found[name], y, rtol=0, atol=ROUNDING * np.abs(y).max())
+
+
+def test_a_profile_names_every_block_and_what_numpy_does() -> None:
+    scores = StateBlock("x", rows_of("u", rows(6, 4, 0.7), 9), IDENTITY)
+    angles = StateBlock("c", Affine((9, 6), (Term("x"),)), Activation("cos"))
+    out = Affine((9, 6), (Term("c"),))
+    model = ImplicitModel((tokens(9, 4),), (scores, angles), (Output("y", out),))
+    assert numpy_blocks(model) == ("c",)
+    steps = Session(model, kernel="numba", threads=1).profile(np.ones((2, 9, 4), np.float32), rounds=2)
+    assert [step.name for step in steps if step.by_numpy] == ["c"]
+    assert {"inputs", "x", "c", "y", "outputs"} <= {step.name for step in steps}
+    assert all(step.seconds > 0 for step in steps)
+    (whole,) = Session(model, kernel="scipy").profile(np.ones((2, 9, 4), np.float32), rounds=2)
+    assert whole.by_numpy

@@ -47,7 +47,7 @@ def call_item(context: Any, b: Any, arguments: Any) -> None:
     context.call_conv.call_function(b, b.inttoptr(address, kind.as_pointer()), types.none, ARGUMENTS, passed)
 
 
-def with_addresses(ops: NDArray[np.int64], entries: dict[int, Any]) -> None:
+def write_addresses(ops: NDArray[np.int64], entries: dict[int, Any]) -> None:
     """Write the address of its code into each row of a program; compiles what is not there yet.
 
     Args:

@@ -63,20 +63,32 @@ class Arena:
         Returns:
             How the loops converged; None without loops.
         """
+        self.load(call)
+        convergence = None
+        for step in self.program.steps:
+            convergence = self.run(step, call, convergence)
+        self.store(call)
+        return convergence
+
+    def load(self, call: Call) -> None:
+        """Copy the inputs to their places."""
         for load in self.program.loads:
             given = call.inputs[load.name]
             # Whole numbers are ids, which float32 holds.
             given = given if given.dtype == np.float32 else given.astype(np.float32)
             machine.load(self._floats, load.targets, load.sources, load.step, given)
-        convergence = None
-        for step in self.program.steps:
-            if isinstance(step, Loop):
-                convergence = self._loop(step, call).joined(convergence)
-            else:
-                self._run(step, call)
+
+    def store(self, call: Call) -> None:
+        """Copy the outputs from their places."""
         for name, (sources, step) in self._stores.items():
             machine.store(self._floats, sources, step, call.outputs[name])
-        return convergence
+
+    def run(self, step: Step | Loop, call: Call, before: Convergence | None = None) -> Convergence | None:
+        """Run one step; how its loop converged is joined with that of those before."""
+        if isinstance(step, Loop):
+            return self._loop(step, call).joined(before)
+        self._run(step, call)
+        return before
 
     @cached_property
     def _seconds_of_a_round(self) -> float:

@@ -3,23 +3,8 @@
 from dataclasses import replace
 from functools import cached_property
 
-from sim_compress.model import Affine, ImplicitModel, StateBlock
+from sim_compress.model import Affine, ImplicitModel, Output, StateBlock
 from sim_compress.model.maps import Array
-from sim_compress.runtime.compiled.code import (
-    elementwise_code,
-    lookup_code,
-    matrix_code,
-    normalising_code,
-    phased_code,
-)
-from sim_compress.runtime.compiled.code.calls import with_addresses
-from sim_compress.runtime.compiled.code.operations import (
-    Elementwise,
-    LookedUp,
-    MatrixProduct,
-    Normalisation,
-    PhasedSum,
-)
 from sim_compress.runtime.compiled.code.rounds import ROWS
 from sim_compress.runtime.compiled.layout.borders import Borders, borders
 from sim_compress.runtime.compiled.layout.forms import Form, forms
@@ -53,14 +38,6 @@ from sim_compress.runtime.compiled.program.tiled import lower_tiled
 from sim_compress.runtime.kernels import preactivation
 from sim_compress.runtime.schedule import Stage, schedule
 
-# Operations whose code is compiled when a program first has them.
-APART = {
-    PhasedSum.CODE: phased_code.phased_sum,
-    MatrixProduct.CODE: matrix_code.matrix_product,
-    Normalisation.CODE: normalising_code.normalisation,
-    Elementwise.CODE: elementwise_code.elementwise,
-    LookedUp.CODE: lookup_code.looked_up,
-}
 # Vectors of tokens that lie side by side.
 TOKENS = 8
 
@@ -149,15 +126,19 @@ class Lowering:
                     context.values[block.name] = self._block(context, block, halo=True)
             for name in stage.dead:
                 context.end_value(name)
-        outputs = {o.name: self._affine(context, o.name, o.affine) for o in self._model.outputs}
+        outputs = {o.name: self._output(context, o) for o in self._model.outputs}
         done += context.steps.finish()
         # One vector beyond the end: a halo is read shifted by lanes.
         size = context.regions.size + 1
         floats = ((lanes.bands - 1) * lanes.distance + size) * self._width
         tables = context.assembly.tables()
-        with_addresses(tables.ops, APART)
         loads, fixed, kept = (tuple(made) for made in (context.loads, context.fixed, context.tables))
-        return Program(lanes, tables, tuple(done), loads, outputs, fixed, kept, floats), size
+        begins = tuple(context.steps.begins)
+        return Program(lanes, tables, tuple(done), loads, outputs, begins, fixed, kept, floats), size
+
+    def _output(self, context: Context, output: Output) -> Place:
+        context.steps.begin(output.name)
+        return self._affine(context, output.name, output.affine)
 
     def _loop(self, context: Context, stage: Stage) -> Loop:
         states = {b.name: context.place(self.forms.states[b.name]) for b in stage.blocks}
@@ -174,6 +155,7 @@ class Lowering:
 
     def _block(self, context: Context, block: StateBlock, *, halo: bool) -> Place:
         """The place of x = phi(z)."""
+        context.steps.begin(block.name)
         form = self.forms.states[block.name]
         if normalises(context, block.phi, form) and self.forms.sums[block.name] == form:
             return self._normalised(context, block, form)

@@ -1,7 +1,7 @@
 """What an arena does, one step after another."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,11 +27,13 @@ class Reference:
 
     Attributes:
         function: sources (*shape, samples) -> target (*shape, samples).
+        block: name of the block or output.
     """
 
     function: Callable[..., Array]
     sources: tuple[Place | Outside, ...]
     target: Place
+    block: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,12 +43,14 @@ class InPlace:
     Attributes:
         first, last: floats of the arena.
         outside: floats that are no entry and stay zero, because convolutions read them as padding.
+        block: name of the block.
     """
 
     phi: Activation
     first: int
     last: int
     outside: NDArray[np.int64]
+    block: str = ""
 
 
 Step = Operations | Reference | InPlace
@@ -73,6 +77,7 @@ class Program:
     """Everything a batch of one size needs beside its arena.
 
     Attributes:
+        begins: the first operation of each block or output and its name.
         fixed: what is written into an arena when it is made.
         kept: arrays whose addresses are in the operations.
         floats: size of the arena.
@@ -83,15 +88,23 @@ class Program:
     steps: tuple[Step | Loop, ...]
     loads: tuple[Load, ...]
     outputs: dict[str, Place]
+    begins: tuple[tuple[int, str], ...]
     fixed: tuple[Fixed, ...]
     kept: tuple[Array, ...]
     floats: int
 
 
 class Steps:
-    """Steps in the making; operations in a row become one step."""
+    """Steps in the making; operations in a row become one step.
+
+    Attributes:
+        block: name of the block or output at hand.
+        begins: the first operation of each block and its name.
+    """
 
     def __init__(self, assembly: Assembly) -> None:
+        self.block = ""
+        self.begins: list[tuple[int, str]] = []
         self._assembly = assembly
         self._begin = assembly.length
         self._done: list[Step] = []
@@ -104,7 +117,12 @@ class Steps:
     def add(self, step: Step) -> None:
         """Append a step after the operations so far."""
         self._flush()
-        self._done.append(step)
+        self._done.append(step if isinstance(step, Operations) else replace(step, block=self.block))
+
+    def begin(self, block: str) -> None:
+        """What follows is of this block or output."""
+        self.block = block
+        self.begins.append((self._assembly.length, block))
 
     def finish(self) -> tuple[Step, ...]:
         """The steps since the last finish."""
