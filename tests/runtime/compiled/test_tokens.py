@@ -22,6 +22,7 @@ from sim_compress.model import (
     StateBlock,
     Term,
     Transpose,
+    weight_shape,
 )
 from sim_compress.runtime import Session, Tolerance, numpy_blocks
 from sim_compress.runtime.compiled.code.vectors import TILE, WIDTH
@@ -72,8 +73,9 @@ def tokens(count: int, features: int, name: str = "u") -> Input:
 
 
 def rows_of(source: str, weight: sparse.csr_array, count: int, *, bias: bool = True) -> Affine:
-    own = np.arange(weight.shape[0], dtype=np.float32) / 7 if bias else None
-    return Affine((count, weight.shape[0]), (Term(source, FIRST, weight),), own, row_axis=1)
+    height, _ = weight_shape(weight)
+    own = np.linspace(0, 1, height, dtype=np.float32) if bias else None
+    return Affine((count, height), (Term(source, FIRST, weight),), own, row_axis=1)
 
 
 @FEW
@@ -112,7 +114,7 @@ def attention(count: int, heads: int, width: int, *, scaled: str = "scores") -> 
     parts = [
         StateBlock(n, rows_of("u", rows(features, 12, 0.6, i), count), IDENTITY) for i, n in enumerate("qkv")
     ]
-    factor = Scale(np.float32(width**-0.5))
+    factor = Scale(np.array(width**-0.5, np.float32))
     size = count * features
     apart = Reshape((count, heads, width))
     ahead, behind = Pad((0,), (size,)), Pad((size,), (0,))
@@ -233,7 +235,10 @@ def test_tokens_of_a_table_with_positions_and_a_mask(count: int) -> None:
     scores = StateBlock("s", rows_of("n", rows(count, features, 0.6), count), IDENTITY)
     # The same row of the mask for every token.
     down = sparse.csr_array(np.ones((count, 1), np.float32))
-    masked = (Term("s"), Term("mask", (Reshape((1, count)), AlongAxis(0, down), Scale(np.float32(-1e4)))))
+    masked = (
+        Term("s"),
+        Term("mask", (Reshape((1, count)), AlongAxis(0, down), Scale(np.array(-1e4, np.float32)))),
+    )
     weights = StateBlock("p", Affine((count, count), masked), Activation("softmax", {"axes": (1,)}))
     out = Affine((count, 3), (Term("p", FIRST, rows(3, count, 0.9)),), row_axis=1)
     model = ImplicitModel(

@@ -1,6 +1,6 @@
 """Terms whose features are channels of a value where they lie; constants go into weights and bias."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,7 +52,7 @@ def channels(context: Context, term: Term, form: Form, geometry: Geometry) -> Ch
     bias = None if offsets is None else offsets[:, 0]
     if offsets is not None and (offsets != offsets[:, :1]).any():
         places = np.concatenate([places, context.constants(offsets, geometry)])
-        ones = sparse.csr_array(sparse.eye_array(form.channels, dtype=np.float32))
+        ones = weight_of(form.channels, replace(term, weight=None))
         weight, bias = sparse.csr_array(sparse.hstack([weight, ones])), None
     there = np.flatnonzero(places != NOTHING)
     if len(there) < len(places):

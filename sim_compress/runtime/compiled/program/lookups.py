@@ -1,8 +1,12 @@
 """Rows of a table for the ids of an input, copied to where the tokens lie."""
 
-import numpy as np
+from collections.abc import Sequence
 
-from sim_compress.model import Lookup, StateBlock, selects
+import numpy as np
+from numpy.typing import NDArray
+
+from sim_compress.model import LinearMap, Lookup, StateBlock, selects
+from sim_compress.model.maps import Array
 from sim_compress.runtime.compiled.code.lookup_code import SHARE
 from sim_compress.runtime.compiled.code.operations import LookedUp
 from sim_compress.runtime.compiled.layout.forms import Form
@@ -20,39 +24,44 @@ def lower_lookup(context: Context, block: StateBlock, form: Form) -> Place | Non
     if block.phi.name != "identity" or affine.bias is not None or len(affine.terms) != 1:
         return None
     (term,) = affine.terms
-    *before, last = term.maps
     source = context.values[term.source]
-    plain = isinstance(last, Lookup) and isinstance(last.table, np.ndarray) and all(map(selects, before))
-    if not plain or term.weight is not None or not isinstance(source, Outside):
+    table = _table(term.maps)
+    if table is None or term.weight is not None or not isinstance(source, Outside):
         return None
-    table = last.table
-    numbers = selected(before, source)
-    held = table.dtype == np.float32 and table.flags.c_contiguous and len(table) < LARGEST
-    if not held or numbers is None or NOTHING in numbers:
+    numbers = selected(term.maps[:-1], source)
+    if numbers is None or NOTHING in numbers:
         return None
-    ids = context.ids(term.source)
-    target = context.place(form)
-    elements = target.elements.reshape(-1, table.shape[1])
-    plane = int(elements[0, -1] - elements[0, 0]) // max(1, table.shape[1] - 1)
-    if not np.array_equal(elements, elements[:, :1] + plane * np.arange(table.shape[1])):
-        return None
+    height, width = table.shape
+    ids, target = context.ids(term.source), context.place(form)
+    elements = target.elements.reshape(-1, width)
+    # Channels lie at one distance from each other.
+    plane = int(elements[0, -1] - elements[0, 0]) // max(1, width - 1)
+    parts, samples = -(-len(elements) // SHARE), context.lanes.samples
     assembly = context.assembly
-    parts = -(-len(elements) // SHARE)
     assembly.add(
         LookedUp(
-            parts * context.lanes.samples,
+            parts * samples,
             table.ctypes.data,
-            len(table),
-            table.shape[1],
+            height,
+            width,
             assembly.integers(ids.elements.ravel()[np.ravel(numbers)]),
             assembly.integers(elements[:, 0]),
             len(elements),
             plane,
             target.step,
             ids.step,
-            context.lanes.samples,
+            samples,
         )
     )
     # The address is of the model's own array.
     context.tables.append(table)
     return target
+
+
+def _table(maps: Sequence[LinearMap]) -> NDArray[np.float32] | None:
+    """The dense table that a chain ends with after it has selected ids."""
+    if not maps or not isinstance(maps[-1], Lookup) or not all(map(selects, maps[:-1])):
+        return None
+    table: Array = np.asarray(maps[-1].table)
+    held = table.ndim == 2 and table.dtype == np.float32 and table.flags.c_contiguous
+    return table if held and len(table) < LARGEST else None

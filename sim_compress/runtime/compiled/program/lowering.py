@@ -132,9 +132,18 @@ class Lowering:
         size = context.regions.size + 1
         floats = ((lanes.bands - 1) * lanes.distance + size) * self._width
         tables = context.assembly.tables()
-        loads, fixed, kept = (tuple(made) for made in (context.loads, context.fixed, context.tables))
-        begins = tuple(context.steps.begins)
-        return Program(lanes, tables, tuple(done), loads, outputs, begins, fixed, kept, floats), size
+        program = Program(
+            lanes,
+            tables,
+            tuple(done),
+            tuple(context.loads),
+            outputs,
+            tuple(context.steps.begins),
+            tuple(context.fixed),
+            tuple(context.tables),
+            floats,
+        )
+        return program, size
 
     def _output(self, context: Context, output: Output) -> Place:
         context.steps.begin(output.name)
