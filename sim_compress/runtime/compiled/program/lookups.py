@@ -32,10 +32,14 @@ def lower_lookup(context: Context, block: StateBlock, form: Form) -> Place | Non
     if numbers is None or NOTHING in numbers:
         return None
     height, width = table.shape
-    ids, target = context.ids(term.source), context.place(form)
+    target = context.place(form)
     elements = target.elements.reshape(-1, width)
-    # Channels lie at one distance from each other.
     plane = int(elements[0, -1] - elements[0, 0]) // max(1, width - 1)
+    if not np.array_equal(elements, elements[:, :1] + plane * np.arange(width)):
+        # A row is spread over lanes.
+        context.regions.give_back(context.first_vector(target))
+        return None
+    ids = context.ids(term.source)
     parts, samples = -(-len(elements) // SHARE), context.lanes.samples
     assembly = context.assembly
     assembly.add(
