@@ -154,6 +154,9 @@ def _bench() -> Parser:
     parser.add_argument(
         "--rounds", type=positive, default=30, metavar="N", help="turns of each (default: %(default)s)"
     )
+    parser.add_argument(
+        "--per-step", action="store_true", help="show what every block of the artifact takes, too"
+    )
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     return parser
 

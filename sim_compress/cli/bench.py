@@ -13,7 +13,7 @@ from sim_compress.cli.console import ERR, OUT, note, plain, warning
 from sim_compress.cli.tables import facts
 from sim_compress.errors import InputError
 from sim_compress.report.bench import DenseRuntime, Speed, made_up_inputs, measure_speed
-from sim_compress.runtime import Session
+from sim_compress.runtime import Session, StepTime, numpy_blocks
 
 BATCHES = (1, 64)
 
@@ -32,11 +32,23 @@ def run(arguments: argparse.Namespace) -> int:
             inputs = made_up_inputs(session.model, batch)
             speeds.append(measure_speed(session, dense, inputs, arguments.rounds))
     if arguments.json:
-        document = {"file": str(arguments.file), "against": str(arguments.against), "kernel": session.kernel}
+        document: dict[str, object] = {
+            "file": str(arguments.file),
+            "against": str(arguments.against),
+            "kernel": session.kernel,
+        }
         rows = [asdict(speed) for speed in speeds]
+        if arguments.per_step:
+            document["steps"] = [
+                {"batch": batch, "steps": [asdict(step) for step in _steps(session, batch, arguments.rounds)]}
+                for batch in batches
+            ]
         plain(json.dumps({**document, "speeds": rows}, indent=2, allow_nan=False) + "\n")
         return 0
     OUT.print(_table(speeds))
+    if arguments.per_step:
+        for batch in batches:
+            OUT.print(_steps_table(batch, _steps(session, batch, arguments.rounds)))
     OUT.print(facts(_facts(arguments, session)))
     for speed in speeds:
         if speed.slower:
@@ -72,11 +84,31 @@ def _table(speeds: list[Speed]) -> Table:
     return table
 
 
+def _steps(session: Session, batch: int, rounds: int) -> tuple[StepTime, ...]:
+    """What every block takes, on inputs made up."""
+    return session.profile(made_up_inputs(session.model, batch), rounds)
+
+
+def _steps_table(batch: int, steps: Sequence[StepTime]) -> Table:
+    whole = sum(step.seconds for step in steps)
+    table = Table(title=f"steps of the first chunk at batch {batch}, one thread")
+    for heading in ("step", "runs as"):
+        table.add_column(heading, overflow="fold")
+    for heading in ("time", "share", "GFLOP/s", "bytes"):
+        table.add_column(heading, justify="right")
+    for step in steps:
+        rate = f"{step.gflops:.1f}" if step.products else ""
+        share = f"{100 * step.seconds / whole:.1f} %"
+        table.add_row(step.name, step.how, f"{1e6 * step.seconds:.1f} us", share, rate, f"{step.bytes:,}")
+    return table
+
+
 def _facts(arguments: argparse.Namespace, session: Session) -> dict[str, str]:
     return {
         "ours": f"{arguments.file}, kernel {session.kernel}",
         "onnxruntime": str(arguments.against),
         "threads": f"{session.threads} each",
         "times faster": f"median of {arguments.rounds} rounds in turn, and the middle half of them",
+        "steps in numpy": ", ".join(numpy_blocks(session.model) or ()) or "none",
         "load": " ".join(f"{value:.1f}" for value in os.getloadavg()) if hasattr(os, "getloadavg") else "?",
     }

@@ -13,6 +13,7 @@ from sim_compress.cli import tables, words
 from sim_compress.cli.console import OUT, plain, warning
 from sim_compress.model import ImplicitModel
 from sim_compress.report import BlockFigures, foreign_report, stored_blocks
+from sim_compress.runtime import numpy_blocks
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -44,9 +45,18 @@ def _facts(path: Path, artifact: Artifact, blocks: tuple[BlockFigures, ...]) -> 
         "nonzeros": f"{words.count(model.parameters)} of {words.count(entries)} entries",
         "stored": tables.size_words(sizes(model)),
         "digest": f"{artifact.digest} (recomputed from the bytes)",
+        "steps in numpy": _left(model),
         "certificate": f"{_certificate(artifact)} (recomputed from the stored values)",
         "Lipschitz bound": _lipschitz_words(model),
     }
+
+
+def _left(model: ImplicitModel) -> str:
+    """The blocks that have no compiled code, and where to find what they cost."""
+    left = numpy_blocks(model)
+    if left is None:
+        return "all: numba is not installed or switched off"
+    return f"{', '.join(left)} (bench --per-step tells what they cost)" if left else "none"
 
 
 def _certificate(artifact: Artifact) -> str:
@@ -91,6 +101,7 @@ def _document(path: Path, artifact: Artifact) -> dict[str, object]:
         "digest": artifact.digest,
         "tensors": [asdict(item) for item in listing(artifact)],
         "blocks": [{**asdict(b), "sparsity": b.sparsity} for b in stored_blocks(model)],
+        "numpy_steps": numpy_blocks(model),
         "certificate": {"kind": certificate.kind, "bound": certificate.bound, "recomputed": True}
         | {"lipschitz": _lipschitz(model)},
         "provenance": artifact.provenance,

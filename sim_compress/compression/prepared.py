@@ -20,7 +20,7 @@ KERNELS = (
     "sim_compress.core.solvers.rows",
     "sim_compress.core.refit",
     "sim_compress.runtime.reverse.tied",
-    "sim_compress.runtime.compiled.machine",
+    "sim_compress.runtime.compiled.code.machine",
 )
 
 

@@ -1,6 +1,7 @@
 """Evaluates implicit models: numpy and scipy alone, or compiled by numba."""
 
 from sim_compress.runtime.fixed_point import Convergence, Tolerance
+from sim_compress.runtime.kernel import numpy_blocks
 from sim_compress.runtime.kernels import preactivation, term_value
 from sim_compress.runtime.labels import check_labels, is_scores
 from sim_compress.runtime.reference import equilibrium
@@ -17,6 +18,7 @@ from sim_compress.runtime.samples import (
 )
 from sim_compress.runtime.schedule import Stage, schedule
 from sim_compress.runtime.session import Session, Solution
+from sim_compress.runtime.step_time import StepTime
 from sim_compress.runtime.torch_module import torch_module
 
 __all__ = [
@@ -25,6 +27,7 @@ __all__ = [
     "Session",
     "Solution",
     "Stage",
+    "StepTime",
     "Tolerance",
     "check_inputs",
     "check_labels",
@@ -36,6 +39,7 @@ __all__ = [
     "id_ranges",
     "is_scores",
     "named",
+    "numpy_blocks",
     "parts",
     "preactivation",
     "schedule",

@@ -12,6 +12,7 @@ from sim_compress.model import ImplicitModel
 from sim_compress.model.maps import Array
 from sim_compress.runtime.fixed_point import Convergence, Tolerance
 from sim_compress.runtime.reference import ReferenceEvaluator
+from sim_compress.runtime.step_time import StepTime
 
 KERNELS = ("numba", "scipy")
 SWITCHED_OFF = "NUMBA_DISABLE_JIT is set, so numba compiles nothing"
@@ -22,6 +23,10 @@ class Evaluator(Protocol):
 
     def evaluate(self, inputs: Mapping[str, Array]) -> tuple[dict[str, Array], Convergence | None]:
         """Outputs (samples, ...) of checked inputs (samples, ...), and how the loops converged, if any."""
+        ...
+
+    def profile(self, inputs: Mapping[str, Array], rounds: int) -> tuple[StepTime, ...]:
+        """What every block costs on the first chunk."""
         ...
 
 
@@ -85,6 +90,15 @@ def chosen_threads(threads: int | None) -> int:
     if threads < 1:
         raise InputError(f"threads must be at least 1, got {threads}")
     return threads
+
+
+def numpy_blocks(model: ImplicitModel) -> tuple[str, ...] | None:
+    """Blocks and outputs that the numba kernel leaves to numpy at one sample; None without numba."""
+    if chosen_kernel(None) != "numba":
+        return None
+    from sim_compress.runtime.compiled.evaluator import blocks_left_to_numpy
+
+    return blocks_left_to_numpy(model)
 
 
 def make_evaluator(model: ImplicitModel, kernel: str, threads: int, tolerance: Tolerance) -> Evaluator:

@@ -15,6 +15,7 @@ from sim_compress.runtime.fixed_point import Convergence, Tolerance
 from sim_compress.runtime.kernel import Evaluator, chosen_kernel, chosen_threads, make_evaluator
 from sim_compress.runtime.node_arg import NodeArg, node_arg
 from sim_compress.runtime.samples import check_inputs, id_ranges
+from sim_compress.runtime.step_time import StepTime
 from sim_compress.runtime.torch_module import torch_module
 
 if TYPE_CHECKING:
@@ -115,6 +116,17 @@ class Session:
             raise DataError(f"no output {unknown[0]!r}; the model has {', '.join(outputs)}")
         return [outputs[n] for n in (names or outputs)]
 
+    def profile(self, inputs: ArrayLike | Mapping[str, ArrayLike], rounds: int = 20) -> tuple[StepTime, ...]:
+        """What every block costs on the first chunk of a batch, on one thread.
+
+        Raises:
+            DataError: names, shapes or dtypes do not fit the model's inputs, or there are no samples.
+        """
+        arrays = self._arrays(inputs)
+        if not len(next(iter(arrays.values()))):
+            raise DataError("expected at least one sample to time, got none")
+        return (self._made or self._evaluator()).profile(arrays, rounds)
+
     def get_inputs(self) -> list[NodeArg]:
         """Name, shape and type of every input, as onnxruntime gives them."""
         return [node_arg(i) for i in self.model.inputs]
@@ -135,11 +147,7 @@ class Session:
     def _evaluated(
         self, inputs: ArrayLike | Mapping[str, ArrayLike]
     ) -> tuple[dict[str, Array], Convergence | None]:
-        arrays = check_inputs(self.model.inputs, inputs)
-        for ids in self._ids:
-            ids.check(arrays)
-        if self._converted:
-            arrays = arrays | {i.name: i.values(arrays[i.name]) for i in self._converted}
+        arrays = self._arrays(inputs)
         try:
             return (self._made or self._evaluator()).evaluate(arrays)
         except MemoryError as error:
@@ -148,6 +156,15 @@ class Session:
                 f"not enough memory for {samples} samples with kernel={self.kernel!r}: give fewer at a time, "
                 "or use kernel='scipy', which takes the least"
             ) from error
+
+    def _arrays(self, inputs: ArrayLike | Mapping[str, ArrayLike]) -> dict[str, Array]:
+        """Inputs as an evaluator takes them."""
+        arrays = check_inputs(self.model.inputs, inputs)
+        for ids in self._ids:
+            ids.check(arrays)
+        if self._converted:
+            arrays = arrays | {i.name: i.values(arrays[i.name]) for i in self._converted}
+        return arrays
 
     def _evaluator(self) -> Evaluator:
         """Made at the first call, so that loading a model stays quick."""

@@ -70,3 +70,15 @@ def test_a_file_whose_axes_are_all_those_of_one_sample_is_timed_on_one(run):
     code, out, err = run("bench", "net.sim.safetensors", "--against", "net.onnx", "--rounds", 1, "--json")
     assert code == 0, err
     assert [speed["batch"] for speed in json.loads(out)["speeds"]] == [1]
+
+
+def test_every_step_is_named_with_its_share_of_the_time(run, compressed):
+    options = ("--against", "net.onnx", "--batch", 1, "--rounds", 1, "--per-step")
+    code, out, _ = run("bench", compressed, *options)
+    assert code == 0
+    assert "steps of the first chunk at batch 1" in out
+    assert "inputs" in out
+    (measured,) = json.loads(run("bench", compressed, *options, "--json").out)["steps"]
+    assert measured["batch"] == 1
+    assert all(step["seconds"] > 0 for step in measured["steps"])
+    assert sum(step["products"] for step in measured["steps"]) > 0

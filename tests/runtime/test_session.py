@@ -8,7 +8,7 @@ import pytest
 from sim_compress.errors import ConvergenceError, DataError, InputError
 from sim_compress.model import Input
 from sim_compress.runtime import Session, Tolerance, check_inputs, schedule
-from sim_compress.runtime.compiled.vectors import WIDTH
+from sim_compress.runtime.compiled.code.vectors import WIDTH
 from sim_compress.runtime.node_arg import NodeArg
 from sim_compress.runtime.reference import CHUNK
 from tests.networks import loop, residual_network

@@ -1,10 +1,12 @@
 """The compiled evaluator: cuts batches into chunks and gives each an arena."""
 
+import math
 import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -14,16 +16,19 @@ from sim_compress.compilation import prepare
 from sim_compress.forks import held, renewed
 from sim_compress.model import ImplicitModel
 from sim_compress.model.maps import Array
-from sim_compress.runtime.compiled import machine
-from sim_compress.runtime.compiled.arena import Arena, Call
-from sim_compress.runtime.compiled.forms import forms
-from sim_compress.runtime.compiled.lowering import Lowering
-from sim_compress.runtime.compiled.pacing import Pacing
-from sim_compress.runtime.compiled.steps import Program
-from sim_compress.runtime.compiled.team import Team, keep_to, other_processors
-from sim_compress.runtime.compiled.vectors import TILE, WIDTH
+from sim_compress.runtime.compiled.code import machine
+from sim_compress.runtime.compiled.code.apart import make_callable
+from sim_compress.runtime.compiled.code.phased_code import TILE as LARGEST_TILE
+from sim_compress.runtime.compiled.code.vectors import TILE, WIDTH
+from sim_compress.runtime.compiled.program.arena import Arena, Call
+from sim_compress.runtime.compiled.program.lowering import Lowering
+from sim_compress.runtime.compiled.program.profile import numpy_blocks, step_times
+from sim_compress.runtime.compiled.program.steps import Program
+from sim_compress.runtime.compiled.threads.pacing import Pacing
+from sim_compress.runtime.compiled.threads.team import Team, keep_to, other_processors
 from sim_compress.runtime.fixed_point import Convergence, Tolerance
 from sim_compress.runtime.memory import check_memory, working_set
+from sim_compress.runtime.step_time import StepTime
 
 # Programs kept for different batch sizes, alone and together, the last ones used.
 PROGRAMS = 16
@@ -41,14 +46,14 @@ class CompiledEvaluator:
 
     def __init__(self, model: ImplicitModel, tolerance: Tolerance, threads: int) -> None:
         prepare(machine.ENTRIES)
-        self._tolerance = tolerance
+        self._model, self._tolerance = model, tolerance
         self._shapes = {o.name: o.shape for o in model.outputs}
         self._needed = working_set(model)
         with _MAKING:
-            self._programs = _kept_programs(Lowering(model, WIDTH, TILE))
-            images = any(form.size != (1, 1) for form in forms(model).values())
-        # Images: the states of a chunk stay in cache. Rows alone: a whole tile of samples.
-        self._chunk = WIDTH // 2 if images else WIDTH * TILE
+            lowering = Lowering(model, WIDTH, TILE)
+            self._programs = _kept_programs(lowering)
+        self._sizes = Sizes.of(lowering)
+        self._chunk = self._sizes.chunk
         self._paces: defaultdict[int, Pacing] = defaultdict(Pacing)
         self._threads = threads
         self._sharing = min(threads, TEAM)
@@ -71,11 +76,23 @@ class CompiledEvaluator:
             return outputs, None
         rows = {name: _as_rows(np.ascontiguousarray(u)) for name, u in inputs.items()}
         flat = {name: _as_rows(y) for name, y in outputs.items()}
-        if samples <= self._chunk:
+        if len(self._sizes.spans(samples)) == 1:
             convergence = self._chunk_alone(rows, flat, samples)
         else:
             convergence = self._chunks(rows, flat, samples)
         return outputs, convergence
+
+    def profile(self, inputs: Mapping[str, Array], rounds: int) -> tuple[StepTime, ...]:
+        """Time of every block on one chunk of checked inputs, on this thread."""
+        begin, end = self._sizes.spans(len(next(iter(inputs.values()))))[0]
+        program, _ = self._programs(self._sizes.program(end - begin), 1)
+        own = {name: _as_rows(np.ascontiguousarray(u[begin:end])) for name, u in inputs.items()}
+        outputs = {
+            name: np.empty((end - begin, math.prod(shape)), np.float32)
+            for name, shape in self._shapes.items()
+        }
+        arena = Arena(program, 1)
+        return step_times(self._model, arena, Call(own, outputs, self._tolerance, None), end - begin, rounds)
 
     @property
     def _helpers(self) -> "_Crew":
@@ -105,14 +122,13 @@ class CompiledEvaluator:
         self, inputs: Mapping[str, Array], outputs: Mapping[str, Array], samples: int
     ) -> Convergence | None:
         """Chunk after chunk, each on one thread; whoever is done with one takes the next."""
-        begins = range(0, samples, self._chunk)
-        waiting = iter(enumerate(begins))
-        parts: list[Convergence | None] = [None] * len(begins)
+        spans = self._sizes.spans(samples)
+        waiting = iter(enumerate(spans))
+        parts: list[Convergence | None] = [None] * len(spans)
 
         def work() -> None:
             # The next of an iterator is taken under the interpreter lock: nobody gets it twice.
-            for place, begin in waiting:
-                end = min(begin + self._chunk, samples)
+            for place, (begin, end) in waiting:
                 own = [{name: a[begin:end] for name, a in arrays.items()} for arrays in (inputs, outputs)]
                 parts[place] = self._evaluate(own[0], own[1], end - begin, None)
 
@@ -122,7 +138,7 @@ class CompiledEvaluator:
             keep_to(elsewhere)
             work()
 
-        others = min(self._threads, len(begins)) - 1
+        others = min(self._threads, len(spans)) - 1
         helpers = [self._helpers.pool.submit(help_out) for _ in range(others)]
         # The caller does not sleep while the others wake up.
         work()
@@ -136,7 +152,7 @@ class CompiledEvaluator:
     def _evaluate(
         self, inputs: Mapping[str, Array], outputs: Mapping[str, Array], samples: int, team: Team | None
     ) -> Convergence | None:
-        program, free = self._programs(samples, 1 if team is None else self._sharing)
+        program, free = self._programs(self._sizes.program(samples), 1 if team is None else self._sharing)
         # Lists are changed under the interpreter lock: nobody else gets the same.
         try:
             arena = free.pop()
@@ -146,6 +162,53 @@ class CompiledEvaluator:
             return arena.evaluate(Call(inputs, outputs, self._tolerance, team))
         finally:
             free.append(arena)
+
+
+def blocks_left_to_numpy(model: ImplicitModel) -> tuple[str, ...]:
+    """Blocks and outputs without compiled code, for one sample; nothing is compiled for that."""
+    return numpy_blocks(Lowering(model, WIDTH, TILE).program(1))
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How batches are cut into chunks, and how many samples the program of a chunk is made for.
+
+    A batch size that has not come yet needs no program of its own: lanes without a sample stay empty.
+
+    Attributes:
+        chunk: samples of a chunk.
+        tokens: whether a sample fills vectors with its tokens, so that it has a program of its own.
+        exact: whether every sample of a program must be there, as in a loop that runs until all converge.
+    """
+
+    chunk: int
+    tokens: bool
+    exact: bool
+
+    @classmethod
+    def of(cls, lowering: Lowering) -> "Sizes":
+        """Those of a model."""
+        if lowering.tokens > 1 and not lowering.cyclic:
+            # A few tokens leave lanes empty: then lanes are samples.
+            return cls(WIDTH if 2 * lowering.tokens <= 3 * WIDTH else 1, True, False)
+        # Images: the states of a chunk stay in cache. Rows alone: a whole tile of samples.
+        return cls(WIDTH * LARGEST_TILE if lowering.tokens == 1 else WIDTH // 2, False, lowering.cyclic)
+
+    def spans(self, samples: int) -> list[tuple[int, int]]:
+        """Begin and end of every chunk."""
+        whole = samples
+        if self.tokens and samples % self.chunk < self.chunk // 2:
+            whole = samples - samples % self.chunk
+        cut = [(begin, min(begin + self.chunk, samples)) for begin in range(0, whole, self.chunk)]
+        return cut + [(begin, begin + 1) for begin in range(whole, samples)]
+
+    def program(self, samples: int) -> int:
+        """Samples of the program for a chunk."""
+        if self.tokens:
+            return samples if samples == 1 else self.chunk
+        if self.exact or 2 * samples < WIDTH:
+            return samples
+        return min(1 << (samples - 1).bit_length(), -(-samples // WIDTH) * WIDTH)
 
 
 class _Crew(NamedTuple):
@@ -166,6 +229,9 @@ def _kept_programs(lowering: Lowering) -> Callable[[int, int], tuple[Program, li
     @lru_cache(PROGRAMS)
     def program(samples: int, threads: int) -> tuple[Program, list[Arena]]:
         with _MAKING:
-            return lowering.program(samples, threads), []
+            made = lowering.program(samples, threads)
+            # Under the same lock: a fork elsewhere must not find the compiler at work.
+            make_callable(made.tables.ops)
+            return made, []
 
     return program

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim_compress.model.maps import Array, Shape
-from sim_compress.runtime.compiled.vectors import ALIGNED
+from sim_compress.runtime.compiled.code.vectors import ALIGNED
 from sim_compress.runtime.reverse.tied_code import LANES
 
 Floats = NDArray[np.float32]

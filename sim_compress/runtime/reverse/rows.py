@@ -8,7 +8,7 @@ from scipy import sparse
 
 from sim_compress.model import Affine, Shape, Term, with_tables
 from sim_compress.model.maps import Array
-from sim_compress.runtime.compiled.vectors import WIDTH
+from sim_compress.runtime.compiled.code.vectors import WIDTH
 from sim_compress.runtime.reverse.features import Features, features
 from sim_compress.runtime.reverse.lanes import Buffers, Floats, aligned, shaped
 from sim_compress.runtime.reverse.tied import add_gradients, add_rows

@@ -13,7 +13,7 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from sim_compress.runtime.compiled.vectors import (
+from sim_compress.runtime.compiled.code.vectors import (
     ALIGNED,
     INT64,
     WIDTH,

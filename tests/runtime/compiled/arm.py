@@ -19,7 +19,15 @@ TRIPLE = "aarch64-unknown-linux-gnu"
 # Of an ELF file: where the number of the machine is, and that of 64-bit ARM.
 MACHINE, AARCH64 = 18, 183
 # Modules with a table of kernels and the types that they are compiled for.
-MODULES = ("sim_compress.runtime.compiled.machine", "sim_compress.runtime.reverse.tied")
+MODULES = (
+    "sim_compress.runtime.compiled.code.machine",
+    "sim_compress.runtime.compiled.code.phased_code",
+    "sim_compress.runtime.compiled.code.matrix_code",
+    "sim_compress.runtime.compiled.code.normalising_code",
+    "sim_compress.runtime.compiled.code.elementwise_code",
+    "sim_compress.runtime.compiled.code.lookup_code",
+    "sim_compress.runtime.reverse.tied",
+)
 ASSEMBLY: list[str] = []
 
 

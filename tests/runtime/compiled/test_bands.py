@@ -7,12 +7,12 @@ from scipy import sparse
 from sim_compress.activations import Activation
 from sim_compress.model import Affine, ImplicitModel, Input, LinearMap, Output, Patches, StateBlock, Term
 from sim_compress.runtime import Session, Tolerance
-from sim_compress.runtime.compiled.arena import Arena, Call
+from sim_compress.runtime.compiled.code.operations import Halo
 from sim_compress.runtime.compiled.evaluator import CompiledEvaluator
-from sim_compress.runtime.compiled.gate import left_to_readers
-from sim_compress.runtime.compiled.lowering import Lowering
-from sim_compress.runtime.compiled.operations import Halo
-from sim_compress.runtime.compiled.team import Team
+from sim_compress.runtime.compiled.program.arena import Arena, Call
+from sim_compress.runtime.compiled.program.lowering import Lowering
+from sim_compress.runtime.compiled.threads.gate import left_to_readers
+from sim_compress.runtime.compiled.threads.team import Team
 from tests.networks import bias, loop, patches, residual_network, weight
 
 WIDTH, TILE = 16, 6

@@ -11,7 +11,7 @@ import pytest
 
 from sim_compress.runtime import Session
 from sim_compress.runtime.compiled.evaluator import PROGRAMS, CompiledEvaluator
-from sim_compress.runtime.compiled.team import keep_to, other_processors
+from sim_compress.runtime.compiled.threads.team import keep_to, other_processors
 from tests.networks import loop, residual_network
 
 # Python objects of a call and its outputs; far below the states of these networks.

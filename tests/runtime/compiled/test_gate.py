@@ -6,8 +6,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from sim_compress.runtime.compiled import gate as gates
-from sim_compress.runtime.compiled.gate import (
+from sim_compress.runtime.compiled.threads import gate as gates
+from sim_compress.runtime.compiled.threads.gate import (
     ATTENDANCE,
     CHANGES,
     SLEEPING,

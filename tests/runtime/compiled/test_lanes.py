@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from sim_compress.runtime.compiled.grids import best_geometry
-from sim_compress.runtime.compiled.lanes import Geometry, Lanes
-from sim_compress.runtime.compiled.neighbours import HaloCopies, neighbours
+from sim_compress.runtime.compiled.layout.grids import best_geometry
+from sim_compress.runtime.compiled.layout.lanes import Geometry, Lanes
+from sim_compress.runtime.compiled.layout.neighbours import HaloCopies, neighbours
 
 WIDTH = 16
 SIZES = [(1, 1), (1, 7), (5, 3), (8, 8), (14, 14), (32, 32)]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from sim_compress.runtime.compiled.pacing import (
+from sim_compress.runtime.compiled.threads.pacing import (
     BACK_TO_BACK,
     LEAST,
     RESTS,

@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import sparse
 
-from sim_compress.runtime.compiled.rounds import COUNTS, ONES, ROWS, SEVERAL, TWOS
-from sim_compress.runtime.compiled.streams import Stream, dense_stream, tied_stream
+from sim_compress.runtime.compiled.code.rounds import COUNTS, ONES, ROWS, SEVERAL, TWOS
+from sim_compress.runtime.compiled.program.streams import Stream, dense_stream, tied_stream
 from tests.networks import weight
 
 

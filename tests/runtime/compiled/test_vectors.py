@@ -9,7 +9,7 @@ from llvmlite import ir
 from numba import njit, types
 from numba.extending import intrinsic
 
-from sim_compress.runtime.compiled.vectors import FLOAT, function
+from sim_compress.runtime.compiled.code.vectors import FLOAT, function
 
 KINDS = [FLOAT.as_pointer()]
 

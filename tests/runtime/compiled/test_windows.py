@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sim_compress.model import LinearMap, Pad, Patches, Reshape, Slice, Transpose, apply_chain, chain_shape
-from sim_compress.runtime.compiled.forms import Form
-from sim_compress.runtime.compiled.windows import Windows, trace
+from sim_compress.runtime.compiled.layout.forms import Form
+from sim_compress.runtime.compiled.layout.windows import Windows, trace
 
 
 def read(windows: Windows, canonical: np.ndarray, size: tuple[int, int]) -> np.ndarray:
@@ -22,7 +22,7 @@ def read(windows: Windows, canonical: np.ndarray, size: tuple[int, int]) -> np.n
 
 
 def assert_traced(maps: tuple[LinearMap, ...], shape: tuple[int, ...], axis: int = 0) -> None:
-    source, out = Form(shape, axis), chain_shape(maps, shape)
+    source, out = Form(shape, (axis,)), chain_shape(maps, shape)
     # Features first, as a weighted term has them.
     target = Form((5, *out[1:]))
     windows = trace(maps, source, target, weighted=True)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from sim_compress.runtime.compiled.vectors import WIDTH
+from sim_compress.runtime.compiled.code.vectors import WIDTH
 from sim_compress.runtime.reverse import plain, tied
 from sim_compress.runtime.reverse.lanes import aligned
 from sim_compress.runtime.reverse.tied_code import LANES, ROWS

@@ -1,0 +1,1 @@
+"""Where a tensor lies in the memory of a program."""

@@ -1,0 +1,24 @@
+"""Tiles: vectors side by side in every channel of a geometry."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sim_compress.runtime.compiled.layout.lanes import Geometry
+
+
+def runs(geometry: Geometry, largest: int) -> NDArray[np.int64]:
+    """(first vector of a channel, number) of tiles of at most so many vectors, band after band.
+
+    Rows of a patch that has a halo are apart; what lies side by side is cut into nearly equal tiles.
+    """
+    positions, groups = geometry.positions, geometry.lanes.groups
+    vectors = geometry.vector(positions.row, positions.column) + positions.band * geometry.lanes.distance
+    every = (vectors[:, None] + np.arange(groups)).ravel()
+    begins = np.flatnonzero(np.diff(every, prepend=-2) != 1)
+    tiles = []
+    for begin, end in zip(begins, [*begins[1:], len(every)], strict=True):
+        size = end - begin
+        count = -(-size // largest)
+        edges = np.arange(count + 1) * size // count
+        tiles += zip(every[begin] + edges[:-1], np.diff(edges), strict=True)
+    return np.array(tiles)

@@ -1,0 +1,1 @@
+"""How threads share a program, wait and sleep."""
