@@ -23,8 +23,8 @@ ROOT = Path(__file__).parents[1]
 SSE2 = ("sse", "sse2")
 AVX = (*SSE2, "sse3", "ssse3", "sse4.1", "sse4.2", "popcnt", "avx")
 SETS = {"AVX2 with FMA": (*AVX, "avx2", "fma"), "AVX": AVX, "SSE2": SSE2}
-# What computes with compiled code. torch's part of the runtime has none, how processes fork and what they copy
-# has nothing to do with instructions, and what is compiled for ARM is the same on any of these.
+# What computes with compiled code. torch's part of the runtime has none, how processes fork and what is in a
+# copy has nothing to do with instructions, and what is compiled for ARM is the same on any of these.
 ELSEWHERE = ["autograd", "test_forks.py", "test_copies.py", "test_memory.py", "compiled/test_arm.py"]
 IGNORED = [f"--ignore=tests/runtime/{path}" for path in ELSEWHERE]
 # Of several networks of one kind the one that ships.
