@@ -15,14 +15,15 @@ from tests.networks import residual_network
 
 PACKAGE = Path(__file__).parents[1] / "sim_compress"
 # What each part of the package may import from the others; siblings do not import each other.
-BASE = {"errors", "activations", "model"}
+BASE = {"errors", "activations", "model", "storage"}
 ALLOWED = {
     "errors": set(),
+    "storage": {"errors"},
     "activations": {"errors"},
     "model": {"errors", "activations"},
     "forks": set(),
     "compilation": {"errors", "forks"},
-    "core": {"errors", "forks", "compilation"},
+    "core": {"errors", "storage", "forks", "compilation"},
     "certificate": BASE,
     "frontend": BASE | {"certificate"},
     "artifact": BASE | {"certificate"},

@@ -12,7 +12,7 @@ from sim_compress.core.path import Path, empty_path, longer_path
 from sim_compress.core.penalties import Penalty
 from sim_compress.core.problems import Mask, RowProblems
 from sim_compress.core.solution import Ball
-from sim_compress.core.storage import IN_MEMORY, Storage
+from sim_compress.storage import IN_MEMORY, Storage
 
 # Ratio of neighbouring alphas. Counts are interpolated between them.
 RATIO = 1.2

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim_compress.core.deviations import add_outer, deviations
-from sim_compress.core.storage import IN_MEMORY, Storage
+from sim_compress.storage import IN_MEMORY, Storage
 
 Matrix = NDArray[np.float64]
 # What deviates by less than this part of its mean is constant to float32's rounding.

@@ -11,7 +11,6 @@ import numpy as np
 from sim_compress.core import Gram
 from sim_compress.core.engines import Engine, Shared
 from sim_compress.core.gram import Matrix
-from sim_compress.core.storage import IN_MEMORY, Storage
 from sim_compress.model import Affine, ImplicitModel
 from sim_compress.model.maps import Array
 from sim_compress.runtime import schedule
@@ -19,6 +18,7 @@ from sim_compress.states.batches import Values, converted, shared_batches, under
 from sim_compress.states.designs import empty_grams, feature_means, gram_bytes, moments
 from sim_compress.states.implicit_teacher import settle
 from sim_compress.states.teachers import Step, Teacher
+from sim_compress.storage import IN_MEMORY, Storage
 
 Grams = tuple[Gram, ...]
 Work = TypeVar("Work")

@@ -8,10 +8,10 @@ import numpy as np
 
 from sim_compress.core import Gram
 from sim_compress.core.gram import Matrix
-from sim_compress.core.storage import IN_MEMORY, Storage
 from sim_compress.model import Affine, StateBlock, Term, apply_chain, weight_shape
 from sim_compress.model.maps import Array
 from sim_compress.runtime import term_value
+from sim_compress.storage import IN_MEMORY, Storage
 
 
 @dataclass(frozen=True)

@@ -4,14 +4,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import DTypeLike
 
-from sim_compress import Settings, compress, open_teacher, sweep
+from sim_compress import Settings, compress, open_teacher, storage, sweep
 from sim_compress.compression import Target, memory_plan, prepared
 from sim_compress.compression.memory import plan as planning
 from sim_compress.compression.memory.plan import MemoryPlan
 from sim_compress.compression.resume import RunFolder
 from sim_compress.compression.steps.step import Turn
-from sim_compress.core import storage
 from sim_compress.core.engines import Bounded, engine
 from sim_compress.core.gram import Gram
 from sim_compress.errors import InputError
@@ -72,13 +72,13 @@ def test_the_smallest_way_gives_the_same_bytes(teacher, wide, way, tmp_path, mon
         else images(samples)
     )
     made: list[int] = []
-    mapped = storage.OnDisk._mapped
+    on_disk = storage.on_disk
 
-    def counted(self: storage.OnDisk, size: int) -> np.ndarray:
+    def counted(size: int, dtype: DTypeLike = np.uint8) -> np.ndarray:
         made.append(size)
-        return mapped(self, size)
+        return on_disk(size, dtype)
 
-    monkeypatch.setattr(storage.OnDisk, "_mapped", counted)
+    monkeypatch.setattr(storage, "on_disk", counted)
 
     def run(memory: int | None) -> bytes:
         path = tmp_path / "model.sim.safetensors"

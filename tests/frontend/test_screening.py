@@ -379,7 +379,7 @@ def test_weights_of_many_gigabytes_are_not_read(tmp_path: Path) -> None:
     model, weights = beside(tmp_path)
     with weights.open("r+b") as file:
         file.truncate(2**40)
-    assert "takes 1 TiB with its external data, and networks over 2 GiB" in refusal(tmp_path, model)
+    assert "takes 1 TiB with its external data, and networks over 64 GiB" in refusal(tmp_path, model)
 
 
 def test_a_pipe_is_not_read(tmp_path: Path) -> None:

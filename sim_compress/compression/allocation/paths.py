@@ -8,9 +8,9 @@ from sim_compress.compression.rows.patterns import Pattern
 from sim_compress.compression.steps.moments import Problems
 from sim_compress.core import Path, Projection, trace
 from sim_compress.core.engines import Engine
-from sim_compress.core.storage import IN_MEMORY, Storage
 from sim_compress.model import Affine
 from sim_compress.states import row_groups
+from sim_compress.storage import IN_MEMORY, Storage
 
 # Where blocks have alphas of their own, paths go on to this density of the whole network even when less is
 # asked: some blocks keep more than others.

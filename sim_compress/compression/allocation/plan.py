@@ -23,8 +23,8 @@ from sim_compress.compression.steps.target import Target
 from sim_compress.core import Block, Path, Projection, Solution, Status
 from sim_compress.core.engines import Engine, Shared, one_by_one_or
 from sim_compress.core.solvers import Solver
-from sim_compress.core.storage import IN_MEMORY, Storage
 from sim_compress.model import ImplicitModel
+from sim_compress.storage import IN_MEMORY, Storage
 
 
 @dataclass(frozen=True, eq=False)

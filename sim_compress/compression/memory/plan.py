@@ -15,10 +15,10 @@ from sim_compress.compression.memory.sizes import Sizes, sizes_of
 from sim_compress.compression.rows.in_order import IN_ORDER
 from sim_compress.compression.steps.target import Target
 from sim_compress.core.engines import Bounded, Engine
-from sim_compress.core.storage import IN_MEMORY, OnDisk, Storage
 from sim_compress.errors import InputError
 from sim_compress.runtime.free_memory import available_memory, resident_memory
 from sim_compress.states.batches import AHEAD
+from sim_compress.storage import IN_MEMORY, OnDisk, Storage
 
 # Bytes of compiled code, sessions of onnxruntime and what allocators keep, which come beside what is held
 # when a run begins: 60 to 150 MB on the networks of tools/bench/memory.py.

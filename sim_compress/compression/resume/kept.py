@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import mmap
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sim_compress.core.storage import let_go
+from sim_compress.storage import let_go, mapped_file
 
 # Key of the JSON in the metadata of a safetensors file.
 FIELDS = "fields"
@@ -102,8 +101,7 @@ def _mapped(path: Path) -> Any:
     # Windows does not remove a file that is mapped.
     if os.name == "nt":
         return bytearray(path.read_bytes())
-    with path.open("rb") as file:
-        return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
+    return mapped_file(path)
 
 
 def _array(content: Any, start: int, entry: Mapping[str, Any]) -> NDArray[Any]:

@@ -9,8 +9,8 @@ from sim_compress.compression.prepared import Prepared
 from sim_compress.compression.settings import Settings
 from sim_compress.compression.tuning.effort import most_epochs, nearest_rounds
 from sim_compress.core.engines import Engine
-from sim_compress.core.storage import IN_MEMORY, Storage
 from sim_compress.model import Affine
+from sim_compress.storage import IN_MEMORY, Storage
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,14 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sim_compress.core import storage
+from sim_compress import storage
 from sim_compress.core.gram import Gram
-from sim_compress.core.storage import IN_MEMORY, OnDisk, let_go
 from sim_compress.errors import InputError
-
-
-def is_mapped(array: np.ndarray) -> bool:
-    return storage._map_of(array) is not None
+from sim_compress.storage import IN_MEMORY, OnDisk, is_mapped, let_go, mapped_file, pieces
 
 
 def test_what_is_written_stays_when_its_memory_is_let_go():
@@ -99,3 +95,20 @@ def test_memory_that_is_let_go_is_no_longer_resident():
     assert held - before >= array.nbytes
     assert resident() - before < array.nbytes // 4
     assert array.sum() == 2**22
+
+
+def test_the_pieces_of_an_array_are_all_of_it(monkeypatch):
+    monkeypatch.setattr(storage, "PIECE", 7)
+    values = np.arange(60.0).reshape(5, 12)
+    for array in (values, values.T, values[:0], np.array(3.0)):
+        parts = list(pieces(array))
+        assert all(len(part) <= 7 and np.shares_memory(part, array) for part in parts)
+        assert sorted(x for part in parts for x in part) == sorted(array.ravel())
+
+
+def test_writing_to_a_mapped_file_leaves_the_file_as_it_is(tmp_path):
+    (tmp_path / "file").write_bytes(b"abcd")
+    array = np.frombuffer(mapped_file(tmp_path / "file"), np.uint8)
+    assert is_mapped(array)
+    array[0] = 0
+    assert (tmp_path / "file").read_bytes() == b"abcd"
