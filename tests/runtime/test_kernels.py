@@ -192,3 +192,24 @@ def test_trained_networks(path: Path) -> None:
 def test_shared_networks_are_there() -> None:
     if not SHARED.exists():
         pytest.skip("../shared is absent: only the project's own networks were compared")
+
+
+@pytest.mark.parametrize("phi", ["relu", "identity", "max_pool"])
+@pytest.mark.parametrize(("size", "kernel", "stride", "pad"), [(9, 3, 2, 1), (12, 2, 2, 0), (7, 3, 1, 1)])
+def test_max_pooling_of_states_and_of_sums_before_a_convolution(
+    phi: str, size: int, kernel: int, stride: int, pad: int
+) -> None:
+    """Padding counts as nothing, also where states are below 0, and what is pooled is padded with zeros."""
+    pool = {**POOL, "kernel": (kernel,) * 2, "strides": (stride,) * 2}
+    pool |= {"pads_begin": (pad,) * 2, "pads_end": (pad,) * 2}
+    own = patches(3, 1, 1)
+    sums = Affine((5, size, size), (Term("u", (own,), weight(5, 27)),), bias(5))
+    first = StateBlock("x", sums, Activation(phi, pool if phi == "max_pool" else {}))
+    pooled = StateBlock("p", Affine(first.shape, (Term("x"),)), Activation("max_pool", pool))
+    both = StateBlock("b", Affine(first.shape, (Term("x"), Term("x"))), Activation("max_pool", pool))
+    outputs = [
+        Output(f"y{name}", Affine((6, *block.shape[1:]), (Term(name, (own,), weight(6, 45, seed=1)),)))
+        for name, block in (("p", pooled), ("b", both))
+    ]
+    model = ImplicitModel((Input("u", (3, size, size)),), (first, pooled, both), tuple(outputs))
+    assert_kernels_agree(model, (1, 3, 17))

@@ -275,6 +275,33 @@ class LookedUp(Operation):
 
 
 @dataclass(frozen=True)
+class Pooled(Operation):
+    """Max pooling of vectors: an item is some channels.
+
+    Attributes:
+        channels: all of them.
+        source, target: where the first channel begins.
+        source_plane, plane: floats from one channel to the next.
+        positions: vectors of a channel of the target.
+        reads, writes: for each of them the floats from where a channel begins.
+        window: vectors under a window; `windows` where each lies.
+    """
+
+    CODE = 12
+    channels: int
+    source: int
+    source_plane: int
+    target: int
+    plane: int
+    positions: int
+    reads: int
+    writes: int
+    mask: int
+    window: int
+    windows: int
+
+
+@dataclass(frozen=True)
 class Normalisation(Operation):
     """Softmax and norms of the channels of a group, lane by lane: an item is a tile of one group.
 

@@ -31,6 +31,7 @@ from sim_compress.runtime.compiled.program.phis import (
     fused_phi,
     has_operation,
 )
+from sim_compress.runtime.compiled.program.pooling import lower_pool, pools_in_lanes, read_as_it_is
 from sim_compress.runtime.compiled.program.prefixes import with_shared_prefixes
 from sim_compress.runtime.compiled.program.products import lower_product
 from sim_compress.runtime.compiled.program.steps import Loop, Program, Reference, Step
@@ -172,6 +173,12 @@ class Lowering:
             return looked_up
         if not has_operation(block.phi) and not block.affine.weighted:
             return self._unweighted(context, block)
+        if pools_in_lanes(context, self._model, block, self.forms.sums[block.name], form):
+            pooled = self._pooled(context, block, form)
+            if halo and block.name in context.borders.haloed:
+                fill_halo(context, pooled)
+            context.end_block()
+            return pooled
         fused = fused_phi(block.phi)
         halo = halo and block.name in context.borders.haloed
         place = self._affine(
@@ -183,6 +190,18 @@ class Lowering:
                 fill_halo(context, place)
         context.end_block()
         return place
+
+    def _pooled(self, context: Context, block: StateBlock, form: Form) -> Tiled:
+        """A max pooling of a state, or of sums that are formed for it."""
+        source = read_as_it_is(block)
+        z = context.values.get(source or "")
+        if not isinstance(z, Tiled):
+            z = self._affine(context, block.name, block.affine)
+            assert isinstance(z, Tiled), "what has positions lies in vectors"
+            context.end_with_block(z)
+            if any(z.geometry.halo):
+                fill_halo(context, z)
+        return lower_pool(context, block, z, form)
 
     def _normalised(self, context: Context, block: StateBlock, form: Form) -> Place:
         """A softmax or norm of channels, in place or from a value that is read as it lies."""

@@ -10,6 +10,7 @@ from sim_compress.runtime.compiled.code.rounds import ROWS
 from sim_compress.runtime.compiled.layout.lanes import Geometry
 from sim_compress.runtime.compiled.layout.neighbours import neighbours
 from sim_compress.runtime.compiled.layout.places import Tiled
+from sim_compress.runtime.compiled.layout.tiles import inside_lanes, positions_read
 from sim_compress.runtime.compiled.program.context import Context
 from sim_compress.runtime.compiled.program.halos import NO_COPIES, fill_from_posts, halo_tables, post_tables
 from sim_compress.runtime.compiled.program.phis import Parameters
@@ -50,7 +51,7 @@ def lower_tiled(
             target.base + geometry.first,
             _positions(context, geometry, geometry, (1, 1)),
             geometry.plane,
-            _masks(context, geometry),
+            assembly.masks(inside_lanes(geometry), ("inside", geometry)),
             assembly.constants.add((name, "bias"), _bias(affine, len(stream.starts) * ROWS)),
             assembly.constants.add(phi, np.array(phi)),
             *(halo_tables(context, geometry, tiles) if halo else NO_COPIES),
@@ -89,19 +90,8 @@ def _bias(affine: Affine, rows: int) -> NDArray[np.float32]:
 
 def _positions(context: Context, source: Geometry, target: Geometry, strides: tuple[int, int]) -> int:
     """Place of the table: for every vector of the target the vector to read, counted from the first."""
-    positions, (down, right) = target.positions, strides
-    vectors = (positions.row * down * source.pitch + positions.column * right) * context.lanes.groups
-    vectors += positions.band * source.lanes.distance
-    expanded = vectors[:, None] + np.arange(context.lanes.groups)
-    return context.assembly.integers(expanded, ("positions", source, target, strides))
-
-
-def _masks(context: Context, geometry: Geometry) -> int:
-    positions, (rows, columns) = geometry.positions, np.indices(geometry.patch).reshape(2, -1)
-    place = positions.row * geometry.patch[1] + positions.column
-    inside = geometry.inside(rows, columns)[positions.band, place]
-    lanes = np.repeat(inside, context.lanes.groups, axis=0)
-    return context.assembly.masks(lanes, ("inside", geometry))
+    vectors = positions_read(source, target, strides)
+    return context.assembly.integers(vectors, ("positions", source, target, strides))
 
 
 def _tiles(geometry: Geometry, largest: int) -> NDArray[np.int64]:
