@@ -194,6 +194,28 @@ def test_shared_networks_are_there() -> None:
         pytest.skip("../shared is absent: only the project's own networks were compared")
 
 
+@pytest.mark.parametrize("size", [1, 4, 7, 13])
+@pytest.mark.parametrize(("kernel", "stride", "pad"), [(1, 1, 0), (3, 1, 1), (3, 2, 1)])
+def test_convolutions_of_many_channels(size: int, kernel: int, stride: int, pad: int) -> None:
+    """Sums in phases, a skip connection beside them, and a convolution that reads their padding."""
+    channels = 130
+    relu, step = Activation("relu"), patches(kernel, stride, pad)
+    shape = (channels, size, size)
+    sums = Affine(shape, (Term("u", (patches(1, 1, 0),), weight(channels, 3, 0.6)),), bias(channels))
+    out = step.out_shape(shape)
+    again = [Term("a", (step,), weight(channels, out[0], 0.05, 1))]
+    if stride == 1:
+        again.append(Term("a"))
+    second = Affine((channels, *out[1:]), tuple(again), bias(channels))
+    after = Affine((5, *out[1:]), (Term("b", (patches(3, 1, 1),), weight(5, 9 * channels, 0.1, 2)),))
+    model = ImplicitModel(
+        (Input("u", (3, size, size)),),
+        (StateBlock("a", sums, relu), StateBlock("b", second, relu)),
+        (Output("y", after),),
+    )
+    assert_kernels_agree(model, (1, 2, 9))
+
+
 @pytest.mark.parametrize("phi", ["relu", "identity", "max_pool"])
 @pytest.mark.parametrize(("size", "kernel", "stride", "pad"), [(9, 3, 2, 1), (12, 2, 2, 0), (7, 3, 1, 1)])
 def test_max_pooling_of_states_and_of_sums_before_a_convolution(

@@ -39,3 +39,12 @@ def inside_lanes(geometry: Geometry) -> NDArray[np.bool_]:
     place = positions.row * geometry.patch[1] + positions.column
     inside = geometry.inside(rows, columns)[positions.band, place]
     return np.repeat(inside, geometry.lanes.groups, axis=0)
+
+
+def tiles_of(geometry: Geometry, largest: int) -> NDArray[np.int64]:
+    """(first position, number) of tiles of nearly the same size, each in one band."""
+    vectors = np.bincount(geometry.positions.band) * geometry.lanes.groups
+    bands = zip(np.cumsum(vectors) - vectors, vectors, -(-vectors // largest), strict=True)
+    edges = [first + np.arange(count) * size // count for first, size, count in bands if count]
+    firsts = np.concatenate(edges)
+    return np.stack([firsts, np.diff([*firsts, vectors.sum()])], axis=1)

@@ -11,6 +11,7 @@ from sim_compress.runtime.compiled.layout.forms import Form, forms
 from sim_compress.runtime.compiled.layout.lanes import Lanes
 from sim_compress.runtime.compiled.layout.places import Flat, Outside, Place, Tiled
 from sim_compress.runtime.compiled.program.assembly import Assembly, Constants
+from sim_compress.runtime.compiled.program.choice import in_phases
 from sim_compress.runtime.compiled.program.context import LARGEST_ARENA, Context, rounded_up
 from sim_compress.runtime.compiled.program.dense import lower_dense
 from sim_compress.runtime.compiled.program.factors import without_factors
@@ -245,6 +246,10 @@ class Lowering:
             return place
         if isinstance(place, Flat):
             lower_dense(context, name, affine, place, phi)
-        elif not self.tokens or not lower_phased(context, name, affine, place, phi):
+        elif self.tokens or in_phases(context, affine):
+            lower_phased(context, name, affine, place, phi, tokens=self.tokens > 0)
+            if halo:
+                fill_halo(context, place)
+        else:
             lower_tiled(context, name, affine, place, phi, halo=halo)
         return place
