@@ -47,18 +47,22 @@ class _Scores(nn.Module):
         return self.model(pixel_values=x).logits
 
 
+def _classes() -> dict[int, str]:
+    return {number: str(number) for number in range(1000)}
+
+
 def resnet50() -> nn.Module:
     """ResNet-50 for 1000 classes."""
     from transformers import ResNetConfig, ResNetForImageClassification
 
-    return _Scores(ResNetForImageClassification(ResNetConfig(num_labels=1000)))
+    return _Scores(ResNetForImageClassification(ResNetConfig(id2label=_classes())))
 
 
 def mobilenet_v2() -> nn.Module:
     """MobileNet v2 for 1000 classes."""
     from transformers import MobileNetV2Config, MobileNetV2ForImageClassification
 
-    config = MobileNetV2Config(num_labels=1000, tf_padding=False)
+    config = MobileNetV2Config(id2label=_classes(), tf_padding=False)
     return _Scores(MobileNetV2ForImageClassification(config))
 
 
