@@ -119,20 +119,17 @@ def line(name: str, row: Row, folder: Path, rounds: int) -> None:
     for batch, bars in row.bars.items():
         inputs = made_up_inputs(exact, batch)
         theirs = _OneByOne(dense) if fixed == 1 and batch > 1 else dense
-        cells, left = [], ()
-        for level in row.levels:
-            session = Session(pruned(exact, level), kernel="numba", threads=1)
-            speed = measure_speed(session, theirs, inputs, rounds, time.thread_time)
-            cells.append(f"{speed.ratio:.2f} ({speed.low:.2f}-{speed.high:.2f})")
-            left = numpy_blocks(session.model) or ()
-        beside = ""
+        sessions = [Session(pruned(exact, level), kernel="numba", threads=1) for level in row.levels]
+        speeds = [measure_speed(s, theirs, inputs, rounds, time.thread_time) for s in sessions]
+        cells = [f"{speed.ratio:.2f} ({speed.low:.2f}-{speed.high:.2f})" for speed in speeds]
+        left, beside = numpy_blocks(sessions[-1].model) or (), ""
         if other is not None:
-            speed = measure_speed(session, other, inputs, rounds, time.thread_time)
-            beside = f" | {speed.ratio:.2f}"
+            against = measure_speed(sessions[-1], other, inputs, rounds, time.thread_time)
+            beside = f" | {against.ratio:.2f}"
         levels = " / ".join(map(str, row.levels))
         wanted = " / ".join(f"{bar:g}" for bar in bars)
         print(
-            f"| {name} | {batch} | {levels} % | {1e3 * speed.theirs:.3f} ms | {' / '.join(cells)} | {wanted} "
+            f"| {name} | {batch} | {levels} % | {1e3 * speeds[0].theirs:.3f} ms | {' / '.join(cells)} | {wanted} "
             f"| {', '.join(left) or '-'}{beside} |",
             flush=True,
         )
