@@ -129,8 +129,8 @@ def line(name: str, row: Row, folder: Path, rounds: int) -> None:
         levels = " / ".join(map(str, row.levels))
         wanted = " / ".join(f"{bar:g}" for bar in bars)
         print(
-            f"| {name} | {batch} | {levels} % | {1e3 * speeds[0].theirs:.3f} ms | {' / '.join(cells)} | {wanted} "
-            f"| {', '.join(left) or '-'}{beside} |",
+            f"| {name} | {batch} | {levels} % | {1e3 * speeds[0].theirs:.3f} ms | {' / '.join(cells)} "
+            f"| {wanted} | {', '.join(left) or '-'}{beside} |",
             flush=True,
         )
 
