@@ -114,7 +114,7 @@ class DenseRuntime:
 
 def measure_speed(
     session: Session,
-    dense: DenseRuntime,
+    dense: Callable[[Mapping[str, Array]], object],
     inputs: Mapping[str, Array],
     rounds: int = 30,
     clock: Callable[[], float] = time.perf_counter,
@@ -122,6 +122,7 @@ def measure_speed(
     """Time both on the same inputs, in turn, so that other jobs of the machine disturb both alike.
 
     Args:
+        dense: a DenseRuntime, or any other engine that takes inputs by name.
         clock: seconds; time.thread_time counts what one thread works, however busy the machine is.
 
     Raises:

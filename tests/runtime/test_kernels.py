@@ -192,3 +192,46 @@ def test_trained_networks(path: Path) -> None:
 def test_shared_networks_are_there() -> None:
     if not SHARED.exists():
         pytest.skip("../shared is absent: only the project's own networks were compared")
+
+
+@pytest.mark.parametrize("size", [1, 4, 7, 13])
+@pytest.mark.parametrize(("kernel", "stride", "pad"), [(1, 1, 0), (3, 1, 1), (3, 2, 1)])
+def test_convolutions_of_many_channels(size: int, kernel: int, stride: int, pad: int) -> None:
+    """Sums in phases, a skip connection beside them, and a convolution that reads their padding."""
+    channels = 130
+    relu, step = Activation("relu"), patches(kernel, stride, pad)
+    shape = (channels, size, size)
+    sums = Affine(shape, (Term("u", (patches(1, 1, 0),), weight(channels, 3, 0.6)),), bias(channels))
+    out = step.out_shape(shape)
+    again = [Term("a", (step,), weight(channels, out[0], 0.05, 1))]
+    if stride == 1:
+        again.append(Term("a"))
+    second = Affine((channels, *out[1:]), tuple(again), bias(channels))
+    after = Affine((5, *out[1:]), (Term("b", (patches(3, 1, 1),), weight(5, 9 * channels, 0.1, 2)),))
+    model = ImplicitModel(
+        (Input("u", (3, size, size)),),
+        (StateBlock("a", sums, relu), StateBlock("b", second, relu)),
+        (Output("y", after),),
+    )
+    assert_kernels_agree(model, (1, 2, 9))
+
+
+@pytest.mark.parametrize("phi", ["relu", "identity", "max_pool"])
+@pytest.mark.parametrize(("size", "kernel", "stride", "pad"), [(9, 3, 2, 1), (12, 2, 2, 0), (7, 3, 1, 1)])
+def test_max_pooling_of_states_and_of_sums_before_a_convolution(
+    phi: str, size: int, kernel: int, stride: int, pad: int
+) -> None:
+    """Padding counts as nothing, also where states are below 0, and what is pooled is padded with zeros."""
+    pool = {**POOL, "kernel": (kernel,) * 2, "strides": (stride,) * 2}
+    pool |= {"pads_begin": (pad,) * 2, "pads_end": (pad,) * 2}
+    own = patches(3, 1, 1)
+    sums = Affine((5, size, size), (Term("u", (own,), weight(5, 27)),), bias(5))
+    first = StateBlock("x", sums, Activation(phi, pool if phi == "max_pool" else {}))
+    pooled = StateBlock("p", Affine(first.shape, (Term("x"),)), Activation("max_pool", pool))
+    both = StateBlock("b", Affine(first.shape, (Term("x"), Term("x"))), Activation("max_pool", pool))
+    outputs = [
+        Output(f"y{name}", Affine((6, *block.shape[1:]), (Term(name, (own,), weight(6, 45, seed=1)),)))
+        for name, block in (("p", pooled), ("b", both))
+    ]
+    model = ImplicitModel((Input("u", (3, size, size)),), (first, pooled, both), tuple(outputs))
+    assert_kernels_agree(model, (1, 3, 17))

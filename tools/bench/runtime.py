@@ -1,7 +1,10 @@
 """Time the numba runtime against onnxruntime on the dense network, and the scipy kernel against Picard.
 
-usage: python tools/bench/runtime.py NETWORK.onnx [ARTIFACT ...] [--levels 40 50 70 90] [--batches 1 64]
+usage: python tools/bench/runtime.py
+       python tools/bench/runtime.py NETWORK.onnx [ARTIFACT ...] [--levels 40 50 70 90] [--batches 1 64]
        [--threads 1 2] [--rounds 40] [--random] [--picard] [--processor-time] [--json FILE]
+
+Without a network it prints the table of `runtime_table.py`: all networks, in processor time of one thread.
 
 Without artifacts the network's own weights are pruned to each level, by magnitude over the whole network
 or (--random) anywhere: the pattern of nonzeros decides the time, not their values. Both runtimes take
@@ -25,6 +28,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
+import runtime_table
 from scipy import sparse
 
 from sim_compress.artifact import read
@@ -112,7 +116,7 @@ def show(name: str, speed: Speed) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(usage=__doc__)
-    parser.add_argument("network", type=Path)
+    parser.add_argument("network", type=Path, nargs="?")
     parser.add_argument("artifacts", type=Path, nargs="*")
     parser.add_argument("--levels", type=float, nargs="+", default=[40, 50, 70, 90])
     parser.add_argument("--batches", type=int, nargs="+", default=[1, 64])
@@ -123,6 +127,9 @@ def main() -> None:
     parser.add_argument("--processor-time", action="store_true")
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
+    if args.network is None:
+        runtime_table.main(["--rounds", str(min(args.rounds, 10))])
+        return
     if args.processor_time and args.threads != [1]:
         parser.error("--processor-time needs --threads 1")
     clock = time.thread_time if args.processor_time else time.perf_counter

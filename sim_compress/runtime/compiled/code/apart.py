@@ -9,6 +9,7 @@ from sim_compress.runtime.compiled.code import (
     matrix_code,
     normalising_code,
     phased_code,
+    pooling_code,
 )
 from sim_compress.runtime.compiled.code.calls import write_addresses
 from sim_compress.runtime.compiled.code.operations import (
@@ -17,6 +18,7 @@ from sim_compress.runtime.compiled.code.operations import (
     MatrixProduct,
     Normalisation,
     PhasedSum,
+    Pooled,
 )
 
 APART = {
@@ -24,6 +26,7 @@ APART = {
     MatrixProduct.CODE: matrix_code.matrix_product,
     Normalisation.CODE: normalising_code.normalisation,
     Elementwise.CODE: elementwise_code.elementwise,
+    Pooled.CODE: pooling_code.pooled,
     LookedUp.CODE: lookup_code.looked_up,
 }
 

@@ -128,9 +128,8 @@ def _maximum(ops: Any, i: int, item: int, integers: Any, arena: Any) -> None:
             for k in range(first, first + window):
                 if integers[k] >= 0:
                     x = arena[U(integers[k]) + n * source_step]
-                    # A comparison with NaN is false: a NaN enters and stays.
-                    if not x <= best:
-                        best = x if best == best else best
+                    # A NaN enters and stays. Without a branch: it would be guessed wrong as often as not.
+                    best = best if (x <= best) | (best != best) else x
             arena[target + n * step] = best
 
 

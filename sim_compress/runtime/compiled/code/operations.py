@@ -198,13 +198,18 @@ class PhasedSum(Operation):
     """Tied rows with phi whose columns come in phases: an item is a tile of vectors for some rows.
 
     Attributes:
-        tiles: (first vector, number of vectors) of each tile; a channel has the same ones in all values.
+        tiles: (first position, number of positions) of each tile; a position is a vector.
         parts: items of one tile, each with `share` of the rows.
         starts: number of the first nonzero, for each part and phase.
         counts: nonzeros, for each phase and row.
-        offsets: places of the nonzeros' columns in the arena, less that of the tile.
+        offsets: places of the nonzeros' columns in the arena, less that of the position.
+        segments: for each phase where the table of `reads` is that its columns are read by.
+        reads, writes: for every position what is added to a place to read or write it.
         target: float of the first row.
         plane: floats from one row to the next.
+        masks: lanes that are written, for every position; others become zero. -1 where all are.
+        close: whether the vectors of a tile lie side by side, read and written; then few are summed in
+            several chains, which depend on the size of a tile.
     """
 
     CODE = 7
@@ -217,8 +222,12 @@ class PhasedSum(Operation):
     counts: int
     offsets: int
     values: int
+    segments: int
+    writes: int
     target: int
     plane: int
+    masks: int
+    close: int
     bias: int
     phi: int
 
@@ -272,6 +281,33 @@ class LookedUp(Operation):
     step: int
     source_step: int
     samples: int
+
+
+@dataclass(frozen=True)
+class Pooled(Operation):
+    """Max pooling of vectors: an item is some channels.
+
+    Attributes:
+        channels: all of them.
+        source, target: where the first channel begins.
+        source_plane, plane: floats from one channel to the next.
+        positions: vectors of a channel of the target.
+        reads, writes: for each of them the floats from where a channel begins.
+        window: vectors under a window; `windows` where each lies.
+    """
+
+    CODE = 12
+    channels: int
+    source: int
+    source_plane: int
+    target: int
+    plane: int
+    positions: int
+    reads: int
+    writes: int
+    mask: int
+    window: int
+    windows: int
 
 
 @dataclass(frozen=True)

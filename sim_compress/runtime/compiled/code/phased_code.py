@@ -31,6 +31,7 @@ from sim_compress.runtime.compiled.code.vectors import (
     at,
     function,
     index,
+    lanes,
     load,
     multiply_add,
     splat,
@@ -55,93 +56,111 @@ def phased_item(b: ir.IRBuilder, arguments: Sequence[Any]) -> None:
     parts = tables.field("parts")
     entry = b.add(tables.field("tiles"), b.mul(b.sdiv(item, parts), INT64(2)))
     first, size = tables.integer(entry), tables.integer(b.add(entry, INT64(1)))
+    case_of = b.add(size, b.mul(tables.field("close"), INT64(TILE)))
     end = b.append_basic_block()
-    choice = b.switch(size, end)
-    for vectors in range(1, TILE + 1):
-        case = b.append_basic_block()
-        choice.add_case(INT64(vectors), case)
-        b.position_at_end(case)
-        written = function(b.module, [*TABLES, INT64, INT64], _tile, vectors)
-        b.call(written, [*tables.arguments, first, b.srem(item, parts)])
-        b.branch(end)
+    choice = b.switch(case_of, end)
+    for close in (0, 1):
+        for vectors in range(1, TILE + 1):
+            case = b.append_basic_block()
+            choice.add_case(INT64(vectors + TILE * close), case)
+            b.position_at_end(case)
+            written = function(b.module, [*TABLES, INT64, INT64], _tile, vectors, close)
+            b.call(written, [*tables.arguments, first, b.srem(item, parts)])
+            b.branch(end)
     b.position_at_end(end)
 
 
-def _tile(b: ir.IRBuilder, arguments: Sequence[Any], vectors: int) -> None:
-    """Function of (tables, first vector, part): z and phi of a part of the rows."""
+def _tile(b: ir.IRBuilder, arguments: Sequence[Any], vectors: int, close: int) -> None:
+    """Function of (tables, first position, part): z and phi of a part of the rows."""
     *arguments, first, part = arguments
     tables = Tables(b, arguments, PhasedSum)
-    shift = b.mul(first, INT64(WIDTH))
-    x = at(b, tables.arena, shift)
     share, rows = tables.field("share"), tables.field("rows")
     begin = b.mul(part, share)
     left = b.sub(rows, begin)
     own = b.select(b.icmp_signed("<", share, left), share, left)
     phases, plane = tables.field("phases"), tables.field("plane")
-    target = at(b, x, b.add(tables.field("target"), b.mul(begin, plane)))
+    target = at(b, tables.arena, b.add(tables.field("target"), b.mul(begin, plane)))
     bias = at(b, tables.floats, b.add(tables.field("bias"), begin))
     starts = at(b, tables.integers, b.add(tables.field("starts"), b.mul(part, phases)))
     counts = at(b, tables.integers, b.add(tables.field("counts"), begin))
+    writes = at(b, tables.integers, b.add(tables.field("writes"), first))
     outer = Loop(b, phases, [counts])
     phase = outer.round
     start = index(b, at(b, starts, phase))
-    offsets = at(b, tables.integers, b.add(tables.field("offsets"), start))
-    values = at(b, tables.floats, b.add(tables.field("values"), start))
+    stream = (
+        at(b, tables.integers, b.add(tables.field("offsets"), start)),
+        at(b, tables.floats, b.add(tables.field("values"), start)),
+    )
+    reads = b.add(tables.integer(b.add(tables.field("segments"), phase)), first)
+    x = _vectors(b, tables.arena, at(b, tables.integers, reads), vectors, close)
     is_first = b.icmp_signed("==", phase, INT64(0))
     is_last = b.icmp_signed("==", b.add(phase, INT64(1)), phases)
-    inner = Loop(b, own, [target, bias, outer.carried[0], offsets, values])
-    y, its_bias, its_count, offsets, values = inner.carried
+    inner = Loop(b, own, [target, bias, outer.carried[0], *stream])
+    row, its_bias, its_count, offsets, values = inner.carried
     count = index(b, its_count)
     # A row without nonzeros in a phase is left alone, but it begins and ends like all others.
     needed = b.or_(b.icmp_signed("!=", count, INT64(0)), b.or_(is_first, is_last))
     work = Choice(b, needed, [])
+    y = _vectors(b, row, writes, vectors, close)
     began = Choice(b, b.not_(is_first), [splat(b, b.load(its_bias))] * vectors)
-    sums = began.leave([load(b, at(b, y, WIDTH * t), ALIGNED) for t in range(vectors)])
-    sums = _nonzeros(b, x, (offsets, values), count, sums)
+    sums = began.leave([load(b, place, ALIGNED) for place in y])
+    sums = _nonzeros(b, x, (offsets, values), count, sums, chains(vectors) if close else 1)
     ended = Choice(b, is_last, sums)
-    sums = ended.leave(apply_phi(b, sums, at(b, tables.floats, tables.field("phi"))))
-    for t, z in enumerate(sums):
-        store(b, z, at(b, y, WIDTH * t), ALIGNED)
+    sums = ended.leave(_states(tables, first, sums))
+    for place, z in zip(y, sums, strict=True):
+        store(b, z, place, ALIGNED)
     work.leave([])
-    inner.leave(
-        [
-            at(b, y, plane),
-            at(b, its_bias, 1),
-            at(b, its_count, 1),
-            at(b, offsets, count),
-            at(b, values, count),
-        ]
-    )
+    following = [at(b, pointer, count) for pointer in (offsets, values)]
+    inner.leave([at(b, row, plane), at(b, its_bias, 1), at(b, its_count, 1), *following])
     outer.leave([at(b, outer.carried[0], rows)])
 
 
-def _nonzeros(b: ir.IRBuilder, x: Any, stream: tuple[Any, Any], count: Any, sums: list[Any]) -> list[Any]:
+def _vectors(b: ir.IRBuilder, first: Any, table: Any, vectors: int, close: int) -> list[Any]:
+    """Pointers to the vectors of a tile, side by side or each where the table has it."""
+    if close:
+        begin = at(b, first, index(b, table))
+        return [at(b, begin, WIDTH * t) for t in range(vectors)]
+    return [at(b, first, index(b, at(b, table, t))) for t in range(vectors)]
+
+
+def _states(tables: Tables, first: Any, sums: list[Any]) -> list[Any]:
+    """phi of the sums, zero in lanes that hold nothing where convolutions read them as padding."""
+    b = tables.b
+    states = apply_phi(b, sums, at(b, tables.floats, tables.field("phi")))
+    mask = tables.field("masks")
+    masked = Choice(b, b.icmp_signed(">=", mask, INT64(0)), states)
+    own = at(b, tables.masks, b.add(mask, first))
+    kept = [lanes(b, b.load(at(b, own, t))) for t in range(len(sums))]
+    return masked.leave([b.select(k, x, ZERO) for k, x in zip(kept, states, strict=True)])
+
+
+def _nonzeros(
+    b: ir.IRBuilder, x: list[Any], stream: tuple[Any, Any], count: Any, sums: list[Any], side: int
+) -> list[Any]:
     """The sums with all nonzeros of a row in a phase: some side by side, then those that are left."""
-    vectors, side = len(sums), chains(len(sums))
-    whole = b.sdiv(count, INT64(side))
+    vectors = len(sums)
+    whole = count if side == 1 else b.sdiv(count, INT64(side))
     state = [*stream, *sums, *[ZERO] * (vectors * (side - 1))]
-    state = _side_by_side(b, x, whole, state, vectors, side)
+    state = _side_by_side(b, x, whole, state, side)
     sums = state[2 : 2 + vectors]
     for chain in range(1, side):
         own = state[2 + chain * vectors :][:vectors]
         sums = [b.fadd(one, other) for one, other in zip(sums, own, strict=True)]
     if side > 1:
         rest = b.sub(count, b.mul(whole, INT64(side)))
-        sums = _side_by_side(b, x, rest, [*state[:2], *sums], vectors, 1)[2:]
+        sums = _side_by_side(b, x, rest, [*state[:2], *sums], 1)[2:]
     return sums
 
 
-def _side_by_side(
-    b: ir.IRBuilder, x: Any, rounds: Any, state: list[Any], vectors: int, side: int
-) -> list[Any]:
+def _side_by_side(b: ir.IRBuilder, x: list[Any], rounds: Any, state: list[Any], side: int) -> list[Any]:
     loop = Loop(b, rounds, state)
     offsets, values, *sums = loop.carried
     for chain in range(side):
-        source = at(b, x, index(b, at(b, offsets, chain)))
+        offset = index(b, at(b, offsets, chain))
         weight = splat(b, b.load(at(b, values, chain)))
-        for t in range(vectors):
-            place = chain * vectors + t
-            sums[place] = multiply_add(b, weight, load(b, at(b, source, WIDTH * t), ALIGNED), sums[place])
+        for t, first in enumerate(x):
+            place = chain * len(x) + t
+            sums[place] = multiply_add(b, weight, load(b, at(b, first, offset), ALIGNED), sums[place])
     return loop.leave([at(b, offsets, side), at(b, values, side), *sums])
 
 

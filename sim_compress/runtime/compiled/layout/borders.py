@@ -7,9 +7,11 @@ from sim_compress.model import ImplicitModel
 from sim_compress.runtime.compiled.layout.forms import Forms
 from sim_compress.runtime.compiled.layout.grids import best_geometry
 from sim_compress.runtime.compiled.layout.lanes import Geometry, Halo, Lanes, Pair
-from sim_compress.runtime.compiled.layout.windows import Windows, trace
+from sim_compress.runtime.compiled.layout.windows import Windows, pool_windows, trace
 
 NO_HALO: Halo = (0, 0, 0, 0)
+# Of images: channels, rows and columns.
+LARGEST_RANK = 3
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,16 @@ def borders(model: ImplicitModel, forms: Forms, lanes: Lanes) -> Borders:
                 haloed.add(term.source)
                 halos[source.size] = _widest(halos[source.size], needed)
             readers[source.size].append((target.size, windows.strides))
+    for block in model.blocks:
+        if block.phi.name != "max_pool" or len(block.shape) > LARGEST_RANK:
+            continue
+        windows, large, small = pool_windows(block.phi), forms.sums[block.name].size, known[block.name].size
+        needed = halo_of(windows, lanes, large, small)
+        if any(needed):
+            # The states that it takes as they are; a sum that is formed for it is filled with it.
+            haloed |= {term.source for term in block.affine.terms}
+            halos[large] = _widest(halos[large], needed)
+        readers[large].append((small, windows.strides))
     geometries: dict[Pair, Geometry] = {}
     # A strided reader is smaller than what it reads: its geometry is known first.
     for size in sorted(halos, key=lambda size: size[0] * size[1]):

@@ -15,6 +15,9 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+# Vectors of a channel that may be an even number: a tile.
+SMALL_PLANE = 8
+
 Pair = tuple[int, int]
 # Rows before, columns before, rows after, columns after.
 Halo = tuple[int, int, int, int]
@@ -85,8 +88,12 @@ class Geometry:
 
     @property
     def plane(self) -> int:
-        """Vectors of a channel in one band."""
-        return (self.patch[0] + self.halo[0] + self.halo[2]) * self.pitch * self.lanes.groups
+        """Vectors from one channel to the next in one band: an odd number where there are many.
+
+        Channels at a distance of a power of two would have the same few places in a cache.
+        """
+        vectors = (self.patch[0] + self.halo[0] + self.halo[2]) * self.pitch * self.lanes.groups
+        return vectors | 1 if vectors > SMALL_PLANE else vectors
 
     def vector(self, row: NDArray[np.int64], column: NDArray[np.int64]) -> NDArray[np.int64]:
         """First vector of the positions (row, column) of a patch; negative ones lie in the halo."""

@@ -22,3 +22,29 @@ def runs(geometry: Geometry, largest: int) -> NDArray[np.int64]:
         edges = np.arange(count + 1) * size // count
         tiles += zip(every[begin] + edges[:-1], np.diff(edges), strict=True)
     return np.array(tiles)
+
+
+def positions_read(source: Geometry, target: Geometry, strides: tuple[int, int]) -> NDArray[np.int64]:
+    """For every vector of the target the vector to read, counted from the first."""
+    positions, (down, right) = target.positions, strides
+    groups = target.lanes.groups
+    vectors = (positions.row * down * source.pitch + positions.column * right) * groups
+    vectors += positions.band * source.lanes.distance
+    return (vectors[:, None] + np.arange(groups)).ravel()
+
+
+def inside_lanes(geometry: Geometry) -> NDArray[np.bool_]:
+    """The lanes that hold a pixel, for every vector of a channel."""
+    positions, (rows, columns) = geometry.positions, np.indices(geometry.patch).reshape(2, -1)
+    place = positions.row * geometry.patch[1] + positions.column
+    inside = geometry.inside(rows, columns)[positions.band, place]
+    return np.repeat(inside, geometry.lanes.groups, axis=0)
+
+
+def tiles_of(geometry: Geometry, largest: int) -> NDArray[np.int64]:
+    """(first position, number) of tiles of nearly the same size, each in one band."""
+    vectors = np.bincount(geometry.positions.band) * geometry.lanes.groups
+    bands = zip(np.cumsum(vectors) - vectors, vectors, -(-vectors // largest), strict=True)
+    edges = [first + np.arange(count) * size // count for first, size, count in bands if count]
+    firsts = np.concatenate(edges)
+    return np.stack([firsts, np.diff([*firsts, vectors.sum()])], axis=1)

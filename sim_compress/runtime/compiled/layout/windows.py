@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from sim_compress.activations import Activation
 from sim_compress.model import LinearMap, Pad, Patches, Reshape, Shape, Slice, Transpose
 from sim_compress.runtime.compiled.layout.forms import CHANNELS, COLUMNS, ROWS, Form, Step
 
@@ -91,6 +92,18 @@ def trace(maps: Sequence[LinearMap], source: Form, target: Form, weighted: bool)
     if isinstance(last, Patches):
         return _patch_windows(view, last, source, target) if channel_axis == 0 else None
     return _plain_windows(view, last, channel_axis, target)
+
+
+def pool_windows(phi: Activation) -> Windows:
+    """What a pooling reads in each channel: one window, as if it were the features of a channel."""
+    a = phi.attributes
+    lead = (1,) * (2 - len(a["kernel"]))
+    height, width = lead + tuple(a["kernel"])
+    down, right = lead + tuple(a["dilations"])
+    above, before = (0,) * len(lead) + tuple(a["pads_begin"])
+    by_row, by_column = lead + tuple(a["strides"])
+    i, j = np.indices((height, width)).reshape(2, -1)
+    return Windows(0 * i, i * down - above, j * right - before, (by_row, by_column))
 
 
 def _plain_windows(view: _View, pad: LinearMap | None, axis: int, target: Form) -> Windows | None:

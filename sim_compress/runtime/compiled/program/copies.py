@@ -76,12 +76,17 @@ def _items(places: NDArray[np.int64]) -> int:
 
 
 def gather(
-    context: Context, places: NDArray[np.int64], step: int, sources: NDArray[np.int64], source_step: int
+    context: Context,
+    places: NDArray[np.int64],
+    step: int,
+    sources: NDArray[np.int64],
+    source_step: int,
+    samples: int | None = None,
 ) -> None:
     """Copy elements of a sample from places to places; steps are those from one sample to the next."""
     assembly = context.assembly
     targets, places_read = assembly.integers(places), assembly.integers(sources)
-    samples = context.lanes.samples
+    samples = context.lanes.samples if samples is None else samples
     assembly.add(Gather(_items(places), targets, places_read, len(places), step, source_step, samples))
 
 
@@ -92,9 +97,8 @@ def _clear(context: Context, places: NDArray[np.int64], step: int) -> None:
 
 def clear(context: Context, floats: NDArray[np.int64]) -> None:
     """Set floats of the arena to zero, whatever sample they are of."""
-    nothing = np.zeros(0, np.int64)
-    zeros = np.zeros(len(floats))
-    _sums(context, floats, 0, sparse.csr_array((len(floats), 1)), nothing, 0, zeros, samples=1)
+    # The first vector of an arena is zero.
+    gather(context, floats, 0, np.zeros_like(floats), 0, samples=1)
 
 
 def _linear(
@@ -118,7 +122,6 @@ def _sums(
     sources: NDArray[np.int64],
     source_step: int,
     constants: NDArray[np.float64],
-    samples: int | None = None,
 ) -> None:
     assembly = context.assembly
     key = (context.lanes, assembly.length)
@@ -139,6 +142,6 @@ def _sums(
             share,
             step,
             source_step,
-            context.lanes.samples if samples is None else samples,
+            context.lanes.samples,
         )
     )

@@ -11,6 +11,7 @@ from sim_compress.runtime.compiled.layout.forms import Form, forms
 from sim_compress.runtime.compiled.layout.lanes import Lanes
 from sim_compress.runtime.compiled.layout.places import Flat, Outside, Place, Tiled
 from sim_compress.runtime.compiled.program.assembly import Assembly, Constants
+from sim_compress.runtime.compiled.program.choice import in_phases
 from sim_compress.runtime.compiled.program.context import LARGEST_ARENA, Context, rounded_up
 from sim_compress.runtime.compiled.program.dense import lower_dense
 from sim_compress.runtime.compiled.program.factors import without_factors
@@ -31,6 +32,7 @@ from sim_compress.runtime.compiled.program.phis import (
     fused_phi,
     has_operation,
 )
+from sim_compress.runtime.compiled.program.pooling import lower_pool, pools_in_lanes, read_as_it_is
 from sim_compress.runtime.compiled.program.prefixes import with_shared_prefixes
 from sim_compress.runtime.compiled.program.products import lower_product
 from sim_compress.runtime.compiled.program.steps import Loop, Program, Reference, Step
@@ -172,6 +174,12 @@ class Lowering:
             return looked_up
         if not has_operation(block.phi) and not block.affine.weighted:
             return self._unweighted(context, block)
+        if pools_in_lanes(context, self._model, block, self.forms.sums[block.name], form):
+            pooled = self._pooled(context, block, form)
+            if halo and block.name in context.borders.haloed:
+                fill_halo(context, pooled)
+            context.end_block()
+            return pooled
         fused = fused_phi(block.phi)
         halo = halo and block.name in context.borders.haloed
         place = self._affine(
@@ -183,6 +191,18 @@ class Lowering:
                 fill_halo(context, place)
         context.end_block()
         return place
+
+    def _pooled(self, context: Context, block: StateBlock, form: Form) -> Tiled:
+        """A max pooling of a state, or of sums that are formed for it."""
+        source = read_as_it_is(block)
+        z = context.values.get(source or "")
+        if not isinstance(z, Tiled):
+            z = self._affine(context, block.name, block.affine)
+            assert isinstance(z, Tiled), "what has positions lies in vectors"
+            context.end_with_block(z)
+            if any(z.geometry.halo):
+                fill_halo(context, z)
+        return lower_pool(context, block, z, form)
 
     def _normalised(self, context: Context, block: StateBlock, form: Form) -> Place:
         """A softmax or norm of channels, in place or from a value that is read as it lies."""
@@ -226,6 +246,10 @@ class Lowering:
             return place
         if isinstance(place, Flat):
             lower_dense(context, name, affine, place, phi)
-        elif not self.tokens or not lower_phased(context, name, affine, place, phi):
+        elif self.tokens or in_phases(context, affine):
+            lower_phased(context, name, affine, place, phi, tokens=self.tokens > 0)
+            if halo:
+                fill_halo(context, place)
+        else:
             lower_tiled(context, name, affine, place, phi, halo=halo)
         return place

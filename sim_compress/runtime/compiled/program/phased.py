@@ -1,64 +1,134 @@
 """Tied rows in phases of columns, one row after the other at a tile of vectors."""
 
+from dataclasses import dataclass
+
 import numpy as np
+from numpy.typing import NDArray
 from scipy import sparse
 
-from sim_compress.model import Affine
+from sim_compress.model import Affine, weight_shape
 from sim_compress.runtime.compiled.code.operations import PhasedSum
 from sim_compress.runtime.compiled.code.phased_code import TILE
+from sim_compress.runtime.compiled.layout.lanes import Geometry
 from sim_compress.runtime.compiled.layout.places import Tiled
-from sim_compress.runtime.compiled.layout.tiles import runs
+from sim_compress.runtime.compiled.layout.tiles import inside_lanes, positions_read, tiles_of
 from sim_compress.runtime.compiled.program.channels import channels
 from sim_compress.runtime.compiled.program.context import Context
 from sim_compress.runtime.compiled.program.phis import Parameters
-from sim_compress.runtime.compiled.program.streams import phased_stream
+from sim_compress.runtime.compiled.program.reads import read_term
+from sim_compress.runtime.compiled.program.streams import PhasedStream, phased_stream
 
 # Bytes of the tiles of a phase's columns: most of the first cache of processors of today. With 64 tokens that
 # is 96 columns; all 384 at once took half as long again (tools/bench/runtime.py).
 PHASE = 24 * 1024
+# Nonzeros of a row in a phase, on average: its sums are read and written once in each.
+FEWEST = 12
 # Rows of one item where threads share them: fewer would read the columns too often.
 SHARE = 96
 
+# What a source and its reader have in common: the geometry that is read, and the strides.
+Kind = tuple[Geometry, tuple[int, int]]
 
-def lower_phased(context: Context, name: str, affine: Affine, target: Tiled, phi: Parameters) -> bool:
-    """z of a block, phi included; False where a term cannot be read in place."""
-    geometry = target.geometry
-    found = [channels(context, term, target.form, geometry) for term in affine.terms]
-    terms = [term for term in found if term is not None]
-    if len(terms) < len(found):
-        return False
-    tiles = runs(geometry, TILE)
-    columns = max(1, PHASE // (4 * context.lanes.width * int(tiles[:, 1].max())))
-    # Another batch size may have other phases.
-    key = (name, columns)
-    weight = phased_stream(sparse.csr_array(sparse.hstack([t.weight for t in terms])), columns)
+
+@dataclass(frozen=True, eq=False)
+class _Features:
+    """A term's columns: places of their first position, and how positions follow."""
+
+    weight: sparse.csr_array
+    places: NDArray[np.int64]
+    kind: Kind
+    bias: NDArray[np.float64] | None = None
+
+
+def lower_phased(
+    context: Context, name: str, affine: Affine, target: Tiled, phi: Parameters, *, tokens: bool
+) -> None:
+    """z of a block, phi included.
+
+    Args:
+        tokens: whether no row reads beside its own position; then nothing around an image must be zero, and
+            a tile is cut alike for any number of threads.
+    """
+    geometry, width, assembly = target.geometry, context.lanes.width, context.assembly
+    found = _features(context, affine, target, tokens)
+    tiles = tiles_of(geometry, TILE)
+    cached = max(1, PHASE // (4 * width * int(tiles[:, 1].max())))
+    kinds = list(dict.fromkeys(f.kind for f in found))
+    parted = [[f for f in found if f.kind == kind] for kind in kinds]
+    streams = [phased_stream(weight, _columns(weight, cached)) for weight in map(_side_by_side, parted)]
+    places = [np.concatenate([f.places for f in part]) for part in parted]
     rows = target.form.channels
-    bias = np.zeros(rows) if affine.bias is None else affine.bias.astype(np.float64)
-    for term in terms:
-        bias = bias if term.bias is None else bias + term.bias
     share = rows if context.threads == 1 else min(rows, SHARE)
-    parts = -(-rows // share)
-    assembly = context.assembly
-    begins = np.arange(parts) * share
-    before = np.cumsum(weight.counts.ravel()) - weight.counts.ravel()
-    starts = before.reshape(weight.counts.shape)[:, begins].T
-    places = np.concatenate([term.places for term in terms])
+    counts = np.concatenate([stream.counts for stream in streams])
+    before = (np.cumsum(counts.ravel()) - counts.ravel()).reshape(counts.shape)
+    numbers = {id(f): number for number, f in enumerate(found)}
+    # Another batch size may have other phases, and group the terms in another way.
+    key = (name, cached, tuple(numbers[id(f)] for part in parted for f in part), tuple(map(len, parted)))
     assembly.add(
         PhasedSum(
-            len(tiles) * parts,
-            assembly.integers(tiles, ("runs", geometry)),
-            parts,
+            len(tiles) * -(-rows // share),
+            assembly.integers(tiles, ("phased tiles", geometry)),
+            -(-rows // share),
             rows,
             share,
-            len(weight.counts),
-            assembly.integers(starts),
-            assembly.integers(weight.counts),
-            assembly.integers(places[weight.columns]),
-            assembly.constants.add((*key, "values"), weight.values),
-            target.base * context.lanes.width,
-            geometry.plane * context.lanes.width,
-            assembly.constants.add((*key, "bias"), bias),
+            len(counts),
+            assembly.integers(before[:, np.arange(0, rows, share)].T),
+            assembly.integers(counts),
+            assembly.integers(np.concatenate([p[s.columns] for p, s in zip(places, streams, strict=True)])),
+            assembly.constants.add((*key, "values"), np.concatenate([s.values for s in streams])),
+            assembly.integers(_tables(context, kinds, geometry, streams)),
+            assembly.integers((positions_read(geometry, geometry, (1, 1)) + geometry.first) * width),
+            target.base * width,
+            geometry.plane * width,
+            -1 if tokens else assembly.masks(inside_lanes(geometry), ("inside", geometry)),
+            tokens and _close(geometry, tiles),
+            assembly.constants.add((*key, "bias"), _bias(affine, rows, found)),
             assembly.constants.add(phi, np.array(phi)),
         )
     )
-    return True
+
+
+def _features(context: Context, affine: Affine, target: Tiled, tokens: bool) -> list[_Features]:
+    """All terms, read in place or from copies."""
+    found = []
+    for term in affine.terms:
+        own = channels(context, term, target.form, target.geometry) if tokens else None
+        if own is not None:
+            found.append(_Features(own.weight, own.places, (target.geometry, (1, 1)), own.bias))
+        else:
+            read = read_term(context, term, target)
+            found.append(_Features(read.weight, read.offsets * context.lanes.width, read.kind))
+    return found
+
+
+def _columns(weight: sparse.csr_array, cached: int) -> int:
+    """Columns of a phase: those that the cache holds, more where a row would have few nonzeros among them."""
+    height, width = weight_shape(weight)
+    return max(cached, -(-FEWEST * height * width // max(1, weight.nnz)))
+
+
+def _side_by_side(part: list[_Features]) -> sparse.csr_array:
+    return sparse.csr_array(sparse.hstack([features.weight for features in part]))
+
+
+def _tables(
+    context: Context, kinds: list[Kind], geometry: Geometry, streams: list[PhasedStream]
+) -> NDArray[np.int64]:
+    """For each phase the place of the table that its columns are read by."""
+    tables = []
+    for kind in kinds:
+        floats = positions_read(kind[0], geometry, kind[1]) * context.lanes.width
+        tables.append(context.assembly.integers(floats, ("floats read", geometry, kind)))
+    return np.repeat(tables, [len(stream.counts) for stream in streams])
+
+
+def _close(geometry: Geometry, tiles: NDArray[np.int64]) -> bool:
+    """Whether the vectors of every tile lie side by side."""
+    places = positions_read(geometry, geometry, (1, 1))
+    return all((np.diff(places[first : first + size]) == 1).all() for first, size in tiles)
+
+
+def _bias(affine: Affine, rows: int, found: list[_Features]) -> NDArray[np.float64]:
+    """The bias of each row, with what the constants of chains add to it."""
+    bias = np.zeros(rows) if affine.bias is None else affine.bias.astype(np.float64)
+    return bias + sum((f.bias for f in found if f.bias is not None), np.zeros(rows))

@@ -8,11 +8,12 @@ from numpy.typing import NDArray
 
 from sim_compress.activations import Activation
 from sim_compress.runtime.compiled.code.elementwise_code import KINDS
-from sim_compress.runtime.compiled.code.operations import CHUNK, Elementwise, Maximum
+from sim_compress.runtime.compiled.code.operations import CHUNK, Elementwise
 from sim_compress.runtime.compiled.layout.forms import Form
 from sim_compress.runtime.compiled.layout.places import Place, Tiled
 from sim_compress.runtime.compiled.program.context import Context
 from sim_compress.runtime.compiled.program.copies import clear
+from sim_compress.runtime.compiled.program.pooling import lower_maximum
 from sim_compress.runtime.compiled.program.steps import InPlace, Reference
 
 
@@ -70,7 +71,7 @@ def apply_phi(context: Context, phi: Activation, z: Place, form: Form) -> Place:
     context.end_with_block(z)
     x = context.place(form)
     if phi.name == "max_pool":
-        _maximum(context, phi, z, x)
+        lower_maximum(context, phi, z, x)
     else:
         context.steps.add(Reference(phi, (z,), x))
     return x
@@ -109,31 +110,3 @@ def _outside(context: Context, phi: Activation, place: Place, first: int, last: 
     entries = (place.destinations[0][:, None] + place.step * np.arange(context.lanes.samples)).ravel()
     outside[entries[(entries >= first) & (entries < last)] - first] = False
     return first + np.flatnonzero(outside)
-
-
-def _maximum(context: Context, phi: Activation, z: Place, x: Place) -> None:
-    windows = _pool_windows(z.elements, phi).reshape(x.elements.size, -1)
-    assembly = context.assembly
-    assembly.add(
-        Maximum(
-            -(-len(windows) // CHUNK),
-            assembly.integers(x.elements),
-            assembly.integers(windows),
-            windows.shape[1],
-            len(windows),
-            x.step,
-            z.step,
-            context.lanes.samples,
-        )
-    )
-
-
-def _pool_windows(elements: NDArray[np.int64], phi: Activation) -> NDArray[np.int64]:
-    """Elements under each window of a max pooling, (channels, *out, *kernel); -1 outside the image."""
-    a = phi.attributes
-    pads = [(0, 0), *zip(a["pads_begin"], a["pads_end"], strict=True)]
-    padded = np.pad(elements, pads, constant_values=-1)
-    spans = [(k - 1) * d + 1 for k, d in zip(a["kernel"], a["dilations"], strict=True)]
-    views = np.lib.stride_tricks.sliding_window_view(padded, spans, axis=tuple(range(1, elements.ndim)))
-    strides = (slice(None), *(slice(None, None, s) for s in a["strides"]))
-    return views[(*strides, *(slice(None, None, d) for d in a["dilations"]))]

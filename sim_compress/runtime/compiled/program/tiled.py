@@ -10,6 +10,7 @@ from sim_compress.runtime.compiled.code.rounds import ROWS
 from sim_compress.runtime.compiled.layout.lanes import Geometry
 from sim_compress.runtime.compiled.layout.neighbours import neighbours
 from sim_compress.runtime.compiled.layout.places import Tiled
+from sim_compress.runtime.compiled.layout.tiles import inside_lanes, positions_read, tiles_of
 from sim_compress.runtime.compiled.program.context import Context
 from sim_compress.runtime.compiled.program.halos import NO_COPIES, fill_from_posts, halo_tables, post_tables
 from sim_compress.runtime.compiled.program.phis import Parameters
@@ -32,7 +33,7 @@ def lower_tiled(
     segments = [[r for r in reads if r.kind == kind] for kind in kinds]
     stream = tied_stream([sparse.csr_array(sparse.hstack([r.weight for r in s])) for s in segments])
     assembly, geometry = context.assembly, target.geometry
-    tiles = _tiles(geometry, context.tile)
+    tiles = tiles_of(geometry, context.tile)
     item_blocks = _item_blocks(len(tiles), stream)
     parts = -(-len(stream.starts) // item_blocks)
     posts = context.posts(geometry, len(stream.starts) * ROWS)
@@ -50,7 +51,7 @@ def lower_tiled(
             target.base + geometry.first,
             _positions(context, geometry, geometry, (1, 1)),
             geometry.plane,
-            _masks(context, geometry),
+            assembly.masks(inside_lanes(geometry), ("inside", geometry)),
             assembly.constants.add((name, "bias"), _bias(affine, len(stream.starts) * ROWS)),
             assembly.constants.add(phi, np.array(phi)),
             *(halo_tables(context, geometry, tiles) if halo else NO_COPIES),
@@ -89,28 +90,8 @@ def _bias(affine: Affine, rows: int) -> NDArray[np.float32]:
 
 def _positions(context: Context, source: Geometry, target: Geometry, strides: tuple[int, int]) -> int:
     """Place of the table: for every vector of the target the vector to read, counted from the first."""
-    positions, (down, right) = target.positions, strides
-    vectors = (positions.row * down * source.pitch + positions.column * right) * context.lanes.groups
-    vectors += positions.band * source.lanes.distance
-    expanded = vectors[:, None] + np.arange(context.lanes.groups)
-    return context.assembly.integers(expanded, ("positions", source, target, strides))
-
-
-def _masks(context: Context, geometry: Geometry) -> int:
-    positions, (rows, columns) = geometry.positions, np.indices(geometry.patch).reshape(2, -1)
-    place = positions.row * geometry.patch[1] + positions.column
-    inside = geometry.inside(rows, columns)[positions.band, place]
-    lanes = np.repeat(inside, context.lanes.groups, axis=0)
-    return context.assembly.masks(lanes, ("inside", geometry))
-
-
-def _tiles(geometry: Geometry, largest: int) -> NDArray[np.int64]:
-    """(first, size) of tiles of nearly the same size, each in one band."""
-    vectors = np.bincount(geometry.positions.band) * geometry.lanes.groups
-    bands = zip(np.cumsum(vectors) - vectors, vectors, -(-vectors // largest), strict=True)
-    edges = [first + np.arange(count) * size // count for first, size, count in bands if count]
-    firsts = np.concatenate(edges)
-    return np.stack([firsts, np.diff([*firsts, vectors.sum()])], axis=1)
+    vectors = positions_read(source, target, strides)
+    return context.assembly.integers(vectors, ("positions", source, target, strides))
 
 
 def _even_bands(geometry: Geometry, tiles: NDArray[np.int64]) -> int:
