@@ -16,6 +16,8 @@ from sim_compress.cli.values import (
     target,
 )
 
+# Where options are added: a parser, or a group of its help.
+Options = argparse.ArgumentParser | argparse._ArgumentGroup
 # The library's own lists, which importing would make --help slow; a test compares them.
 OBJECTIVES = ("perspective", "l1")
 SUPPORTS = ("network", "full")
@@ -28,7 +30,7 @@ UNSTRUCTURED = "unstructured"
 SOLVERS = ("native", "clarabel", "scs", "osqp", "mosek")
 
 
-def add_targets(parser: argparse.ArgumentParser) -> None:
+def add_targets(parser: Options) -> None:
     """How far to go."""
     parser.add_argument(
         "--target-sparsity",
@@ -61,7 +63,7 @@ def add_targets(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_inputs(parser: argparse.ArgumentParser) -> None:
+def add_inputs(parser: Options) -> None:
     """Which network, blocks and data."""
     add_input_shape(parser)
     for name, meaning in (("ignore", "leave these as they are"), ("only", "compress only these")):
@@ -89,7 +91,7 @@ def add_inputs(parser: argparse.ArgumentParser) -> None:
     add_data_options(parser)
 
 
-def add_problem(parser: argparse.ArgumentParser) -> None:
+def add_problem(parser: Options) -> None:
     """What is solved."""
     parser.add_argument(
         "--objective",
@@ -123,7 +125,7 @@ def add_problem(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_search(parser: argparse.ArgumentParser) -> None:
+def add_search(parser: Options) -> None:
     """How it is solved."""
     parser.add_argument(
         "--allocation",
@@ -161,7 +163,7 @@ def add_search(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_format(parser: argparse.ArgumentParser) -> None:
+def add_format(parser: Options) -> None:
     """What supports and values look like."""
     parser.add_argument(
         "--pattern",
@@ -181,7 +183,7 @@ def add_format(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_run(parser: argparse.ArgumentParser) -> None:
+def add_run(parser: Options) -> None:
     """Who works, what is written and what is shown."""
     parser.add_argument(
         "--engine",
@@ -227,7 +229,7 @@ def add_run(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_input_shape(parser: argparse.ArgumentParser) -> None:
+def add_input_shape(parser: Options) -> None:
     parser.add_argument(
         "--input-shape",
         action="append",
@@ -238,7 +240,7 @@ def add_input_shape(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_data_options(parser: argparse.ArgumentParser) -> None:
+def add_data_options(parser: Options) -> None:
     parser.add_argument(
         "--labels", type=Path, metavar="FILE", help="class numbers of the evaluated samples: .npy or .npz"
     )
