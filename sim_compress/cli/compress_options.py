@@ -12,6 +12,7 @@ from sim_compress.cli.values import (
     memory,
     points,
     positive,
+    radius,
     seed,
     target,
 )
@@ -154,6 +155,14 @@ def add_search(parser: Options) -> None:
         metavar="EPOCHS",
         help="passes of gradient descent over all values together once the rows are solved, 0 for none "
         "(default: as many as pay, at most 8 and half a minute)",
+    )
+    parser.add_argument(
+        "--robust",
+        type=radius,
+        metavar="EPSILON",
+        help="tune the values so that the network's classes stay where every entry of an input moves by so "
+        "much, in the units of the data; with --mean and --std of pixels / 255 (default: values are tuned to "
+        "have the network's states and outputs)",
     )
     parser.add_argument(
         "--solver",
