@@ -5,6 +5,7 @@ from numpy.typing import NDArray
 
 from sim_compress.runtime.compiled.code import (
     elementwise_code,
+    gating_code,
     lookup_code,
     matrix_code,
     normalising_code,
@@ -14,6 +15,7 @@ from sim_compress.runtime.compiled.code import (
 from sim_compress.runtime.compiled.code.calls import write_addresses
 from sim_compress.runtime.compiled.code.operations import (
     Elementwise,
+    Gated,
     LookedUp,
     MatrixProduct,
     Normalisation,
@@ -27,6 +29,7 @@ APART = {
     Normalisation.CODE: normalising_code.normalisation,
     Elementwise.CODE: elementwise_code.elementwise,
     Pooled.CODE: pooling_code.pooled,
+    Gated.CODE: gating_code.gated,
     LookedUp.CODE: lookup_code.looked_up,
 }
 
