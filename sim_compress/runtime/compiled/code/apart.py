@@ -5,6 +5,7 @@ from numpy.typing import NDArray
 
 from sim_compress.runtime.compiled.code import (
     elementwise_code,
+    entrywise_code,
     gating_code,
     lookup_code,
     matrix_code,
@@ -15,6 +16,7 @@ from sim_compress.runtime.compiled.code import (
 from sim_compress.runtime.compiled.code.calls import write_addresses
 from sim_compress.runtime.compiled.code.operations import (
     Elementwise,
+    Entrywise,
     Gated,
     LookedUp,
     MatrixProduct,
@@ -29,6 +31,7 @@ APART = {
     Normalisation.CODE: normalising_code.normalisation,
     Elementwise.CODE: elementwise_code.elementwise,
     Pooled.CODE: pooling_code.pooled,
+    Entrywise.CODE: entrywise_code.entrywise,
     Gated.CODE: gating_code.gated,
     LookedUp.CODE: lookup_code.looked_up,
 }
