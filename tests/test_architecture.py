@@ -15,14 +15,15 @@ from tests.networks import residual_network
 
 PACKAGE = Path(__file__).parents[1] / "sim_compress"
 # What each part of the package may import from the others; siblings do not import each other.
-BASE = {"errors", "activations", "model"}
+BASE = {"errors", "activations", "model", "storage"}
 ALLOWED = {
     "errors": set(),
+    "storage": {"errors"},
     "activations": {"errors"},
     "model": {"errors", "activations"},
     "forks": set(),
     "compilation": {"errors", "forks"},
-    "core": {"errors", "forks", "compilation"},
+    "core": {"errors", "storage", "forks", "compilation"},
     "certificate": BASE,
     "frontend": BASE | {"certificate"},
     "artifact": BASE | {"certificate"},
@@ -30,7 +31,8 @@ ALLOWED = {
     "export": BASE | {"certificate"},
     "states": BASE | {"certificate", "forks", "compilation", "core", "frontend", "artifact", "runtime"},
 }
-ALLOWED["compression"] = ALLOWED["states"] | {"states"}
+ALLOWED["robustness"] = ALLOWED["runtime"] | {"runtime"}
+ALLOWED["compression"] = ALLOWED["states"] | {"states", "robustness"}
 ALLOWED["report"] = ALLOWED["compression"] | {"compression"}
 ALLOWED["cli"] = ALLOWED["report"] | {"report", "export"}
 # The package's front door and `python -m`.

@@ -1,6 +1,6 @@
 """The artifact: one .safetensors file that holds an implicit model (docs/format.md)."""
 
-from sim_compress.artifact.container import digest
+from sim_compress.artifact.container import Data, digest
 from sim_compress.artifact.decoder import Artifact
 from sim_compress.artifact.fields import JSON
 from sim_compress.artifact.layouts import encode
@@ -14,6 +14,7 @@ __all__ = [
     "JSON",
     "PARTS",
     "Artifact",
+    "Data",
     "Listed",
     "Plain",
     "Sizes",

@@ -17,6 +17,7 @@ from sim_compress.artifact.spec import TABLE, map_name
 from sim_compress.artifact.store import Sink, Store
 from sim_compress.errors import ArtifactError, InputError
 from sim_compress.model import MAPS, LinearMap, Pad, Patches, Reshape, Slice, Sum, Transpose
+from sim_compress.storage import pieces
 
 Floats = NDArray[Any]
 # The fields of every map, by its name.
@@ -109,6 +110,8 @@ DECODERS: Mapping[str, Callable[[Field, Store], Any]] = {
 
 def narrowed(values: Floats) -> Floats:
     """float32 where that holds the same values, float64 otherwise."""
+    if values.dtype == np.float32 and not any(np.isnan(piece).any() for piece in pieces(values)):
+        return values.astype("<f4", copy=False)
     wide = values.astype("<f8")
     with np.errstate(over="ignore"):
         narrow = wide.astype("<f4")

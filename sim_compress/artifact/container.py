@@ -2,12 +2,14 @@
 
 import hashlib
 import json
+import mmap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors import SafetensorError, deserialize
+from safetensors import SafetensorError, deserialize, safe_open
 
 from sim_compress.artifact.coding.deflate import deflated, inflated
 from sim_compress.artifact.coding.packing import Bytes
@@ -28,10 +30,19 @@ from sim_compress.artifact.spec import (
 )
 from sim_compress.artifact.tensors import Tensor, Tensors
 from sim_compress.errors import ArtifactError, InputError
+from sim_compress.storage import map_of, mapped_file, on_disk
 
+# The bytes of a file, in memory or mapped.
+Data = bytes | mmap.mmap
+# Files of so many bytes are mapped, and their large constants read where they are.
+MAPPED = 2**28
 # A header of this many bytes and more is one that safetensors refuses.
 MOST_HEADER = 100_000_000
 ALIGNMENT = 8
+
+
+# A file piece by piece.
+Parts = tuple[Any, ...]
 
 
 class ForeignFileError(ArtifactError):
@@ -50,24 +61,26 @@ class File:
         version: of the format.
     """
 
-    data: bytes
+    data: Data
     tensors: Mapping[str, Tensor]
     header: Mapping[str, Any]
     head: Mapping[str, Any]
     version: int
 
 
-def taken_apart(data: bytes) -> File:
-    """The parts of a file of any version.
+def taken_apart(data: Data) -> File:
+    """The parts of a file of any version; what is mapped is one that safetensors has opened already.
 
     Raises:
         ForeignFileError: it is no artifact.
         ArtifactError: it is damaged.
     """
-    try:
-        views = dict(deserialize(data))
-    except SafetensorError as error:
-        raise ArtifactError(f"expected a whole safetensors file, found: {error}") from error
+    views: dict[str, dict[str, Any]] = {}
+    if isinstance(data, bytes):
+        try:
+            views = dict(deserialize(data))
+        except SafetensorError as error:
+            raise ArtifactError(f"expected a whole safetensors file, found: {error}") from error
     length = int.from_bytes(data[:8], "little")
     header = parse(data[8 : 8 + length].decode("utf-8"), "header").value
     strings = header.get("__metadata__") if isinstance(header, dict) else None
@@ -82,11 +95,40 @@ def taken_apart(data: bytes) -> File:
     version = head.get("version") if isinstance(head, dict) else None
     if not isinstance(head, dict) or type(version) is not int:
         raise ArtifactError(f"expected format version {VERSION}, found {shown(version)}")
-    tensors = {
-        name: Tensor(str(v["dtype"]), tuple(v["shape"]), np.frombuffer(v["data"], np.uint8))
-        for name, v in views.items()
-    }
+    if isinstance(data, bytes):
+        tensors = {
+            name: Tensor(str(v["dtype"]), tuple(v["shape"]), np.frombuffer(v["data"], np.uint8))
+            for name, v in views.items()
+        }
+    else:
+        tensors = {
+            name: Tensor(entry["dtype"], tuple(entry["shape"]), _placed(data, 8 + length, entry))
+            for name, entry in header.items()
+            if name != "__metadata__"
+        }
     return File(data, tensors, header, head, version)
+
+
+def _placed(data: Data, start: int, entry: Mapping[str, Any]) -> Bytes:
+    """The bytes of one tensor where they are."""
+    first, stop = entry["data_offsets"]
+    return np.frombuffer(data, np.uint8, stop - first, start + first)
+
+
+def opened_file(path: Path) -> Data:
+    """The bytes of a file; a large one is mapped once safetensors has taken it for whole.
+
+    Raises:
+        OSError: it cannot be read.
+        ArtifactError: it is damaged.
+    """
+    if path.stat().st_size < MAPPED:
+        return path.read_bytes()
+    try:
+        with safe_open(path, "numpy"):
+            return mapped_file(path, steady=True)
+    except SafetensorError as error:
+        raise ArtifactError(f"expected a whole safetensors file, found: {error}") from error
 
 
 def opened(file: File) -> tuple[Field, Tensors]:
@@ -127,20 +169,25 @@ def _checked_needs(field: Field) -> frozenset[str]:
     return frozenset(needs)
 
 
-def digest(data: bytes) -> str:
+def digest(data: Data) -> str:
     """That of a file of this version: SHA-256 of its bytes with zeros for the digits of this digest.
 
     Raises:
         ArtifactError: the digits do not stand in the header as a writer puts them.
     """
-    place = _digest_place(data)
-    whole, hashed = memoryview(data), hashlib.sha256()
-    for part in (whole[:place], NO_DIGEST.encode(), whole[place + len(NO_DIGEST) :]):
-        hashed.update(part)
+    return _digest((data,))
+
+
+def _digest(parts: Sequence[Any]) -> str:
+    """That of a file in parts, the first of which has its whole header."""
+    place, hashed = _digest_place(parts[0]), hashlib.sha256()
+    with memoryview(parts[0]) as first:
+        for part in (first[:place], NO_DIGEST.encode(), first[place + len(NO_DIGEST) :], *parts[1:]):
+            hashed.update(part)
     return hashed.hexdigest()
 
 
-def _digest_place(data: bytes) -> int:
+def _digest_place(data: Data) -> int:
     """Where the digits stand; ArtifactError where they do not stand in the header as a writer puts them."""
     mark = f'\\"{DIGEST}\\":\\"'.encode()
     found = data.find(mark, 8, 8 + int.from_bytes(data[:8], "little"))
@@ -171,7 +218,7 @@ def _text(stream: Bytes, size: int) -> str:
 
 def packed(
     metadata: Mapping[str, JSON], tensors: Mapping[str, Tensor], plain: bool, needs: Sequence[str] = ()
-) -> bytes:
+) -> Parts:
     """The bytes of a file, its metadata as plain text in the head or deflated in a tensor.
 
     Raises:
@@ -179,9 +226,9 @@ def packed(
     """
     text = as_json(metadata)
     if plain:
-        return sealed(text, tensors, needs=needs)
+        return sealed_parts(text, tensors, needs=needs)
     stream = np.frombuffer(deflated(text.encode(), window=WINDOW), np.uint8)
-    return sealed("{}", {METADATA: Tensor(BYTES, stream.shape, stream), **tensors}, needs=needs)
+    return sealed_parts("{}", {METADATA: Tensor(BYTES, stream.shape, stream), **tensors}, needs=needs)
 
 
 def as_json(value: object) -> str:
@@ -198,19 +245,49 @@ def as_json(value: object) -> str:
 
 def sealed(
     text: str, tensors: Mapping[str, Tensor], version: JSON = VERSION, needs: Sequence[str] = ()
-) -> bytes:
+) -> Data:
+    """The file that `sealed_parts` gives, in one."""
+    return joined(sealed_parts(text, tensors, version, needs))
+
+
+def sealed_parts(
+    text: str, tensors: Mapping[str, Tensor], version: JSON = VERSION, needs: Sequence[str] = ()
+) -> Parts:
     """A file of these tensors with the digest that it has; the keys of the object `text` are in its head."""
     words = {NEEDS: list(needs)} if needs else {}
     head = as_json({DIGEST: NO_DIGEST, "version": version, **words})
-    data = safetensors_file({KEY: head[:-1] + ("," if len(text) > 2 else "") + text[1:]}, tensors)
-    place = _digest_place(data)
-    return data[:place] + digest(data).encode() + data[place + len(NO_DIGEST) :]
+    header, *rest = safetensors_file({KEY: head[:-1] + ("," if len(text) > 2 else "") + text[1:]}, tensors)
+    place = _digest_place(header)
+    return (header[:place] + _digest((header, *rest)).encode() + header[place + len(NO_DIGEST) :], *rest)
 
 
-def safetensors_file(metadata: Mapping[str, str], tensors: Mapping[str, Tensor]) -> bytes:
-    """A safetensors file; tensors stand in order of falling item size, so that each is aligned to its own.
+def size_of(parts: Parts) -> int:
+    """Bytes of a file."""
+    return sum(memoryview(part).nbytes for part in parts)
 
-    safetensors' own writer puts metadata keys into any order, and its order of tensors is its version's.
+
+def joined(parts: Parts) -> Data:
+    """A file in one; a large one in a mapped file without a name, part by part.
+
+    Raises:
+        InputError: there is no room for it.
+    """
+    size = size_of(parts)
+    if size < MAPPED:
+        return b"".join(bytes(part) for part in parts)
+    found, place = on_disk(size), 0
+    for part in parts:
+        own = np.frombuffer(part, np.uint8)
+        found[place : place + len(own)] = own
+        place += len(own)
+    return map_of(found)
+
+
+def safetensors_file(metadata: Mapping[str, str], tensors: Mapping[str, Tensor]) -> Parts:
+    """A safetensors file in parts, its header first.
+
+    Tensors stand in order of falling item size, so that each is aligned to its own. safetensors' own writer
+    puts metadata keys into any order, and its order of tensors is its version's.
     """
     order = sorted(tensors.items(), key=lambda item: -ITEM_BYTES[item[1].dtype])
     header: dict[str, object] = {"__metadata__": dict(metadata)}
@@ -222,4 +299,4 @@ def safetensors_file(metadata: Mapping[str, str], tensors: Mapping[str, Tensor])
     text += b" " * (-len(text) % ALIGNMENT)
     if len(text) > MOST_HEADER:
         raise InputError("the model has more matrices and metadata than a safetensors header holds")
-    return b"".join([len(text).to_bytes(8, "little"), text, *(t.data.tobytes() for _, t in order)])
+    return (len(text).to_bytes(8, "little") + text, *(np.ascontiguousarray(t.data) for _, t in order))

@@ -65,7 +65,7 @@ class _Head:
     state: Shape
 
 
-def decode(data: bytes) -> Artifact:
+def decode(data: container.Data) -> Artifact:
     """The artifact behind the bytes of a file.
 
     Raises:

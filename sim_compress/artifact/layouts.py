@@ -13,7 +13,7 @@ from scipy import sparse
 
 from sim_compress.artifact.chains import narrowed
 from sim_compress.artifact.coding import Coded, Size, encode_matrix, narrowest, to_bytes
-from sim_compress.artifact.container import packed
+from sim_compress.artifact.container import Data, Parts, joined, packed, size_of
 from sim_compress.artifact.encoder import described
 from sim_compress.artifact.fields import JSON
 from sim_compress.artifact.spec import BIAS, BYTES, SHARED, TABLES
@@ -35,7 +35,7 @@ LAYOUTS = (Layout(False, True), Layout(False, False), Layout(True, False))
 MOST = 1.01
 
 
-def encode(model: ImplicitModel, certificate: Certificate, provenance: Mapping[str, JSON]) -> bytes:
+def encode(model: ImplicitModel, certificate: Certificate, provenance: Mapping[str, JSON]) -> Data:
     """The bytes of an artifact; the same for the same model, certificate and provenance.
 
     Raises:
@@ -46,7 +46,7 @@ def encode(model: ImplicitModel, certificate: Certificate, provenance: Mapping[s
     coded: dict[str, Coded] = {}
     *readable, tightest = LAYOUTS
 
-    def file(layout: Layout) -> bytes:
+    def file(layout: Layout) -> Parts:
         arrays = Arrays(layout.shared, coded)
         metadata = described(model, certificate, provenance, arrays)
         return packed(metadata, arrays.tensors(), layout.plain, arrays.needs)
@@ -54,9 +54,9 @@ def encode(model: ImplicitModel, certificate: Certificate, provenance: Mapping[s
     tight = file(tightest)
     for layout in readable:
         data = file(layout)
-        if len(data) <= MOST * len(tight):
-            return data
-    return tight
+        if size_of(data) <= MOST * size_of(tight):
+            return joined(data)
+    return joined(tight)
 
 
 class Arrays:

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 from typing import IO
 
-from sim_compress.artifact.container import ForeignFileError
+from sim_compress.artifact.container import Data, ForeignFileError, opened_file
 from sim_compress.artifact.decoder import Artifact, decode
 from sim_compress.errors import ArtifactError
 
@@ -26,10 +26,10 @@ def read(source: Source) -> Artifact:
     except ForeignFileError as error:
         raise ArtifactError(f"{name}: {error}") from error
     except ArtifactError as error:
-        raise ArtifactError(f"{name}: {error}. Get an intact copy, or write the file again") from error
+        raise _damaged(name, error) from error
 
 
-def _content(source: Source) -> tuple[str, bytes]:
+def _content(source: Source) -> tuple[str, Data]:
     """What an artifact is called in messages, and its bytes."""
     if isinstance(source, bytes | bytearray | memoryview):
         return f"artifact of {memoryview(source).nbytes} bytes", bytes(source)
@@ -42,7 +42,7 @@ def _content(source: Source) -> tuple[str, bytes]:
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else error
         raise ArtifactError(f"{name}: cannot be read ({reason}): check the path and its rights") from error
-    if not isinstance(data, bytes):
+    if not isinstance(data, Data):
         found = "a file opened as text" if isinstance(data, str) else type(source).__name__
         raise ArtifactError(f"expected a path, bytes or a file opened with 'rb', got {found}")
     return name, data
@@ -54,11 +54,18 @@ def _rest(file: object) -> object:
     return read_on() if read_on else None
 
 
-def _file_content(file: Path) -> bytes:
+def _file_content(file: Path) -> Data:
     # A pipe or a device has no end to read to.
     if not file.is_file():
         raise ArtifactError(f"{file}: expected an artifact, found {_instead(file)}: check the path")
-    return file.read_bytes()
+    try:
+        return opened_file(file)
+    except ArtifactError as error:
+        raise _damaged(str(file), error) from error
+
+
+def _damaged(name: str, error: ArtifactError) -> ArtifactError:
+    return ArtifactError(f"{name}: {error}. Get an intact copy, or write the file again")
 
 
 def _instead(file: Path) -> str:

@@ -22,6 +22,7 @@ from sim_compress.artifact.spec import BIAS, BYTES, CONSTANTS, SHARED, TABLES, s
 from sim_compress.artifact.store import Allowance, Floats, Source
 from sim_compress.errors import ArtifactError
 from sim_compress.model import ImplicitModel, Shape, weight_shape
+from sim_compress.storage import is_mapped, pieces
 
 BY_DTYPE = {kind.dtype: kind for kind in KINDS.values()}
 Known = TypeVar("Known")
@@ -192,14 +193,17 @@ class Tensors:
             raise ArtifactError(f"{name}: {error}") from error
 
     def _numbers(self, name: str, dtypes: Collection[str]) -> NDArray[Any]:
-        """A constant in its own format, a copy."""
+        """A constant in its own format."""
         tensor = self._take(name, dtypes)
         with refusing(name):
             sane(tensor.shape)
-        values = tensor.data.view(CONSTANTS[tensor.dtype]).reshape(tensor.shape).copy()
-        if not np.isfinite(values).all():
-            first = float(values[~np.isfinite(values)][0])
-            raise ArtifactError(f"{name}: expected finite values, found {first}")
+        values = tensor.data.view(CONSTANTS[tensor.dtype]).reshape(tensor.shape)
+        # What lies in a file may stay there.
+        values = values if is_mapped(values) else values.copy()
+        for piece in pieces(values):
+            if not np.isfinite(piece).all():
+                first = float(piece[~np.isfinite(piece)][0])
+                raise ArtifactError(f"{name}: expected finite values, found {first}")
         return values
 
     def _matrix(self, name: str, claims: MatrixClaims) -> sparse.csr_array:

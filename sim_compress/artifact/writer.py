@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from sim_compress.artifact.container import Data
 from sim_compress.artifact.decoder import decode
 from sim_compress.artifact.fields import JSON
 from sim_compress.artifact.layouts import encode
@@ -14,7 +15,7 @@ from sim_compress.errors import ArtifactError, InputError
 from sim_compress.model import ImplicitModel
 
 # The bytes of a file, or what writes them into it.
-Content = bytes | Callable[[Path], None]
+Content = Data | Callable[[Path], None]
 
 
 def write(
@@ -39,7 +40,7 @@ def readable(
     model: ImplicitModel,
     certificate: Certificate,
     provenance: Mapping[str, JSON],
-) -> bytes:
+) -> Data:
     """The bytes of an artifact that is to be written, which every reader takes; errors as for `write`."""
     data = encode(model, certificate, provenance)
     try:
@@ -76,7 +77,7 @@ def _beside(path: str | os.PathLike[str], content: Content) -> Iterator[tuple[Pa
         temporary = target.with_name(f".sim-compress-{secrets.token_hex(8)}.tmp")
     try:
         with _named(path), open(temporary, "xb") as file:
-            if isinstance(content, bytes):
+            if isinstance(content, Data):
                 file.write(content)
                 file.flush()
             else:

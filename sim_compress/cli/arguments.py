@@ -16,6 +16,7 @@ from sim_compress.cli.compress_options import (
     add_search,
     add_targets,
 )
+from sim_compress.cli.evaluate_options import add_robustness
 from sim_compress.cli.values import memory, positive
 from sim_compress.errors import InputError
 
@@ -123,6 +124,7 @@ def _evaluate() -> Parser:
     parser.add_argument("--against", type=Path, metavar="MODEL", help="network to compare with")
     add_input_shape(parser)
     add_data_options(parser)
+    add_robustness(parser)
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     return parser
 

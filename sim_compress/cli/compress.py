@@ -40,7 +40,7 @@ def run(arguments: argparse.Namespace) -> int:
     # Refused before the network is read where it cannot be used here.
     solver(settings.solver)
     if arguments.dry_run:
-        plan.show(loaded(arguments), settings, wanted, files, arguments.json)
+        plan.show(loaded(arguments), settings, wanted, files, arguments)
     elif wanted.bound is not None:
         max_drop.run(arguments, settings, wanted.bound, output)
     elif arguments.sweep:
@@ -72,7 +72,15 @@ def _job(arguments: argparse.Namespace, settings: Settings, output: Path) -> Rep
             this = Run(arguments, job, network_figures(job), stages)
             stages.begin(STAGES[0])
             with chosen_engine(arguments) as engine, unlogged():
-                compressed = compress(job.teacher, job.inputs, settings, stages.update, engine, folder=folder)
+                compressed = compress(
+                    job.teacher,
+                    job.inputs,
+                    settings,
+                    stages.update,
+                    engine,
+                    folder=folder,
+                    memory=arguments.memory,
+                )
             for text in new_notes(job, compressed):
                 note(text)
             for text in compressed.outcomes.warnings:

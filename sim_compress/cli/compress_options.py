@@ -9,6 +9,7 @@ from sim_compress.cli.values import (
     engine_name,
     input_shape,
     levels,
+    memory,
     points,
     positive,
     seed,
@@ -193,6 +194,13 @@ def add_run(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--workers", type=positive, metavar="N", help="workers of the engine (default: one a processor)"
+    )
+    parser.add_argument(
+        "--memory",
+        type=memory,
+        metavar="BYTES",
+        help="the most that the run may take, as 6G or 512M: where it would take more, large arrays lie in "
+        "files in TMPDIR and it works in smaller parts, to the same bytes (default: what is free)",
     )
     parser.add_argument("--seed", type=seed, default=0, help="seed of made-up inputs (default: %(default)s)")
     parser.add_argument(

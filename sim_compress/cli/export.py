@@ -10,7 +10,7 @@ from sim_compress.cli import words
 from sim_compress.cli.console import OUT, note, plain
 from sim_compress.cli.output import check_target, output_path
 from sim_compress.errors import InputError
-from sim_compress.export import files_of, source_of, to_onnx
+from sim_compress.export import exported, files_of, source_of
 
 SUFFIXES = {"onnx": ".sim.onnx", "csr": ".csr.safetensors", "npz": ".npz"}
 UNROLLED_MEMORY = 2**30
@@ -54,9 +54,10 @@ def _check(arguments: argparse.Namespace) -> None:
 
 def _onnx(artifact: Artifact, target: Path, arguments: argparse.Namespace) -> int:
     source = source_of(artifact.provenance, arguments.opset)
-    files = files_of(to_onnx(artifact.model, source), target.name)
-    replace_files({target.with_name(name): data for name, data in files.items()})
-    return sum(len(data) for data in files.values())
+    files = files_of(exported(artifact.model, source), target.name)
+    written = {target.with_name(name): data for name, data in files.items()}
+    replace_files(written)
+    return sum(path.stat().st_size for path in written)
 
 
 def _csr(artifact: Artifact, target: Path, arguments: argparse.Namespace) -> int:

@@ -2,11 +2,13 @@
 
 import argparse
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
 from sim_compress.artifact import JSON, Artifact, listing, read, sizes
+from sim_compress.certificate import output_bound
 from sim_compress.cli import tables, words
 from sim_compress.cli.console import OUT, plain, warning
 from sim_compress.model import ImplicitModel
@@ -45,6 +47,7 @@ def _facts(path: Path, artifact: Artifact, blocks: tuple[BlockFigures, ...]) -> 
         "digest": f"{artifact.digest} (recomputed from the bytes)",
         "steps in numpy": _left(model),
         "certificate": f"{_certificate(artifact)} (recomputed from the stored values)",
+        "Lipschitz bound": _lipschitz_words(model),
     }
 
 
@@ -58,6 +61,21 @@ def _left(model: ImplicitModel) -> str:
 
 def _certificate(artifact: Artifact) -> str:
     return words.certificate(artifact.certificate.kind, artifact.certificate.bound)
+
+
+def _lipschitz(model: ImplicitModel) -> float | None:
+    """Of the outputs for the inputs in the inf-norm; None where there is none."""
+    bound = output_bound(model)
+    return bound if math.isfinite(bound) else None
+
+
+def _lipschitz_words(model: ImplicitModel) -> str:
+    bound = _lipschitz(model)
+    if bound is None:
+        return "none: some phi has no constant, or ids are looked up"
+    return (
+        f"{words.ratio(bound)}: how far outputs move at most, for inputs that move by 1, both in the inf-norm"
+    )
 
 
 def _flat(place: str, values: Mapping[str, JSON]) -> dict[str, str]:
@@ -84,6 +102,7 @@ def _document(path: Path, artifact: Artifact) -> dict[str, object]:
         "tensors": [asdict(item) for item in listing(artifact)],
         "blocks": [{**asdict(b), "sparsity": b.sparsity} for b in stored_blocks(model)],
         "numpy_steps": numpy_blocks(model),
-        "certificate": {"kind": certificate.kind, "bound": certificate.bound, "recomputed": True},
+        "certificate": {"kind": certificate.kind, "bound": certificate.bound, "recomputed": True}
+        | {"lipschitz": _lipschitz(model)},
         "provenance": artifact.provenance,
     }

@@ -27,8 +27,9 @@ from sim_compress.cli.stages import Stages
 from sim_compress.compilation import companion
 from sim_compress.compression import KERNELS, STAGES, Compressed, Found, Settings, Tried, sparsest
 from sim_compress.errors import DataError
-from sim_compress.report import Evaluation, Report, classes_of, drop_words, is_scores, shift_remark
+from sim_compress.report import Evaluation, Report, classes_of, drop_words, shift_remark
 from sim_compress.report.reference import remembered
+from sim_compress.runtime import is_scores
 
 
 def run(arguments: argparse.Namespace, settings: Settings, bound: float, output: Path) -> None:
@@ -65,7 +66,15 @@ def _searched(
             stages.begin(STAGES[0])
             with chosen_engine(arguments) as engine, unlogged():
                 found = sparsest(
-                    job.teacher, job.inputs, settings, drop, bound, shown.update, engine, folder=folder
+                    job.teacher,
+                    job.inputs,
+                    settings,
+                    drop,
+                    bound,
+                    shown.update,
+                    engine,
+                    folder=folder,
+                    memory=arguments.memory,
                 )
             for text in new_notes(job, found.compressed):
                 note(text)

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from sim_compress.artifact import digest, readable, replace_files, sizes
+from sim_compress.artifact import Data, digest, readable, replace_files, sizes
 from sim_compress.cli.console import OUT, last_lines, plain, warning
 from sim_compress.cli.job import Job
 from sim_compress.cli.stages import Stages
@@ -91,7 +91,7 @@ def traced(compressed: Compressed, job: Job) -> Compressed:
     return replace(compressed, provenance={**compressed.provenance, "calibration": calibration})
 
 
-def encoded(run: Run, compressed: Compressed, output: Path) -> bytes:
+def encoded(run: Run, compressed: Compressed, output: Path) -> Data:
     """The artifact that is to be written; a warning where the network's file has fewer bytes."""
     whole = traced(compressed, run.job)
     data = readable(output, whole.model, whole.certificate, whole.provenance)
@@ -105,7 +105,7 @@ def written(
     compressed: Compressed,
     evaluation: Evaluation,
     output: Path,
-    data: bytes,
+    data: Data,
     notices: tuple[str, ...] = (),
 ) -> Report:
     """The report of an artifact of these bytes; both are written together. More notices may be given."""
@@ -119,7 +119,7 @@ def report_of(
     compressed: Compressed,
     evaluation: Evaluation,
     output: Path,
-    data: bytes,
+    data: Data,
     notices: tuple[str, ...] = (),
 ) -> Report:
     """Everything there is to say of an artifact of these bytes; more notices may be given."""
@@ -180,6 +180,6 @@ def show(arguments: argparse.Namespace, report: Report, output: Path) -> None:
     last_lines((*(f.text for f in report.findings), *report.evaluation.remarks), json=arguments.json)
 
 
-def _artifact(path: Path, data: bytes, compressed: Compressed) -> ArtifactFigures:
+def _artifact(path: Path, data: Data, compressed: Compressed) -> ArtifactFigures:
     parts = asdict(sizes(compressed.model))
     return ArtifactFigures(path.name, digest(data), len(data), compressed.model.parameters, **parts)

@@ -1,5 +1,6 @@
 """sim-compress MODEL --dry-run: what was found and would be solved."""
 
+import argparse
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -10,18 +11,25 @@ from sim_compress.cli.asked import Asked
 from sim_compress.cli.console import OUT, plain
 from sim_compress.cli.job import Job
 from sim_compress.cli.tables import data_words, facts, planned_blocks
+from sim_compress.cli.values import ENGINES
 from sim_compress.compression import (
     GramCosts,
+    MemoryPlan,
     Settings,
+    Target,
     gram_costs,
+    memory_plan,
     parts,
     prepared,
     weights_to_keep,
 )
+from sim_compress.core.engines import engine
 from sim_compress.report import BlockFigures, compressed_blocks, drop_words
 
 
-def show(job: Job, settings: Settings, wanted: Asked, files: Sequence[Path], as_json: bool) -> None:
+def show(
+    job: Job, settings: Settings, wanted: Asked, files: Sequence[Path], arguments: argparse.Namespace
+) -> None:
     """Print the plan of a job that is not refused; nothing is written.
 
     Args:
@@ -29,7 +37,7 @@ def show(job: Job, settings: Settings, wanted: Asked, files: Sequence[Path], as_
         settings: of the sparsest level.
         wanted: which sparsities were asked for, if any.
         files: what would be written.
-        as_json: print JSON instead of tables.
+        arguments: say on which engine, in how much memory, and whether JSON is printed instead of tables.
 
     Raises:
         InputError: the job would be refused.
@@ -41,8 +49,13 @@ def show(job: Job, settings: Settings, wanted: Asked, files: Sequence[Path], as_
     # Whether mirror images serve takes runs of the network, many on large images: none is made for a plan.
     ready = prepared(job.teacher, job.inputs, replace(settings, augment="none"))
     costs = gram_costs(ready, settings)
-    found = _Found(job, settings, wanted, files, compressed_blocks(model, model), costs)
-    if as_json:
+    # No cluster is started for a plan; on one of this machine workers are processes.
+    name = arguments.engine if arguments.engine == ENGINES[0] else "processes"
+    with engine(name, arguments.workers) as workers:
+        memory = memory_plan(Target(ready, _densest(settings, wanted), workers), arguments.memory)
+    memory.check()
+    found = _Found(job, settings, wanted, files, compressed_blocks(model, model), costs, memory)
+    if arguments.json:
         plain(json.dumps(_document(found), indent=2, allow_nan=False) + "\n")
     else:
         OUT.print(planned_blocks(found.blocks))
@@ -59,6 +72,12 @@ class _Found:
     files: Sequence[Path]
     blocks: tuple[BlockFigures, ...]
     costs: GramCosts
+    memory: MemoryPlan
+
+
+def _densest(settings: Settings, wanted: Asked) -> Settings:
+    """Of the levels that are asked for the one that takes most."""
+    return replace(settings, target_sparsity=wanted.levels[0]) if wanted.levels else settings
 
 
 def _facts(found: _Found) -> dict[str, str]:
@@ -73,14 +92,28 @@ def _facts(found: _Found) -> dict[str, str]:
         "would solve": f"{words.count(rows)} row problems, objective {settings.objective}, "
         f"kappa {settings.kappa:g}",
         **_kept_words(job, settings, wanted),
-        "Grams": f"{words.memory(costs.bytes)} for {words.count(costs.row_groups)} row groups, as much again "
-        f"for each of up to {costs.in_flight} batches in flight",
+        "Grams": f"{words.memory(costs.bytes)} for {words.count(costs.row_groups)} row groups",
+        "memory": _memory_words(found.memory),
         "work": f"{costs.operations:.2g} multiply-adds for all Grams in a pass over the calibration inputs; "
         f"{_passes(wanted, costs)}",
         "calibration": data_words(job.calibration.figures),
         "measured on": measured if job.labels is None else f"{measured}, with labels",
         "would write": words.listed([str(path) for path in found.files]),
     }
+
+
+def _memory_words(memory: MemoryPlan) -> str:
+    """The most that the run takes, and how."""
+    room = memory.room
+    parts = zip(memory.parts, memory.bytes, strict=True)
+    of_parts = ", ".join(f"{part.name} {words.memory(own)}" for part, own in parts)
+    limit = "" if memory.limit is None else f" of {words.memory(memory.limit)}"
+    allowed = " that --memory allows" if memory.asked else " that are free" if limit else ""
+    on_disk = f"; {words.memory(room.on_disk)} of them in files" if room.on_disk else ""
+    return (
+        f"at most {words.memory(memory.peak)}{limit}{allowed}: {words.memory(memory.held)} for the process, "
+        f"and beside it by turns {of_parts}; {room.workers} tasks at once, {room.begun} begun{on_disk}"
+    )
 
 
 def _kept_words(job: Job, settings: Settings, wanted: Asked) -> dict[str, str]:
@@ -124,6 +157,13 @@ def _document(found: _Found) -> dict[str, object]:
         "max_drop": wanted.bound,
         "rows": sum(b.rows for b in found.blocks),
         "grams": asdict(found.costs),
+        "memory": {
+            **{k: v for k, v in asdict(found.memory).items() if k not in ("parts", "bytes")},
+            "parts": [
+                {**asdict(part), "bytes": own}
+                for part, own in zip(found.memory.parts, found.memory.bytes, strict=True)
+            ],
+        },
         "calibration": asdict(job.calibration.figures),
         "evaluation": asdict(job.evaluation.figures),
         "files": [str(path) for path in found.files],

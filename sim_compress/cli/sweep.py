@@ -110,7 +110,16 @@ def _swept(
             stages.begin(STAGES[0])
             found, told = list[SweepLevel](), dict[str, None]()
             with _telling_what_is_done(found, left, output), chosen_engine(arguments) as engine, unlogged():
-                swept = sweep(job.teacher, job.inputs, settings, levels, shown.update, engine, folder=folder)
+                swept = sweep(
+                    job.teacher,
+                    job.inputs,
+                    settings,
+                    levels,
+                    shown.update,
+                    engine,
+                    folder=folder,
+                    memory=arguments.memory,
+                )
                 for compressed in swept:
                     level = compressed.settings.target_sparsity
                     told |= dict.fromkeys(folder.told) | _told(job, compressed, level, told)

@@ -5,6 +5,7 @@ from sim_compress.compression.allocation.scope import Part, parts
 from sim_compress.compression.appraisal.outputs import Finding
 from sim_compress.compression.calibration.checks import check_calibration, check_exact
 from sim_compress.compression.compressed import Compressed
+from sim_compress.compression.memory import MemoryPlan, memory_plan
 from sim_compress.compression.method import Method
 from sim_compress.compression.methods import Deciding, method_of, unused
 from sim_compress.compression.prepared import KERNELS, Prepared, prepared
@@ -22,6 +23,7 @@ from sim_compress.compression.settings import (
 )
 from sim_compress.compression.single import compress
 from sim_compress.compression.steps.costs import GramCosts, gram_costs
+from sim_compress.compression.steps.target import Target
 from sim_compress.compression.steps.walk import Progress
 from sim_compress.compression.trade_off import Found, LevelProgress, Tried, sparsest, sweep
 
@@ -42,17 +44,20 @@ __all__ = [
     "Found",
     "GramCosts",
     "LevelProgress",
+    "MemoryPlan",
     "Method",
     "Part",
     "Prepared",
     "Progress",
     "RunFolder",
     "Settings",
+    "Target",
     "Tried",
     "check_calibration",
     "check_exact",
     "compress",
     "gram_costs",
+    "memory_plan",
     "method_of",
     "parts",
     "pattern_of",

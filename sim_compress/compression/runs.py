@@ -1,9 +1,11 @@
 """One run: targets of one prepared network, which share what does not depend on the sparsity."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from sim_compress.compression.compressed import Compressed, finished
+from sim_compress.compression.memory import MemoryPlan, memory_plan
 from sim_compress.compression.prepared import Prepared
 from sim_compress.compression.resume import NOWHERE, RunFolder
 from sim_compress.compression.resume.identity import run_of
@@ -23,12 +25,20 @@ class Run:
     Args:
         ready: the network, its inputs and the method.
         folder: where results of steps are kept; nowhere where there is none.
+        memory: bytes that the run may take; what is free if not given.
+        densest: the target that takes most memory, where there are several.
 
     Raises:
         InputError: the folder is of another run, damaged or in use.
     """
 
-    def __init__(self, ready: Prepared, folder: RunFolder | None = None) -> None:
+    def __init__(
+        self,
+        ready: Prepared,
+        folder: RunFolder | None = None,
+        memory: int | None = None,
+        densest: Settings | None = None,
+    ) -> None:
         if folder is not None:
             if ready.convex is not None:
                 raise InputError(
@@ -36,7 +46,8 @@ class Run:
                     "the run folder out"
                 )
             folder.open(run_of(ready))
-        self._ready = ready
+        self._ready, self._memory, self._densest = ready, memory, densest
+        self._plan: MemoryPlan | None = None
         self._keeper = NOWHERE if folder is None else folder
         # Target sparsity -> results that serve denser targets.
         self._known: dict[float, dict[str, Any]] = {}
@@ -62,7 +73,14 @@ class Run:
         target = Target(self._ready, settings, engine)
         # Refused before any work where the biases alone are more than what may stay.
         _ = target.counts
-        return target
+        if self._plan is None:
+            # Later targets find memory taken by what they share with the first.
+            largest = replace(target, settings=self._densest or settings)
+            self._plan = memory_plan(largest, self._memory)
+            self._plan.check()
+            self._storage = self._plan.storage
+        plan = self._plan
+        return replace(target, engine=plan.engine(engine), storage=self._storage, gram_bytes=plan.room.grams)
 
     def _walked(
         self, target: Target, steps: Sequence[Step[Any]], names: Sequence[str], progress: Progress

@@ -26,6 +26,7 @@ def compress(
     convex: Convex | None = None,
     input_shapes: Mapping[str, Shape] | None = None,
     folder: RunFolder | None = None,
+    memory: int | None = None,
 ) -> Compressed:
     """Sparse rows of M whose states and outputs match the network's.
 
@@ -61,13 +62,16 @@ def compress(
             first of them, stays free.
         folder: where results of steps are kept, from which the same call goes on, to the same bytes, where
             this one ends early; nothing is kept if not given. `RunFolder.complete` removes it.
+        memory: bytes that this process, and worker processes on this machine, may take; what is free if not
+            given. Where the run would take more, it waits for results sooner, keeps large arrays in files in
+            TMPDIR, or makes more passes over the inputs, to the same bytes.
 
     Raises:
-        InputError: the file, the inputs or the settings cannot be used.
+        InputError: the file, the inputs or the settings cannot be used, or the run does not fit into memory.
         SolverError: the solver has no licence, or no rows match exactly at this sparsity.
         MissingExtraError: the solver's package is not installed.
     """
     ready = prepared(network, inputs, settings, convex, input_shapes)
-    run = Run(ready, folder)
+    run = Run(ready, folder, memory)
     with given_or_threads(engine) as workers:
         return run.compressed(settings, progress, workers)

@@ -62,6 +62,7 @@ def sweep(
     convex: Convex | None = None,
     input_shapes: Mapping[str, Shape] | None = None,
     folder: RunFolder | None = None,
+    memory: int | None = None,
 ) -> Iterator[Compressed]:
     """The network compressed to every level, the sparsest first, over one survey.
 
@@ -69,7 +70,7 @@ def sweep(
     paths are new. Each level is what `compress` gives with that target, to the byte.
 
     Args:
-        network, inputs, engine, convex, input_shapes, folder: as for `compress`.
+        network, inputs, engine, convex, input_shapes, folder, memory: as for `compress`.
         settings: of every level but for the target sparsity, which is the level. Blocks with a target of
             their own keep it.
         levels: target sparsities, each in (0, 1), none twice, in any order.
@@ -89,7 +90,7 @@ def sweep(
     _check(settings, convex)
     ready = prepared(network, inputs, steps[0], convex, input_shapes)
     _check_free(ready, settings)
-    return _compressed(Run(ready, folder), steps, progress, engine)
+    return _compressed(Run(ready, folder, memory, steps[-1]), steps, progress, engine)
 
 
 def _compressed(
@@ -113,6 +114,7 @@ def sparsest(
     convex: Convex | None = None,
     input_shapes: Mapping[str, Shape] | None = None,
     folder: RunFolder | None = None,
+    memory: int | None = None,
 ) -> Found:
     """The sparsest model whose measured drop stays within a bound, to a percent of sparsity.
 
@@ -120,7 +122,7 @@ def sparsest(
     so was one percent more, unless nothing sparser can be asked of the network.
 
     Args:
-        network, inputs, engine, convex, input_shapes, folder: as for `compress`.
+        network, inputs, engine, convex, input_shapes, folder, memory: as for `compress`.
         settings: of every level but for the target sparsity.
         drop: what a model loses, measured by the caller; a smaller one is better.
         bound: the largest drop that will do, not negative.
@@ -136,7 +138,7 @@ def sparsest(
     _check(settings, convex)
     ready = prepared(network, inputs, settings, convex, input_shapes)
     highest = _check_free(ready, settings)
-    run = Run(ready, folder)
+    run = Run(ready, folder, memory, replace(settings, target_sparsity=1 / RESOLUTION))
     with given_or_threads(engine) as workers:
         return _bisected(run, settings, highest, drop, bound, progress, workers)
 

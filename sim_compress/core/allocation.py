@@ -1,6 +1,6 @@
 """One alpha for the whole network, looked up on the paths of all blocks."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +12,7 @@ from sim_compress.core.path import Path, empty_path, longer_path
 from sim_compress.core.penalties import Penalty
 from sim_compress.core.problems import Mask, RowProblems
 from sim_compress.core.solution import Ball
+from sim_compress.storage import IN_MEMORY, Storage
 
 # Ratio of neighbouring alphas. Counts are interpolated between them.
 RATIO = 1.2
@@ -74,6 +75,7 @@ def trace(
     *,
     known: Sequence[Path] = (),
     progress: Callable[[float], None] = lambda _: None,
+    storage: Storage = IN_MEMORY,
 ) -> tuple[Path, ...]:
     """Paths of all blocks on one grid of alphas, down to where their supports hold `count` entries.
 
@@ -84,6 +86,7 @@ def trace(
         known: the same blocks' paths for a smaller target; they are gone on with, to the same supports as
             from the start.
         progress: called with the finished part in [0, 1].
+        storage: where the paths lie.
     """
     highest = max((float(np.abs(b.problems.g).max(initial=0.0)) for b in blocks), default=0.0)
     if known:
@@ -95,13 +98,20 @@ def trace(
     while found < 0 or (found < count and alpha > least):
         alphas: Matrix = alpha / np.power(RATIO, np.arange(1.0, STRIDE + 1))
         tasks = [_Stretch(own, known, alphas) for own, known in zip(shared, paths, strict=True)]
-        paths = list(one_by_one_or(engine, _longer, tasks))
+        paths = list(_stored(one_by_one_or(engine, _longer, tasks), storage))
         alpha = float(alphas[-1])
         found = _held(paths)
         progress(min(found / max(count, 1), 1.0))
     for block in shared:
         block.drop()
     return tuple(paths)
+
+
+def _stored(paths: Iterable[Path], storage: Storage) -> Iterator[Path]:
+    """The paths as they come, each where it lies from then on."""
+    for path in paths:
+        yield storage.kept(path)
+        storage.release()
 
 
 @dataclass(frozen=True)

@@ -29,24 +29,29 @@ Single = NDArray[np.float32]
 
 
 def conjugate(
-    problems: RowProblems, support: NDArray[np.bool_], *, rough: bool = False
+    problems: RowProblems,
+    support: NDArray[np.bool_],
+    *,
+    rough: bool = False,
+    start: Matrix | None = None,
 ) -> tuple[Matrix, NDArray[np.intp]]:
-    """Rows that solve the normal equations on their supports, from the teacher's rows on.
+    """Rows that solve the normal equations on their supports.
 
     Args:
         problems: the rows of one block; H has a unit diagonal, so it needs no preconditioner.
         support: (rows, features).
         rough: stop at ROUGH.
+        start: rows from which the steps go on; the teacher's if not given.
 
     Returns:
         v, (rows, features), zero outside the support, and the rows that are not done after STEPS; of rough
         ones those that are no better than the start.
     """
     H = problems.H.astype(np.float32)
+    first = problems.prior if start is None else start
 
     def rows(piece: slice) -> tuple[Matrix, NDArray[np.bool_]]:
-        own, start = support[piece], problems.prior[piece]
-        return _rows(problems.H, H, problems.g[piece], start, own, rough)
+        return _rows(problems.H, H, problems.g[piece], first[piece], support[piece], rough)
 
     V, done = (np.concatenate(part) for part in zip(*in_pieces(rows, problems.rows), strict=True))
     return V, np.flatnonzero(~done)

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim_compress.core.deviations import add_outer, deviations
+from sim_compress.storage import IN_MEMORY, Storage
 
 Matrix = NDArray[np.float64]
 # What deviates by less than this part of its mean is constant to float32's rounding.
@@ -38,15 +39,15 @@ class Gram:
     target_scatter: Matrix
 
     @classmethod
-    def zeros(cls, features: int, rows: int, *, design: bool = True) -> Self:
+    def zeros(cls, features: int, rows: int, *, design: bool = True, storage: Storage = IN_MEMORY) -> Self:
         """No data yet; without the scatter of the design on request."""
         width = features if design else 0
         return cls(
             0,
             np.zeros(features),
             np.zeros(rows),
-            np.zeros((width, width)),
-            np.zeros((rows, features)),
+            storage.zeros((width, width)),
+            storage.zeros((rows, features)),
             np.zeros(rows),
         )
 

@@ -25,6 +25,13 @@ class Projection(Protocol):
         ...
 
 
+# Sizes are partitioned between two bounds, guessed from so many of them, where there are many times more: a
+# third of the time of a whole partition on a feed-forward half of MiniLM, to the same mask.
+SAMPLE, MANY_TIMES = 4096, 8
+# Bounds lie so many standard deviations of a quantile of the sample on both sides of it.
+APART = 3.0
+
+
 def largest(V: Values, count: int) -> Mask:
     """No pattern: the entries of largest size, ties to the earliest; what is no number counts least.
 
@@ -34,10 +41,26 @@ def largest(V: Values, count: int) -> Mask:
     np.copyto(sizes, -1.0, where=np.isnan(sizes))
     if count <= 0 or count >= sizes.size:
         return np.full(V.shape, count > 0)
-    least = np.partition(sizes, sizes.size - count)[sizes.size - count]
+    least = _size_of_rank(sizes, count)
     mask = sizes > least
     mask[np.flatnonzero(sizes == least)[: count - np.count_nonzero(mask)]] = True
     return mask.reshape(V.shape)
+
+
+def _size_of_rank(sizes: NDArray[np.floating], rank: int) -> float:
+    """The rank-th largest of some sizes, 0 < rank < their number."""
+    if sizes.size >= MANY_TIMES * SAMPLE:
+        # An odd step meets all rows and columns.
+        some = np.sort(sizes[:: sizes.size // SAMPLE | 1])
+        place = len(some) * (1 - rank / sizes.size)
+        apart = APART * np.sqrt(len(some)) / 2
+        least, most = some[np.clip([place - apart, place + apart], 0, len(some) - 1).astype(int)]
+        inside = sizes[(sizes >= least) & (sizes <= most)]
+        own = rank - int(np.count_nonzero(sizes > most))
+        if 0 < own <= len(inside):
+            sizes, rank = inside, own
+    place = sizes.size - rank
+    return float(np.partition(sizes, place)[place])
 
 
 @dataclass(frozen=True, eq=False)

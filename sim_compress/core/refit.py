@@ -32,6 +32,7 @@ def refit(
     biased: NDArray[np.bool_] | None = None,
     *,
     rough: bool = False,
+    start: Matrix | None = None,
 ) -> Matrix:
     """argmin of the datafit over rows that are zero outside the support.
 
@@ -40,12 +41,15 @@ def refit(
         support: (rows, features).
         ball: the kappa constraint; a row that breaks it is solved again within it.
         biased: (rows,) which rows have a bias; all if not given.
-        rough: whether the rows only serve to measure what a support costs, or to start a search.
+        rough: whether the rows only serve to measure what a support costs, to start a search or to move
+            targets.
+        start: rows near the solution, zero outside the support, where such are known; the teacher's if not
+            given.
 
     Returns:
         v in standard coordinates, (rows, features), zero outside the support.
     """
-    V = _unbounded(problems, support, rough)
+    V = _unbounded(problems, support, rough, start)
     left = np.zeros(problems.rows, bool) if biased is None else ~biased
     if left.any():
         V[left] = _without_bias(problems.only(left), support[left], V[left], rough)
@@ -68,13 +72,15 @@ def _without_bias(problems: RowProblems, support: NDArray[np.bool_], V: Matrix, 
     return V + h * ((mu - V @ m) / (1 + h @ m))[:, None]
 
 
-def _unbounded(problems: RowProblems, support: NDArray[np.bool_], rough: bool) -> Matrix:
+def _unbounded(
+    problems: RowProblems, support: NDArray[np.bool_], rough: bool, start: Matrix | None = None
+) -> Matrix:
     """Every row's least squares with a bias, wherever that leads."""
     V = np.zeros_like(problems.g)
     left = np.arange(problems.rows)
     factors, product = np.sum(support.sum(axis=1, dtype=float) ** 3) / 3, support.size * problems.features
     if factors > (FEW if rough else MANY) * product:
-        V, left = conjugate(problems, support, rough=rough)
+        V, left = conjugate(problems, support, rough=rough, start=start)
     if len(left):
         exact = np.zeros((len(left), problems.features))
         over_rows(_least_squares, len(left), problems.H, problems.g[left], support[left], exact)

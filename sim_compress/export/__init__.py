@@ -1,7 +1,7 @@
 """Implicit model -> a plain ONNX graph of standard nodes."""
 
-from sim_compress.export.files import files_of
-from sim_compress.export.network import to_onnx
+from sim_compress.export.files import Exported, files_of
+from sim_compress.export.network import exported, to_onnx
 from sim_compress.export.source import Source, source_of
 
-__all__ = ["Source", "files_of", "source_of", "to_onnx"]
+__all__ = ["Exported", "Source", "exported", "files_of", "source_of", "to_onnx"]

@@ -9,21 +9,30 @@ from numpy.typing import ArrayLike, NDArray
 from onnx import helper, numpy_helper
 
 from sim_compress.model import Shape
+from sim_compress.storage import OnDisk
 
 # The operator set in which all reductions but ReduceSum take their axes as an input.
 AXES_AS_INPUT = 18
+# Bytes of a constant that waits in a file until the graph is written: all together may not fit into memory.
+LARGE = 2**24
 
 
 class Graph:
     """Nodes and constants; a node belongs to the block whose name is the current scope.
 
     Tensors are named by what they are: a block's state by the block, all others `scope/number`.
+
+    Attributes:
+        nodes: in order.
+        constants: without the numbers of large ones, which are in `values`.
+        values: name of a large constant -> its numbers, in a file.
     """
 
     def __init__(self, taken: Sequence[str], opset: int) -> None:
         self.opset = opset
         self.nodes: list[onnx.NodeProto] = []
         self.constants: list[onnx.TensorProto] = []
+        self.values: dict[str, NDArray[Any]] = {}
         self.scope = ""
         self._shared: dict[tuple[int, ...], str] = {}
         self._taken = set(taken)
@@ -72,7 +81,12 @@ class Graph:
 
     def _constant(self, array: np.ndarray, what: str) -> str:
         name = self._fresh(what)
-        self.constants.append(numpy_helper.from_array(array, name))
+        if array.nbytes < LARGE:
+            self.constants.append(numpy_helper.from_array(array, name))
+            return name
+        kind = helper.np_dtype_to_tensor_dtype(array.dtype)
+        self.constants.append(onnx.TensorProto(name=name, data_type=kind, dims=array.shape))
+        self.values[name] = OnDisk(least=0).kept(np.ascontiguousarray(array))
         return name
 
     def _fresh(self, what: str) -> str:

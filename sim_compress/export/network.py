@@ -7,7 +7,7 @@ from onnx import helper
 from sim_compress.certificate import order_of_evaluation
 from sim_compress.errors import InputError
 from sim_compress.export.concatenation import pieces
-from sim_compress.export.files import check
+from sim_compress.export.files import Exported, check
 from sim_compress.export.graph import Graph, real
 from sim_compress.export.phis import PARTS_NODES, PHI_NODES, parts_of
 from sim_compress.export.rows import preactivation
@@ -21,10 +21,15 @@ NOTE = (
 
 
 def to_onnx(model: ImplicitModel, source: Source | None = None) -> onnx.ModelProto:
+    """The whole graph of `exported`, in memory."""
+    return exported(model, source).whole()
+
+
+def exported(model: ImplicitModel, source: Source | None = None) -> Exported:
     """The model as standard ONNX nodes with a free batch, its outputs those of the runtime.
 
-    Inputs, outputs and the states of blocks keep their names; inputs keep their dtype. `files_of` gives the
-    bytes of its files.
+    Inputs, outputs and the states of blocks keep their names; inputs keep their dtype. `files_of` gives its
+    files.
 
     Args:
         source: what is kept of the network that the model came from.
@@ -76,7 +81,7 @@ class _Walk:
         self._graph.scope = name
         self._graph.named(self._preactivation(affine), name)
 
-    def finished(self, source: Source) -> onnx.ModelProto:
+    def finished(self, source: Source) -> Exported:
         """The checked model."""
         model, types = self._model, onnx.TensorProto.FLOAT
         inputs = [
@@ -96,8 +101,9 @@ class _Walk:
         )
         for key, value in source.metadata_props.items():
             whole.metadata_props.add(key=key, value=value)
-        check(whole)
-        return whole
+        found = Exported(whole, graph.values)
+        check(found)
+        return found
 
     def _preactivation(self, affine: Affine) -> str:
         return preactivation(self._graph, affine, self._tensors, self._model.shapes)

@@ -100,7 +100,7 @@ def _along(graph: Graph, x: str, shape: Shape, axis: int, weight: NDArray[np.flo
 def _full(term: Term) -> NDArray[np.float32]:
     """The rows over all features."""
     assert term.weight is not None
-    return term.weight.toarray().astype(np.float32)
+    return term.weight.toarray().astype(np.float32, copy=False)
 
 
 def _dense(term: Term) -> NDArray[np.float32]:

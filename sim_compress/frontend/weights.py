@@ -15,6 +15,7 @@ import onnx
 from onnx import numpy_helper
 
 from sim_compress.model.maps import Array
+from sim_compress.storage import is_mapped, on_disk
 
 # Key -> float32 values, which are not written to.
 Weights: TypeAlias = Mapping[str, Array]
@@ -104,19 +105,24 @@ def taken_out(model: onnx.ModelProto) -> tuple[onnx.ModelProto, dict[str, Array]
 
 
 def single(values: Array) -> Array:
-    """Values as float32 where onnxruntime need not copy them; themselves where they are that."""
+    """Values as float32 where onnxruntime need not copy them; themselves where they are that.
+
+    What lies in a file stays in one.
+    """
     if values.dtype == np.float32 and values.flags.c_contiguous and values.ctypes.data % PAGE == 0:
         return values
-    found = room(values.shape)
+    found = room(values.shape, in_file=is_mapped(values))
     # Bounds beyond float32, as masks have them, become infinite.
     with np.errstate(over="ignore"):
         found[...] = values
     return found
 
 
-def room(shape: Sequence[int]) -> Array:
-    """An empty float32 array that begins on a page of memory."""
+def room(shape: Sequence[int], *, in_file: bool = False) -> Array:
+    """An empty float32 array that begins on a page of memory, or zeros in a mapped file that do."""
     size = prod(shape)
+    if in_file:
+        return on_disk(4 * size, np.float32).reshape(shape)
     # Of the same type: scipy copies what it takes for a small part of a larger array.
     found = np.empty(size + PAGE // 4, np.float32)
     start = -found.ctypes.data % PAGE // 4

@@ -6,6 +6,7 @@
 M = [A B; C D] is kept as tied rows: a convolution has one row per output channel, shared by all pixels.
 """
 
+import math
 from collections import Counter
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -188,6 +189,11 @@ class ImplicitModel:
         for name, owner in self.owners.items():
             found[owner] = (*found.get(owner, ()), name)
         return found
+
+    @cached_property
+    def multiplications(self) -> int:
+        """Of one sample, where each block is evaluated once: every weight at each position of its rows."""
+        return sum(w.nnz * math.prod(a.positions) for _, a in self.affines() for w in a.weights)
 
     @cached_property
     def holders(self) -> dict[int, str]:

@@ -120,7 +120,7 @@ def _stack(
     """Rows of the given blocks, split into state columns and input columns."""
     left, right = [], []
     for affine in affines:
-        parts, constant = _unroll(model, affine)
+        parts, constant = unrolled(model, affine)
         size = int(np.prod(affine.shape))
         blank = {n: sparse.csr_array((size, int(np.prod(model.shapes[n])))) for n in (*states, *inputs)}
         merged = blank | parts
@@ -133,7 +133,7 @@ def _stack(
     return sparse.csr_array(sparse.vstack(left)), sparse.csr_array(sparse.vstack(right))
 
 
-def _unroll(model: ImplicitModel, affine: Affine) -> tuple[dict[str, sparse.csr_array], np.ndarray]:
+def unrolled(model: ImplicitModel, affine: Affine) -> tuple[dict[str, sparse.csr_array], np.ndarray]:
     """One block: source name -> matrix on vec(source), and the constant column."""
     # Row (r, p) of the tied product lands where moving the row axis back puts it.
     order = np.moveaxis(

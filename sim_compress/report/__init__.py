@@ -24,7 +24,6 @@ from sim_compress.report.levels import LevelTable, drop_words, level_table
 from sim_compress.report.measure import Predict, classes_of, measure
 from sim_compress.report.page import page, sweep_facts
 from sim_compress.report.resources import peak_memory
-from sim_compress.report.samples import check_labels, is_scores
 from sim_compress.report.sweep import SweepLevel, SweepReport
 
 __all__ = [
@@ -49,7 +48,6 @@ __all__ = [
     "Value",
     "chart",
     "check_drawing",
-    "check_labels",
     "classes_of",
     "column",
     "compare",
@@ -59,7 +57,6 @@ __all__ = [
     "from_json",
     "growth",
     "gzip_size",
-    "is_scores",
     "label_remarks",
     "level_table",
     "measure",

@@ -10,8 +10,7 @@ from sim_compress.model import ImplicitModel, Output
 from sim_compress.model.maps import Array
 from sim_compress.report.figures import Score
 from sim_compress.report.fit import label_remarks
-from sim_compress.report.samples import check_labels, is_scores
-from sim_compress.runtime import Session, check_inputs, check_samples
+from sim_compress.runtime import Session, check_inputs, check_labels, check_samples, is_scores
 
 BATCH = 64
 NO_CLASS = -1

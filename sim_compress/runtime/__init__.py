@@ -3,6 +3,7 @@
 from sim_compress.runtime.fixed_point import Convergence, Tolerance
 from sim_compress.runtime.kernel import numpy_blocks
 from sim_compress.runtime.kernels import preactivation, term_value
+from sim_compress.runtime.labels import check_labels, is_scores
 from sim_compress.runtime.reference import equilibrium
 from sim_compress.runtime.samples import (
     Checked,
@@ -29,12 +30,14 @@ __all__ = [
     "StepTime",
     "Tolerance",
     "check_inputs",
+    "check_labels",
     "check_samples",
     "checked",
     "digest",
     "equilibrium",
     "id_limits",
     "id_ranges",
+    "is_scores",
     "named",
     "numpy_blocks",
     "parts",

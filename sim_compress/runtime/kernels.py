@@ -14,11 +14,11 @@ from sim_compress.model.maps import Array
 # Above this part of nonzeros BLAS is faster, even with the dense copy of the weight that it needs.
 MOSTLY_DENSE = 0.5
 
-# A weight (rows, features) times features (features, points).
-Product = Callable[[sparse.csr_array, Array], Array]
+# A weight (rows, features) times features (features, points), and its number of groups.
+Product = Callable[[sparse.csr_array, Array, int], Array]
 
 
-def sparse_product(weight: sparse.csr_array, features: Array) -> Array:
+def sparse_product(weight: sparse.csr_array, features: Array, _groups: int) -> Array:
     """weight @ features with scipy's CSR kernel, by BLAS where most entries are there."""
     rows, columns = weight_shape(weight)
     mostly_dense = weight.nnz > MOSTLY_DENSE * rows * columns and features.shape[1] > 1
@@ -56,5 +56,5 @@ def term_value(
     features = apply_chain(term.maps, values[term.source])
     if term.weight is None:
         return features
-    rows = product(term.weight, features.reshape(features.shape[0], -1))
+    rows = product(term.weight, features.reshape(features.shape[0], -1), term.groups)
     return affine.placed(rows, features.shape[-1])

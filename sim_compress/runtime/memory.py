@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 from math import prod
-from pathlib import Path
 
 from sim_compress.errors import InputError
 from sim_compress.model import ImplicitModel, Term
+from sim_compress.runtime.free_memory import available_memory
 from sim_compress.runtime.schedule import schedule
 
 # Bytes of an element of the arrays at hand: of each sample, and of the tables that the numba kernel makes of
@@ -72,44 +72,3 @@ def check_memory(needed: WorkingSet, kernel: str, samples: int) -> None:
             f"a batch of {samples} takes about {size / 1e9:.1f} GB with kernel={kernel!r}, most of it for "
             f"{needed.block!r} ({needed.own} numbers a sample); {free / 1e9:.1f} GB are free: {hint}"
         )
-
-
-def available_memory() -> int | None:
-    """Bytes that this process may still take, None where the system does not tell."""
-    found = [free for free in (_machine(), _address_space(), _group()) if free is not None]
-    return min(found, default=None)
-
-
-def _entry(file: str, key: str) -> int | None:
-    """An entry in kB of a file of /proc, in bytes."""
-    try:
-        lines = Path(file).read_text().splitlines()
-    except OSError:
-        return None
-    return next((1024 * int(line.split()[1]) for line in lines if line.startswith(f"{key}:")), None)
-
-
-def _machine() -> int | None:
-    return _entry("/proc/meminfo", "MemAvailable")
-
-
-def _address_space() -> int | None:
-    """What a limit on this process leaves."""
-    try:
-        import resource
-    except ModuleNotFoundError:
-        return None
-    limit, used = resource.getrlimit(resource.RLIMIT_AS)[0], _entry("/proc/self/status", "VmSize")
-    return None if limit == resource.RLIM_INFINITY or used is None else max(0, limit - used)
-
-
-def _group() -> int | None:
-    """What the limit of a container leaves; its page cache can be given back."""
-    try:
-        limit = Path("/sys/fs/cgroup/memory.max").read_text().strip()
-        used = int(Path("/sys/fs/cgroup/memory.current").read_text())
-        kept = Path("/sys/fs/cgroup/memory.stat").read_text().split()
-    except (OSError, ValueError):
-        return None
-    cache = int(kept[kept.index("file") + 1]) if "file" in kept else 0
-    return None if limit == "max" else max(0, int(limit) - used + cache)

@@ -47,6 +47,7 @@ class Session:
 
     Attributes:
         kernel: the kernel in use.
+        tolerance: when the fixed point of a loop counts as reached.
 
     Raises:
         InputError: kernel or threads cannot be had.
@@ -62,7 +63,7 @@ class Session:
         self.model = model
         self.kernel = chosen_kernel(kernel)
         self.threads = chosen_threads(threads)
-        self._tolerance = tolerance or Tolerance()
+        self.tolerance = tolerance or Tolerance()
         self._ids = id_ranges(model)
         # Real numbers enter the maps in float32.
         self._converted = [i for i in model.inputs if i.dtype in ("float16", "float64")]
@@ -96,7 +97,7 @@ class Session:
         """Outputs for a batch, output name -> (samples, ...); raises as a call does."""
         outputs, convergence = self._evaluated(inputs)
         if convergence is not None:
-            convergence.check(self._tolerance)
+            convergence.check(self.tolerance)
         return outputs
 
     def solve(self, inputs: ArrayLike | Mapping[str, ArrayLike]) -> Solution:
@@ -141,7 +142,7 @@ class Session:
             MissingExtraError: torch is not installed.
             UnsupportedError: a phi or map has no torch function.
         """
-        return torch_module(self.model, self._tolerance, "to_torch()")
+        return torch_module(self.model, self.tolerance, "to_torch()")
 
     def _evaluated(
         self, inputs: ArrayLike | Mapping[str, ArrayLike]
@@ -169,5 +170,5 @@ class Session:
         """Made at the first call, so that loading a model stays quick."""
         with self._lock:
             if self._made is None:
-                self._made = make_evaluator(self.model, self.kernel, self.threads, self._tolerance)
+                self._made = make_evaluator(self.model, self.kernel, self.threads, self.tolerance)
             return self._made

@@ -14,10 +14,11 @@ from sim_compress.core.gram import Matrix
 from sim_compress.model import Affine, ImplicitModel
 from sim_compress.model.maps import Array
 from sim_compress.runtime import schedule
-from sim_compress.states.batches import AHEAD, Values, converted, shared_batches
-from sim_compress.states.designs import empty_grams, feature_means, moments
+from sim_compress.states.batches import Values, converted, shared_batches, under_way
+from sim_compress.states.designs import empty_grams, feature_means, gram_bytes, moments
 from sim_compress.states.implicit_teacher import settle
 from sim_compress.states.teachers import Step, Teacher
+from sim_compress.storage import IN_MEMORY, Storage
 
 Grams = tuple[Gram, ...]
 Work = TypeVar("Work")
@@ -31,6 +32,8 @@ def baseline_grams(
     engine: Engine,
     progress: Progress,
     summed: Mapping[str, str] = MappingProxyType({}),
+    storage: Storage = IN_MEMORY,
+    most: int | None = None,
 ) -> dict[str, Grams]:
     """Grams with designs and targets from the teacher's own states (Algorithm 1 as printed).
 
@@ -41,18 +44,45 @@ def baseline_grams(
         engine: computes batches side by side.
         progress: called with the finished part in [0, 1].
         summed: name -> the one whose Grams its own are added to, for uses of the same rows.
+        storage: where the Grams lie.
+        most: bytes of Grams that one pass over the inputs makes; the largest block alone may have more. All
+            in one pass if not given.
     """
-    total = {name: empty_grams(affine) for name, affine in affines.items() if name not in summed}
+    total: dict[str, Grams] = {}
     parts = shared_batches(engine, teacher.model, inputs)
-    work = engine.share(_Baseline(teacher.whole, teacher.model, affines))
-    found = engine.map(_baseline, [_Task(work, part) for part in parts], AHEAD)
-    for number, grams in enumerate(found):
-        for name, own in grams.items():
-            merge(total[summed.get(name, name)], own)
-        progress((number + 1) / len(parts))
-    for shared in (work, *parts):
-        shared.drop()
-    return total
+    passes = _passes(affines, summed, most)
+    for turn, names in enumerate(passes):
+        own = {name: affines[name] for name in names}
+        total |= {n: empty_grams(a, storage=storage) for n, a in own.items() if n not in summed}
+        work = engine.share(_Baseline(teacher.whole, teacher.model, own))
+        found = engine.map(_baseline, [_Task(work, part) for part in parts], under_way(engine))
+        for number, grams in enumerate(found):
+            for name, fresh in grams.items():
+                merge(total[summed.get(name, name)], fresh)
+            progress((turn + (number + 1) / len(parts)) / len(passes))
+        work.drop()
+        storage.release()
+    for part in parts:
+        part.drop()
+    return {name: total[name] for name in affines if name not in summed}
+
+
+def _passes(
+    affines: Mapping[str, Affine], summed: Mapping[str, str], most: int | None
+) -> list[tuple[str, ...]]:
+    """Names whose Grams are made together, each with those that are added to its own."""
+    together: dict[str, list[str]] = {name: [name] for name in affines if name not in summed}
+    for name in affines.keys() & summed.keys():
+        together[summed[name]].append(name)
+    passes, room = list[list[str]](), 0
+    for names in together.values():
+        size = sum(gram_bytes(affines[name]) for name in names)
+        if not passes or (most is not None and size > room):
+            passes.append([])
+            room = most or 0
+        passes[-1] += sorted(names, key=list(affines).index)
+        room -= size
+    return [tuple(names) for names in passes]
 
 
 @dataclass(frozen=True)
@@ -107,7 +137,7 @@ def own_means(
     parts = shared_batches(engine, model, inputs)
     work = engine.share(model)
     total: dict[str, tuple[Matrix, ...]] = {}
-    for size, found in engine.map(_means, [_Task(work, part) for part in parts], AHEAD):
+    for size, found in engine.map(_means, [_Task(work, part) for part in parts], under_way(engine)):
         for name, means in found.items():
             own = tuple(size / samples * m for m in means)
             total[name] = tuple(map(np.add, total[name], own)) if name in total else own

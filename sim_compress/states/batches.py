@@ -30,6 +30,11 @@ def batches(model: ImplicitModel, inputs: Mapping[str, Array]) -> list[Values]:
     return [{n: u[start : start + size] for n, u in inputs.items()} for start in range(0, samples, size)]
 
 
+def under_way(engine: Engine) -> int:
+    """Batches that may be begun, or whose results wait for those of earlier ones."""
+    return AHEAD * engine.workers
+
+
 def shared_batches(engine: Engine, model: ImplicitModel, inputs: Mapping[str, Array]) -> list[Shared[Values]]:
     """The batches where every worker of an engine can read them."""
     parts = batches(model, inputs)

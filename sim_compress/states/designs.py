@@ -11,6 +11,7 @@ from sim_compress.core.gram import Matrix
 from sim_compress.model import Affine, StateBlock, Term, apply_chain, weight_shape
 from sim_compress.model.maps import Array
 from sim_compress.runtime import term_value
+from sim_compress.storage import IN_MEMORY, Storage
 
 
 @dataclass(frozen=True)
@@ -147,6 +148,14 @@ def _features(term: Term, values: Mapping[str, Array]) -> Array:
     return features.reshape(features.shape[0], -1)
 
 
-def empty_grams(affine: Affine, *, design: bool = True) -> tuple[Gram, ...]:
+def empty_grams(affine: Affine, *, design: bool = True, storage: Storage = IN_MEMORY) -> tuple[Gram, ...]:
     """Grams of a block before any data; without the scatter of the design on request."""
-    return tuple(Gram.zeros(g.width, g.rows.stop - g.rows.start, design=design) for g in row_groups(affine))
+    return tuple(
+        Gram.zeros(g.width, g.rows.stop - g.rows.start, design=design, storage=storage)
+        for g in row_groups(affine)
+    )
+
+
+def gram_bytes(affine: Affine) -> int:
+    """Bytes of a block's Grams."""
+    return sum(Gram.bytes(g.width, g.rows.stop - g.rows.start) for g in row_groups(affine))

@@ -9,7 +9,7 @@ from sim_compress.model import Affine, Input, StateBlock
 from sim_compress.model.maps import Array
 from sim_compress.runtime import Stage
 from sim_compress.states.baseline import Grams, grams_of, merge
-from sim_compress.states.batches import AHEAD, Values, converted, shared_batches
+from sim_compress.states.batches import Values, converted, shared_batches, under_way
 from sim_compress.states.designs import empty_grams, nearest_targets
 from sim_compress.states.implicit_teacher import settle
 from sim_compress.states.teachers import Step, Teacher
@@ -59,7 +59,9 @@ class LiveCuts:
         self._step = step = self._engine.share(self._teacher.step(list(affines)))
         work = self._engine.share(_Moments(step, designs))
         kept: list[Shared[Arrays]] = []
-        for grams, states in self._engine.map_keeping(_moments, self._tasks(work, outside), AHEAD):
+        for grams, states in self._engine.map_keeping(
+            _moments, self._tasks(work, outside), under_way(self._engine)
+        ):
             for name, own in grams.items():
                 merge(total[name], own)
             kept.append(states)
@@ -91,7 +93,7 @@ class LiveCuts:
         def nearest(rows: Affine) -> Grams:
             total = empty_grams(rows, design=False)
             work = self._engine.share(_Nearest(step, block, rows))
-            for found in self._engine.map(_nearest, self._tasks(work, outside), AHEAD):
+            for found in self._engine.map(_nearest, self._tasks(work, outside), under_way(self._engine)):
                 merge(total, found)
             work.drop()
             return tuple(replace(t, scatter=g.scatter) for t, g in zip(total, grams, strict=True))
@@ -103,7 +105,12 @@ class LiveCuts:
         inside = {b.name for b in stage.blocks}
         outside = {t.source for b in stage.blocks for t in b.affine.terms} - inside
         work = self._engine.share(stage)
-        found = [kept for _, kept in self._engine.map_keeping(_settled, self._tasks(work, outside), AHEAD)]
+        found = [
+            kept
+            for _, kept in self._engine.map_keeping(
+                _settled, self._tasks(work, outside), under_way(self._engine)
+            )
+        ]
         self._ours |= dict.fromkeys(inside, found)
         work.drop()
         for cut in (self._theirs, self._ours):

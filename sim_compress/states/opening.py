@@ -61,10 +61,16 @@ def _implicit(source: Path | bytes, name: Path, input_shapes: Mapping[str, Shape
     if input_shapes:
         raise InputError(f"{name}: an artifact's inputs have fixed shapes: leave the input shapes out")
     artifact = read(source)
-    data = source.read_bytes() if isinstance(source, Path) else source
     described = artifact.provenance.get("source")
     known = described if isinstance(described, Mapping) else {}
-    return ImplicitTeacher(artifact.model, name, artifact.size, hashlib.sha256(data).hexdigest(), known)
+    return ImplicitTeacher(artifact.model, name, artifact.size, _hashed(source), known)
+
+
+def _hashed(source: Path | bytes) -> str:
+    if isinstance(source, bytes):
+        return hashlib.sha256(source).hexdigest()
+    with source.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 class _Apart:

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import onnx
+import pytest
 
 from sim_compress import open_teacher
 from sim_compress.compression import prepared
@@ -110,3 +111,56 @@ def test_the_network_does_not_see_mirror_images_for_a_plan(run, monkeypatch):
         return json.loads(run("image.onnx", "--dry-run", "--json", *options).out)["grams"]["operations"]
 
     assert operations() == 2 * operations("--augment", "none")
+
+
+def test_the_plan_of_memory_names_every_part(run):
+    found = json.loads(run("net.onnx", "--target-sparsity", 40, "--dry-run", "--json", "--memory", "2G").out)
+    memory = found["memory"]
+    assert (memory["limit"], memory["asked"]) == (2 * 10**9, True)
+    assert [part["name"] for part in memory["parts"]] == [
+        "Grams",
+        "row problems",
+        "paths",
+        "output curves",
+        "convex rows",
+        "rows",
+        "tuning",
+        "appraisal",
+    ]
+    assert memory["peak"] == memory["held"] + max(part["bytes"] for part in memory["parts"])
+    out = " ".join(run("net.onnx", "--target-sparsity", 40, "--dry-run", "--memory", "2G").out.split())
+    assert "of 2,000 MB that --memory allows" in out
+    assert "row problems" in out
+
+
+def test_a_step_that_is_not_run_takes_no_memory(run):
+    out = run(
+        "net.onnx", "--dry-run", "--json", "--tune", 0, "--states", "baseline", "--allocation", "alpha"
+    ).out
+    names = [part["name"] for part in json.loads(out)["memory"]["parts"]]
+    assert names == ["Grams", "row problems", "paths", "convex rows", "rows", "appraisal"]
+
+
+@pytest.mark.parametrize("command", [(), ("--dry-run",), ("--sweep", "20,40"), ("--max-drop", 1)])
+def test_a_run_that_does_not_fit_is_refused_in_one_line_and_leaves_nothing(run, folder, command):
+    far = () if command and command[0] != "--dry-run" else ("--target-sparsity", 40)
+    code, out, err = run("net.onnx", *far, *command, "--memory", "10M")
+    assert (code, out) == (2, "")
+    lines = [line for line in err.splitlines() if line.startswith("error: ")]
+    assert len(lines) == 1
+    assert "0.01 GB are allowed (--memory): allow more" in lines[0]
+    assert names(folder) == BESIDE
+
+
+@pytest.mark.parametrize("text", ["6 apples", "0", "-1G", "nan", "1X"])
+def test_memory_that_is_no_number_of_bytes_is_refused(run, text):
+    code, _, err = run("net.onnx", "--dry-run", f"--memory={text}")
+    assert code == 2
+    assert "expected bytes" in err
+
+
+@pytest.mark.parametrize(
+    ("text", "size"), [("6G", 6e9), ("512M", 512e6), ("0.5G", 5e8), ("2GiB", 2**31), ("3000000000", 3e9)]
+)
+def test_memory_is_given_in_the_units_that_people_write(run, text, size):
+    assert json.loads(run("net.onnx", "--dry-run", "--json", "--memory", text).out)["memory"]["limit"] == size

@@ -5,8 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import pytest
 
-from sim_compress import load
+from sim_compress import load, open_teacher
+from sim_compress.robustness import evaluate, fgsm, pgd
 from tests.cli.networks import classifier, images, labels, two_ends
 
 
@@ -60,3 +62,74 @@ def test_without_labels_and_network_there_is_nothing_to_compare_with(run, compre
     assert code == 2
     assert "--labels" in err
     assert "--against" in err
+
+
+def test_attacks_are_on_the_artifact_and_on_its_network(run, compressed):
+    options = ("--data", "evaluation.npz", "--against", "net.onnx", "--attack", "fgsm,pgd")
+    code, out, _ = run("evaluate", compressed, *options, "--epsilon", "0.01,0.3", "--steps", "5", "--json")
+    assert code == 0
+    found = json.loads(out)["robustness"]
+    assert found["samples"] == 20
+    attacks = [(a["attack"]["name"], a["attack"]["epsilon"]) for a in found["attacks"]]
+    assert attacks == [("fgsm", 0.01), ("fgsm", 0.3), ("pgd", 0.01), ("pgd", 0.3)]
+    expected = evaluate(
+        load(compressed),
+        images(20, seed=1),
+        labels(20),
+        [fgsm(0.01), fgsm(0.3), pgd(0.01, 5), pgd(0.3, 5)],
+        against=open_teacher("net.onnx").model,
+    )
+    assert [a["own"] for a in found["attacks"]] == [a.own for a in expected.attacks]
+    assert [a["network_own"] for a in found["attacks"]] == [a.network_own for a in expected.attacks]
+
+
+def test_the_table_of_attacks_has_a_line_for_each(run, compressed):
+    options = ("--data", "evaluation.npz", "--attack", "fgsm", "--epsilon", "0.01,0.1", "--pixels", "50%")
+    code, out, _ = run("evaluate", compressed, *options, "--clip=-1000,1000")
+    assert code == 0
+    assert "fgsm, epsilon 0.01, 50 % of the entries" in out
+    assert "fgsm, epsilon 0.1, 50 % of the entries" in out
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--attack", "fgsm"), "--epsilon"),
+        (("--epsilon", "0.1"), "--attack"),
+        (("--steps", "3"), "--attack"),
+        (("--certify",), "--certify needs --epsilon"),
+        (("--certify", "--epsilon", "0.1", "--pixels", "0.5"), "--pixels is of attacks"),
+        (("--attack", "fgsm", "--epsilon", "0.1", "--steps", "3"), "--steps is of pgd"),
+        (("--attack", "cw", "--epsilon", "0.1"), "no attack 'cw'"),
+        (("--attack", "pgd,pgd", "--epsilon", "0.1"), "twice"),
+        (("--attack", "pgd", "--epsilon", "0"), "--epsilon 0"),
+        (("--attack", "pgd", "--epsilon", "much"), "--epsilon much"),
+        (("--attack", "pgd", "--epsilon", "1", "--pixels", "0"), "--pixels 0"),
+        (("--attack", "pgd", "--epsilon", "1", "--clip", "1,0"), "--clip 1,0"),
+        (("--attack", "pgd", "--epsilon", "1", "--clip", "5,6"), "outside the range"),
+    ],
+)
+def test_attacks_that_cannot_be_made_are_refused(run, compressed, options, words):
+    code, out, err = run("evaluate", compressed, "--data", "evaluation.npz", *options)
+    assert code == 2
+    assert out == ""
+    assert words in err
+
+
+def test_certified_accuracies_stand_below_those_under_attack(run, compressed):
+    options = ("--data", "evaluation.npz", "--against", "net.onnx", "--attack", "pgd", "--certify")
+    code, out, _ = run("evaluate", compressed, *options, "--epsilon", "0.001,0.01", "--json")
+    assert code == 0
+    document = json.loads(out)
+    for proven, attacked in zip(document["certified"], document["robustness"]["attacks"], strict=True):
+        assert proven["epsilon"] == attacked["attack"]["epsilon"]
+        assert proven["accuracy"] <= attacked["own"]
+        assert proven["network_accuracy"] <= attacked["network_own"]
+    assert document["certified"][0]["accuracy"] > 0
+
+
+def test_certified_accuracy_alone_has_a_line_in_the_table(run, compressed):
+    options = ("--data", "evaluation.npz", "--certify", "--epsilon", "0.001")
+    code, out, _ = run("evaluate", compressed, *options)
+    assert code == 0
+    assert "certified (linear bounds), epsilon 0.001" in out

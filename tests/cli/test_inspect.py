@@ -1,11 +1,13 @@
 """sim-compress inspect: blocks, certificate and provenance of an artifact."""
 
 import json
+import math
 from pathlib import Path
 
 from safetensors import safe_open
 
 from sim_compress.artifact import read
+from sim_compress.certificate import output_bound
 from sim_compress.report import read_report, report_path
 
 
@@ -40,7 +42,10 @@ def test_json_holds_the_same_numbers(run, compressed):
     assert found["digest"] == artifact.digest == read_report(report_path(compressed)).artifact.digest
     assert found["bytes"] == artifact.size
     assert found["nonzeros"] == sum(b["nonzeros"] for b in found["blocks"]) == artifact.model.nnz
-    assert found["certificate"] == {"kind": "acyclic", "bound": 0.0, "recomputed": True}
+    lipschitz = output_bound(artifact.model)
+    certificate = {"kind": "acyclic", "bound": 0.0, "recomputed": True, "lipschitz": lipschitz}
+    assert found["certificate"] == certificate
+    assert 0 < lipschitz < math.inf
     assert found["provenance"] == artifact.provenance
     for block in found["blocks"]:
         assert block["sparsity"] == 1 - block["nonzeros"] / block["parameters"]

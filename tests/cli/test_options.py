@@ -45,6 +45,7 @@ OPTIONS: dict[str, tuple[str, ...]] = {
     "channels": ("--pattern", "channels"),
     "values": ("--values", "float16"),
     "engine": ("--engine", "threads"),
+    "memory": ("--memory", "100G"),
     "workers": ("--workers", "1"),
     "keep-run": ("--keep-run",),
     "fresh": ("--fresh",),

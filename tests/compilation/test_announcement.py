@@ -19,6 +19,14 @@ def at_once(monkeypatch):
     monkeypatch.setattr(announcement, "AGAIN_AFTER", 0.001)
 
 
+@pytest.fixture(autouse=True)
+def alone():
+    """Nothing of an earlier test is still to be said."""
+    for thread in threading.enumerate():
+        if thread.name == "sim-compress":
+            thread.join()
+
+
 @contextmanager
 def compiling(kernel) -> Iterator[None]:
     """As numba says that it compiles."""

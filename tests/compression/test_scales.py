@@ -63,7 +63,7 @@ def error(result: Compressed, path: Path, test: np.ndarray) -> float:
     return float(np.mean((ours - theirs) ** 2) / np.var(theirs))
 
 
-@pytest.mark.parametrize("ratio", [1, 1e2, 1e3, 1e4, 1e6])
+@pytest.mark.parametrize("ratio", [1, 1e3, 1e6])
 @pytest.mark.parametrize("tune", [0, 4])
 def test_a_folded_scaler_costs_no_more_than_one_in_the_graph(tmp_path, ratio, tune):
     """On average: supports that are as good as each other give errors that differ by half."""
@@ -96,7 +96,7 @@ def test_features_in_units_a_trillion_apart_cost_no_more_than_scaled_ones(tmp_pa
     assert ours < 1.3 * theirs
 
 
-@pytest.mark.parametrize("ratio", [1, 1e2, 1e3, 1e4])
+@pytest.mark.parametrize("ratio", [1e2, 1e4])
 @pytest.mark.parametrize("values", ["float16", "bfloat16"])
 @pytest.mark.parametrize("asked", [{"tune": 0}, {"tune": 4}, {"states": "baseline"}, {"pattern": "channels"}])
 def test_half_precision_costs_as_little_behind_a_folded_scaler(tmp_path, ratio, values, asked):
@@ -128,7 +128,7 @@ def gain(result: Compressed) -> float:
 
 
 @pytest.mark.parametrize("level", [0.5, 0.8])
-@pytest.mark.parametrize("ratio", [1, 10, 1e2, 1e3, 1e4, 1e5])
+@pytest.mark.parametrize("ratio", [1, 1e2, 1e5])
 def test_tuning_brings_a_folded_scaler_as_much_as_one_in_the_graph(tmp_path, ratio, level):
     deviation = np.array([0.25, 90.0, 0.04, 0.01, 12.0, 2.0])
     mean = ratio * deviation * [1, 1.1, 0.9, 1.2, -1, 0.8]

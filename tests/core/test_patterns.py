@@ -89,6 +89,27 @@ PATTERNS: list[Projection] = [
 ]
 
 
+# Many sizes are partitioned between bounds that a sample guesses: wrong guesses, ties, few sizes.
+MANY = {
+    "normal": lambda rng: rng.standard_normal((90, 1000)),
+    "few sizes": lambda rng: rng.integers(0, 3, (90, 1000)) - 1.0,
+    "sparse": lambda rng: np.where(rng.random((90, 1000)) < 0.01, rng.standard_normal((90, 1000)), 0.0),
+    "sorted": lambda rng: np.sort(rng.standard_normal(90_000)).reshape(90, 1000),
+    "one row": lambda rng: np.outer(np.arange(90) == 0, rng.standard_normal(1000)),
+    "no numbers": lambda rng: np.where(rng.random((90, 1000)) < 0.5, np.nan, rng.standard_normal((90, 1000))),
+}
+
+
+@pytest.mark.parametrize("name", MANY)
+@pytest.mark.parametrize("count", [1, 7, 899, 45_000, 89_000, 89_999])
+def test_the_largest_of_many_are_the_first_of_a_stable_order_too(name, count):
+    V = MANY[name](np.random.default_rng(3)).astype(np.float32)
+    order = np.argsort(-np.where(np.isnan(V), -1, np.abs(V)).ravel(), kind="stable")
+    expected = np.zeros(V.size, bool)
+    expected[order[:count]] = True
+    np.testing.assert_array_equal(largest(V, count).ravel(), expected)
+
+
 @pytest.mark.parametrize("project", PATTERNS)
 @given(seed=st.integers(0, 1000), count=st.integers(0, 120))
 @settings(max_examples=20, deadline=None)

@@ -6,12 +6,14 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
+from onnx import numpy_helper
 
 from sim_compress import Settings, compress, open_teacher
 from sim_compress.activations import Activation
-from sim_compress.artifact import read
+from sim_compress.artifact import read, replace_files
 from sim_compress.errors import InputError
-from sim_compress.export import Source, files_of, source_of, to_onnx
+from sim_compress.export import Source, exported, files_of, source_of, to_onnx
+from sim_compress.export import graph as export_graph
 from sim_compress.export.files import check
 from sim_compress.model import (
     Affine,
@@ -27,6 +29,7 @@ from sim_compress.model import (
     chain_shape,
 )
 from sim_compress.runtime import Session
+from sim_compress.storage import is_mapped
 from tests.frontend.graphs import assert_close, run
 from tests.networks import loop, residual_network, weight
 
@@ -221,11 +224,10 @@ def test_an_operator_set_that_there_is_no_exporter_for_is_refused(opset):
 def test_weights_beyond_one_message_stand_in_a_file_beside_it(tmp_path):
     model = open_teacher(MODELS / "fashion_mlp.onnx").model
     graph = to_onnx(model)
-    files = files_of(graph, "net.onnx", most=50_000)
+    files = files_of(exported(model), "net.onnx", most=50_000)
     assert set(files) == {"net.onnx", "net.onnx.data"}
-    assert len(files["net.onnx"]) < 10_000
-    for name, data in files.items():
-        (tmp_path / name).write_bytes(data)
+    replace_files({tmp_path / name: data for name, data in files.items()})
+    assert (tmp_path / "net.onnx").stat().st_size < 10_000
     onnx.checker.check_model(str(tmp_path / "net.onnx"), full_check=True)
     inputs = inputs_of(model)
     session = onnxruntime.InferenceSession(tmp_path / "net.onnx", providers=["CPUExecutionProvider"])
@@ -237,13 +239,37 @@ def test_weights_beyond_one_message_stand_in_a_file_beside_it(tmp_path):
 
 
 def test_a_graph_that_one_message_holds_is_one_file():
-    graph = to_onnx(residual_network())
-    assert files_of(graph, "net.onnx") == {"net.onnx": graph.SerializeToString()}
+    graph = exported(residual_network())
+    assert files_of(graph, "net.onnx") == {"net.onnx": graph.graph.SerializeToString()}
 
 
 def test_a_graph_too_large_for_one_message_is_checked_too():
-    graph = to_onnx(residual_network())
+    graph = exported(residual_network())
     check(graph, most=1000)
-    graph.graph.node[0].op_type = "Convolution"
+    graph.graph.graph.node[0].op_type = "Convolution"
     with pytest.raises(onnx.checker.ValidationError):
         check(graph, most=1000)
+
+
+def test_large_constants_wait_in_files_and_nothing_of_the_graph_changes(tmp_path, monkeypatch):
+    model = open_teacher(MODELS / "fashion_mlp.onnx").model
+    whole = to_onnx(model)
+    monkeypatch.setattr(export_graph, "LARGE", 2000)
+    found = exported(model)
+    assert all(is_mapped(values) for values in found.values.values())
+    assert sum(v.nbytes for v in found.values.values()) > 0.9 * found.total
+    assert found.whole().SerializeToString() == whole.SerializeToString()
+    files = files_of(found, "net.onnx", most=50_000)
+    replace_files({tmp_path / name: data for name, data in files.items()})
+    loaded = onnx.load(tmp_path / "net.onnx")
+    for tensor, wanted in zip(loaded.graph.initializer, whole.graph.initializer, strict=True):
+        np.testing.assert_array_equal(numpy_helper.to_array(tensor), numpy_helper.to_array(wanted))
+    # Every one begins on a page, where it can be mapped.
+    places = [
+        int(entry.value)
+        for tensor in onnx.load(tmp_path / "net.onnx", load_external_data=False).graph.initializer
+        for entry in tensor.external_data
+        if entry.key == "offset"
+    ]
+    assert places
+    assert all(place % 4096 == 0 for place in places)

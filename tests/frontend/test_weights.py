@@ -6,14 +6,21 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 
-from sim_compress.errors import ModelFileError
+from sim_compress import Session, Settings, compress
+from sim_compress.artifact import container, read, replace_files
+from sim_compress.errors import ArtifactError, ModelFileError
+from sim_compress.export import exported, files_of
+from sim_compress.export import graph as export_graph
 from sim_compress.frontend import Teacher, load_teacher
+from sim_compress.frontend.read import network_file
 from sim_compress.frontend.read.network_file import read_network
 from sim_compress.frontend.weights import is_stub, whole
 from sim_compress.states import open_teacher
+from sim_compress.storage import is_mapped
 from tests.frontend.graphs import (
     assert_close,
     assert_exact,
@@ -187,3 +194,103 @@ def test_states_are_read_from_weights_that_are_shared(teacher: Teacher) -> None:
     batch = {n: np.moveaxis(u, 0, -1) for n, u in inputs.items()}
     found = opened.outputs(batch)["y"]
     assert_close(np.moveaxis(found, -1, 0), run(teacher.path, inputs)["y"])
+
+
+def with_table() -> onnx.ModelProto:
+    """Ids that are looked up in a table, behind them a product whose weight is used transposed."""
+    nodes = [
+        node("Gather", ["table", "ids"], ["rows"], "lookup"),
+        node("MatMul", ["rows", "v"], ["a"], "first"),
+        node("Relu", ["a"], ["r"], "relu"),
+        node("MatMul", ["r", "w"], ["y"], "second"),
+    ]
+    constants = {
+        "table": random(200, WIDTH, seed=1),
+        "v": random(WIDTH, WIDTH, seed=2),
+        "w": random(WIDTH, WIDTH, seed=3),
+    }
+    model = graph_of(nodes, {"ids": (5,)}, constants)
+    model.graph.input[0].type.tensor_type.elem_type = TensorProto.INT64
+    return model
+
+
+def weights_of(teacher: Teacher) -> list[np.ndarray]:
+    affines = [a for _, a in teacher.model.affines()]
+    tables = [m.table for a in affines for m in a.lookups]
+    return [*(w.data for a in affines for w in a.weights), *tables, *teacher.weights.values()]
+
+
+@pytest.mark.parametrize("offset", [0, 4, 4096])
+@pytest.mark.parametrize("half", [False, True])
+def test_weights_of_large_files_stay_in_files(tmp_path, monkeypatch, offset, half):
+    """Wherever they begin in them, and in whatever precision and order of axes they are used."""
+    model = with_table()
+    if half:
+        for tensor in model.graph.initializer:
+            values = numpy_helper.to_array(tensor).astype(np.float16)
+            tensor.CopyFrom(numpy_helper.from_array(values, tensor.name))
+        model.graph.output[0].type.tensor_type.elem_type = TensorProto.FLOAT16
+    path, place = tmp_path / "outside.onnx", offset
+    outside = onnx.ModelProto()
+    outside.CopyFrom(model)
+    with (tmp_path / "w.bin").open("wb") as file:
+        for tensor in outside.graph.initializer:
+            file.seek(place)
+            values = numpy_helper.to_array(tensor)
+            file.write(values.tobytes())
+            tensor.ClearField("raw_data")
+            tensor.data_location = TensorProto.EXTERNAL
+            for key, value in {"location": "w.bin", "offset": place, "length": values.nbytes}.items():
+                tensor.external_data.add(key=key, value=str(value))
+            place = -(-(place + values.nbytes) // 4096) * 4096 + offset % 4096
+    path.write_bytes(outside.SerializeToString())
+    small = load_teacher(path)
+    monkeypatch.setattr(network_file, "MAPPED", 0)
+    mapped = load_teacher(path)
+    assert not any(map(is_mapped, weights_of(small)))
+    assert all(map(is_mapped, weights_of(mapped)))
+    for one, other in zip(weights_of(small), weights_of(mapped), strict=True):
+        np.testing.assert_array_equal(one, other)
+    if not half:
+        assert_exact(mapped, {"ids": np.random.default_rng(0).integers(0, 200, (4, 5))})
+
+
+def test_a_mapped_table_passes_into_the_artifact_and_back_to_a_graph(tmp_path, monkeypatch):
+    """The same bytes as from memory; nothing of its size is made on the way."""
+    path = tmp_path / "outside.onnx"
+    onnx.save(with_table(), path, save_as_external_data=True, location="w.bin", size_threshold=0)
+    ids = np.random.default_rng(0).integers(0, 200, (40, 5))
+    settings = Settings(0.5, tune=0)
+    compress(path, ids, settings).save(tmp_path / "small.safetensors")
+    for part, name in ((network_file, "MAPPED"), (container, "MAPPED"), (export_graph, "LARGE")):
+        monkeypatch.setattr(part, name, 2000 if name == "LARGE" else 0)
+    compress(path, ids, settings).save(tmp_path / "mapped.safetensors")
+    assert (tmp_path / "mapped.safetensors").read_bytes() == (tmp_path / "small.safetensors").read_bytes()
+    found = read(tmp_path / "mapped.safetensors").model
+    tables = [m.table for _, a in found.affines() for m in a.lookups]
+    assert tables
+    assert all(map(is_mapped, tables))
+    graph = exported(found)
+    assert any(np.shares_memory(values, tables[0]) for values in graph.values.values())
+    replace_files({tmp_path / n: data for n, data in files_of(graph, "net.onnx", most=1000).items()})
+    session = onnxruntime.InferenceSession(tmp_path / "net.onnx", providers=["CPUExecutionProvider"])
+    (y,) = session.run(None, {"ids": ids})
+    assert_close(np.asarray(y), Session(found)(ids)["y"])
+
+
+def test_a_mapped_artifact_that_is_damaged_is_refused_as_any_other(tmp_path, monkeypatch):
+    path = tmp_path / "net.onnx"
+    onnx.save(with_table(), path)
+    ids = np.random.default_rng(0).integers(0, 200, (40, 5))
+    compress(path, ids, Settings(0.5, tune=0)).save(tmp_path / "a.safetensors")
+    whole = (tmp_path / "a.safetensors").read_bytes()
+    monkeypatch.setattr(container, "MAPPED", 1)
+    for data in (whole[:-1], whole + b"x", whole[:100], whole[:-1] + bytes([whole[-1] ^ 1])):
+        (tmp_path / "b.safetensors").write_bytes(data)
+        with pytest.raises(ArtifactError) as mapped:
+            read(tmp_path / "b.safetensors")
+        with pytest.raises(ArtifactError) as in_memory:
+            read(data)
+        # safetensors words its errors in two ways.
+        one, other = (str(e.value).split(": ", 1)[1].split("found: ")[0] for e in (mapped, in_memory))
+        assert one == other

@@ -31,7 +31,7 @@ def test_a_copy_of_a_session_gives_the_same_outputs(way, kernel, called):
     if called:
         session(u)
     other = COPIES[way](session)
-    assert (other.kernel, other.threads, other._tolerance) == (session.kernel, 2, session._tolerance)
+    assert (other.kernel, other.threads, other.tolerance) == (session.kernel, 2, session.tolerance)
     for name, outputs in session(u).items():
         np.testing.assert_array_equal(other(u)[name], outputs)
 

@@ -31,7 +31,7 @@ def forked():
     sys.exit(0)
 """
 UNDER_LOAD = """
-CHILDREN = 12
+CHILDREN = 8
 stop = threading.Event()
 
 

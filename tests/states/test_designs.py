@@ -9,6 +9,7 @@ from scipy import sparse
 from sim_compress.core import refit, standardise
 from sim_compress.model import Affine, Term
 from sim_compress.runtime import preactivation
+from sim_compress.states import dense_product
 from sim_compress.states.designs import moments, nearest_targets, row_groups, teacher_rows
 from tests.networks import residual_network, weight
 
@@ -30,6 +31,18 @@ def test_a_grouped_convolution_has_a_row_group_for_each_group():
         (slice(3, 6), (slice(18, 36),)),
     ]
     np.testing.assert_array_equal(teacher_rows(block, groups[1]), block.weights[0][3:, 18:].toarray())
+
+
+@pytest.mark.parametrize(("groups", "rows", "features"), [(8, 1, 9), (4, 3, 5), (1, 6, 5), (5, 2, 1)])
+@pytest.mark.parametrize("points", [1, 40])
+def test_groups_of_rows_meet_their_own_features_alone(groups, rows, features, points):
+    rng = np.random.default_rng(2)
+    W = np.zeros((groups * rows, groups * features), np.float32)
+    for number in range(groups):
+        own = rng.standard_normal((rows, features)) * (rng.random((rows, features)) < 0.7)
+        W[number * rows : (number + 1) * rows, number * features : (number + 1) * features] = own
+    X = rng.standard_normal((groups * features, points)).astype(np.float32)
+    np.testing.assert_allclose(dense_product(sparse.csr_array(W), X, groups), W @ X, 1e-5, 1e-5)
 
 
 def test_terms_of_different_groups_share_the_finer_rows():

@@ -13,10 +13,10 @@ import numpy as np
 from sim_compress.compression import Settings, check_calibration, weights_to_keep
 from sim_compress.compression.appraisal.outcomes import outcomes
 from sim_compress.compression.rows.design import NETWORK
-from sim_compress.compression.rows.problems import DAMPING, PENALTIES, Regression, row_limits, row_problems
+from sim_compress.compression.rows.problems import DAMPING, PENALTIES, Regression, row_blocks, row_limits
 from sim_compress.core import allocate, solve_certified, trace
 from sim_compress.core.engines import engine, one_blas_thread
-from sim_compress.states import baseline_grams, open_teacher, row_groups
+from sim_compress.states import Visit, baseline_grams, open_teacher
 
 REPEATS = 3
 
@@ -35,9 +35,9 @@ def main() -> None:
         regression = Regression(PENALTIES[settings.objective], DAMPING, limits, NETWORK)
         grams = baseline_grams(teacher, affines, inputs.arrays, workers, lambda _: None)
         blocks = [
-            row_problems(name, affine, group, gram, regression)
+            block
             for name, affine in affines.items()
-            for group, gram in zip(row_groups(affine), grams[name], strict=True)
+            for block in row_blocks(Visit(name, affine, grams[name]), regression)
         ]
         count = weights_to_keep(list(affines.values()), args.sparsity)
         started = time.perf_counter()

@@ -1,113 +1,131 @@
-"""Cost of the native solver against rows, features and samples, with the exponents of a log-log fit.
+"""How processor time and peak memory of a compression grow, with the slopes of a log-log fit.
 
-usage: python tools/bench/scaling.py [--plot docs/scaling.svg]
+    python tools/bench/scaling.py --json scaling.json
 
-Processor seconds on one thread, the best of three. Only the size named in the first column changes; the
-others stay at 256 features and 64 rows. Samples enter through the Gram alone, so their line times its
-accumulation; features and rows that of the solve.
+One size changes at a time: layers (and with them parameters), calibration samples, width, or workers. The
+network is a token encoder with random weights (`graphs.encoder`) at 60 %, without tuning. Every run is a
+process of its own with compiled code loaded; memory is the peak less what was held when the run began.
 """
 
 import argparse
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import numba
 import numpy as np
-from row_data import Timed, sample, timed
+import onnx
+from graphs import encoder
 
-from sim_compress.core import L1, Gram, solve
-from sim_compress.core.engines import one_blas_thread
-from sim_compress.errors import MissingExtraError
-
-FEATURES, ROWS = 256, 64
-ALPHA, REPEATS = 0.02, 3
+SPARSITY, TOKENS = 0.6, 16
+# What changes -> width, layers, samples and workers of each run.
+SERIES = {
+    "layers": [(128, layers, 128, 2) for layers in (1, 2, 4, 8)],
+    "samples": [(128, 1, samples, 2) for samples in (128, 256, 512, 1024)],
+    "width": [(width, 1, 128, 2) for width in (64, 128, 256, 512)],
+    "workers": [(128, 2, 512, workers) for workers in (1, 2, 4, 8)],
+}
+PLACE = {"layers": 1, "samples": 2, "width": 0, "workers": 3}
 
 
 @dataclass(frozen=True)
-class Series:
-    """Seconds against one size."""
+class Cost:
+    """One run.
 
-    name: str
-    sizes: tuple[int, ...]
-    seconds: tuple[float, ...]
-
-    @property
-    def exponent(self) -> float:
-        """Slope of log seconds against log size."""
-        return float(np.polyfit(np.log(self.sizes), np.log(self.seconds), 1)[0])
-
-    def __str__(self) -> str:
-        points = "  ".join(f"{n}: {s:.2e}" for n, s in zip(self.sizes, self.seconds, strict=True))
-        return f"{self.name:9} exponent {self.exponent:.2f}   {points}"
-
-
-def best(work: Callable[[], Timed]) -> float:
-    return min(work().cpu for _ in range(REPEATS))
-
-
-def solving(features: int, rows: int) -> float:
-    """All rows of one block at one alpha, to a gap of 1e-6."""
-    problems = sample(features, rows, 4 * features).problems
-    alpha = ALPHA * float(np.abs(problems.g).max())
-    return best(lambda: timed(lambda: solve(problems, L1, alpha).rows))
-
-
-def accumulating(samples: int) -> float:
-    """Moments of one block, in batches of 1,000 samples, in float32 as the pipeline has them."""
-    rng = np.random.default_rng(0)
-    S = rng.random((FEATURES, 1000), np.float32)
-    Z = rng.random((ROWS, 1000), np.float32)
-
-    def work() -> np.ndarray:
-        gram = Gram.zeros(FEATURES, ROWS)
-        for _ in range(samples // 1000):
-            gram.add(S, Z)
-        return gram.scatter
-
-    return best(lambda: timed(work))
-
-
-def measured() -> list[Series]:
-    rows, features = (16, 32, 64, 128, 256), (64, 128, 256, 512, 1024)
-    samples = (5_000, 10_000, 20_000, 40_000, 80_000)
-    return [
-        Series("rows", rows, tuple(solving(FEATURES, r) for r in rows)),
-        Series("features", features, tuple(solving(f, ROWS) for f in features)),
-        Series("samples", samples, tuple(accumulating(n) for n in samples)),
-    ]
-
-
-def plot(series: Sequence[Series], path: Path) -> None:
-    """One panel a series.
-
-    Raises:
-        MissingExtraError: matplotlib is not installed.
+    Attributes:
+        size: what changes.
+        parameters: of the network.
+        processor, wall: seconds.
+        memory: bytes at the peak, beside what was held at the beginning.
     """
-    try:
-        from matplotlib.figure import Figure  # pyright: ignore[reportMissingImports]
-    except ImportError as error:
-        raise MissingExtraError("matplotlib", "plot", "The plot") from error
-    figure = Figure(figsize=(9, 3), layout="constrained")
-    for axis, one in zip(figure.subplots(1, len(series)), series, strict=True):
-        axis.loglog(one.sizes, one.seconds, "o-")
-        axis.set(xlabel=one.name, ylabel="seconds", title=f"exponent {one.exponent:.2f}")
-        axis.set_xticks(one.sizes, [str(n) for n in one.sizes], rotation=45)
-        axis.minorticks_off()
-    figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None)
+
+    size: int
+    parameters: int
+    processor: float
+    wall: float
+    memory: int
+
+
+def slope(costs: list[Cost], name: str) -> float:
+    """Of log cost against log size."""
+    sizes, values = ([float(getattr(c, key)) for c in costs] for key in ("size", name))
+    return float(np.polyfit(np.log(sizes), np.log(values), 1)[0])
+
+
+def entry(key: str) -> int:
+    """One of /proc/self/status in bytes."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(1024 * int(line.split()[1]) for line in lines if line.startswith(f"{key}:"))
+
+
+def run(folder: Path, workers: int) -> None:
+    """One compression, and as JSON its cost."""
+    from sim_compress import Settings, compress, open_teacher
+    from sim_compress.core.engines import engine
+
+    teacher, inputs = open_teacher(folder / "network.onnx"), np.load(folder / "x.npy")
+    # Compiled code is loaded.
+    compress(teacher, inputs[:8], Settings(SPARSITY, tune=0))
+    held, wall, processor = entry("VmRSS"), time.perf_counter(), time.process_time()
+    # From here on the peak is a new one.
+    Path("/proc/self/clear_refs").write_text("5")
+    with engine("threads", workers) as chosen:
+        compress(teacher, inputs, Settings(SPARSITY, tune=0), engine=chosen)
+    found = {
+        "parameters": teacher.model.parameters,
+        "processor": time.process_time() - processor,
+        "wall": time.perf_counter() - wall,
+        "memory": entry("VmHWM") - held,
+    }
+    print(json.dumps(found))
+
+
+def measured(sizes: tuple[int, int, int, int], place: int) -> Cost:
+    """One run in a process of its own."""
+    width, layers, samples, workers = sizes
+    with tempfile.TemporaryDirectory() as own:
+        graph, inputs = encoder(width, layers, TOKENS, samples)
+        onnx.save(graph, Path(own, "network.onnx"))
+        np.save(Path(own, "x.npy"), inputs)
+        command = [sys.executable, __file__, "--folder", own, "--workers", str(workers)]
+        done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    return Cost(sizes[place], **json.loads(done.stdout.strip().splitlines()[-1]))
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(usage=__doc__)
-    parser.add_argument("--plot", type=Path, help="figure to write: .svg, .png or .pdf")
-    args = parser.parse_args()
-    numba.set_num_threads(1)
-    with one_blas_thread():
-        series = measured()
-    for one in series:
-        print(one)
-    if args.plot:
-        plot(series, args.plot)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--json", type=Path, help="written too")
+    parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--workers", type=int, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.folder:
+        run(arguments.folder, arguments.workers)
+        return
+    found = {name: [measured(sizes, PLACE[name]) for sizes in runs] for name, runs in SERIES.items()}
+    print("| what grows | sizes | parameters | processor s | slope | peak MB | slope |\n" + "|---" * 7 + "|")
+    for name, costs in found.items():
+        cells = [
+            ", ".join(f"{c.size:,}" for c in costs),
+            ", ".join(f"{c.parameters / 1e6:.2f} M" for c in costs),
+            ", ".join(f"{c.processor:.1f}" for c in costs),
+            f"{slope(costs, 'processor'):.2f}",
+            ", ".join(f"{c.memory / 1e6:.0f}" for c in costs),
+            f"{slope(costs, 'memory'):.2f}",
+        ]
+        print(f"| {name} | " + " | ".join(cells) + " |")
+    if arguments.json:
+        series = {
+            name: {
+                "runs": [asdict(c) for c in costs],
+                "slopes": {key: slope(costs, key) for key in ("processor", "wall", "memory")},
+            }
+            for name, costs in found.items()
+        }
+        arguments.json.write_text(json.dumps({"processors": os.cpu_count(), **series}, indent=1) + "\n")
 
 
 if __name__ == "__main__":

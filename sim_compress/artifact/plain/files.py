@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from scipy import sparse
 
-from sim_compress.artifact.container import as_json, safetensors_file
+from sim_compress.artifact.container import Data, as_json, joined, safetensors_file
 from sim_compress.artifact.plain.matrices import Plain
 from sim_compress.artifact.spec import PLAIN_KEY
 from sim_compress.artifact.tensors import Tensor, tensor_of
@@ -21,7 +21,7 @@ from sim_compress.model import weight_shape
 METADATA, ARRAYS = "model.json", "arrays.npz"
 
 
-def csr_file(plain: Plain) -> bytes:
+def csr_file(plain: Plain) -> Data:
     """A safetensors file: of each matrix NAME.indptr, NAME.indices, NAME.data and NAME.shape."""
     tensors: dict[str, Tensor] = {}
     for name, matrix in plain.matrices.items():
@@ -29,7 +29,7 @@ def csr_file(plain: Plain) -> bytes:
         parts = {"indptr": matrix.indptr, "indices": matrix.indices, "data": matrix.data, "shape": shape}
         tensors |= {f"{name}.{part}": tensor_of(values) for part, values in parts.items()}
     tensors |= {name: tensor_of(values) for name, values in plain.arrays.items()}
-    return safetensors_file({PLAIN_KEY: as_json(plain.metadata)}, tensors)
+    return joined(safetensors_file({PLAIN_KEY: as_json(plain.metadata)}, tensors))
 
 
 def write_npz(folder: Path, plain: Plain) -> int:

@@ -2,7 +2,7 @@
 
 from sim_compress.cli.data.choice import Data, calibration_data, check_scaling, read_data, read_labels
 from sim_compress.cli.data.naming import naming
-from sim_compress.cli.data.pixels import BYTE, Scaling, scaling_asked
+from sim_compress.cli.data.pixels import BYTE, Scaling, layout, scaling_asked
 
 __all__ = [
     "BYTE",
@@ -10,6 +10,7 @@ __all__ = [
     "Scaling",
     "calibration_data",
     "check_scaling",
+    "layout",
     "naming",
     "read_data",
     "read_labels",

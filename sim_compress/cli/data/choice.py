@@ -16,8 +16,8 @@ from sim_compress.cli.data.synthetic import made_up_inputs
 from sim_compress.errors import DataError
 from sim_compress.model import ImplicitModel, Input
 from sim_compress.model.maps import Array
-from sim_compress.report import DataFigures, check_labels
-from sim_compress.runtime import Checked, checked, id_limits, named
+from sim_compress.report import DataFigures
+from sim_compress.runtime import Checked, check_labels, checked, id_limits, named
 
 if TYPE_CHECKING:
     # Evaluating an artifact needs no onnx.

@@ -12,7 +12,7 @@ import numpy as np
 
 from sim_compress.model import Affine, ImplicitModel
 from sim_compress.model.maps import Array
-from sim_compress.report import is_scores
+from sim_compress.runtime import is_scores
 
 if TYPE_CHECKING:
     # Evaluating an artifact needs no onnx.

@@ -47,6 +47,7 @@ def _curves(turn: Turn[Curves], problems: Problems, paths: Paths) -> Curves:
         turn.target.engine,
         turn.progress,
         before,
+        turn.target.storage,
     )
     return Curves(curves, trials, paths.steps)
 

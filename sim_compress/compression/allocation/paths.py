@@ -10,6 +10,7 @@ from sim_compress.core import Path, Projection, trace
 from sim_compress.core.engines import Engine
 from sim_compress.model import Affine
 from sim_compress.states import row_groups
+from sim_compress.storage import IN_MEMORY, Storage
 
 # Where blocks have alphas of their own, paths go on to this density of the whole network even when less is
 # asked: some blocks keep more than others.
@@ -43,6 +44,7 @@ def traced(
     engine: Engine,
     progress: Callable[[float], None],
     known: Paths | None = None,
+    storage: Storage = IN_MEMORY,
 ) -> Paths:
     """Paths down to where all blocks hold the count together.
 
@@ -53,12 +55,13 @@ def traced(
         engine: traces blocks side by side.
         progress: called with the finished part in [0, 1].
         known: others, which are gone on with where they are no longer; the paths are the same as without it.
+        storage: where the paths lie.
     """
     if known is not None and known.count > count:
         known = None
     before = list(chain.from_iterable(known.of.values())) if known else []
     blocks = list(chain.from_iterable(problems.blocks.values()))
-    found = iter(trace(blocks, count, engine, known=before, progress=progress))
+    found = iter(trace(blocks, count, engine, known=before, progress=progress, storage=storage))
     own = {name: tuple(next(found) for _ in blocks) for name, blocks in problems.blocks.items()}
     paths = Paths(own, projections(problems, pattern), count)
     return known if known is not None and paths.steps == known.steps else paths

@@ -1,7 +1,7 @@
 """What one target takes from a survey: how many entries each row group keeps, and a support to start from."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -24,6 +24,7 @@ from sim_compress.core import Block, Path, Projection, Solution, Status
 from sim_compress.core.engines import Engine, Shared, one_by_one_or
 from sim_compress.core.solvers import Solver
 from sim_compress.model import ImplicitModel
+from sim_compress.storage import IN_MEMORY, Storage
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,7 +104,13 @@ def _paths(allocation: Allocation, turn: Turn[Paths], problems: Problems) -> Pat
     target = turn.target
     count = allocation.depth(target.affines, sum(target.counts))
     return traced(
-        problems, pattern_of(target.settings.pattern), count, target.engine, turn.progress, turn.known
+        problems,
+        pattern_of(target.settings.pattern),
+        count,
+        target.engine,
+        turn.progress,
+        turn.known,
+        target.storage,
     )
 
 
@@ -117,7 +124,7 @@ def _planned(
     solutions: list[Solution] = []
     for part, count in zip(target.scope, target.counts, strict=True):
         shares = allocation.share(problems, paths, part.names, count, *measured)
-        planned, found = started(problems, paths, shares, target.ready.chosen, target.engine)
+        planned, found = started(problems, paths, shares, target.ready.chosen, target.engine, target.storage)
         alphas |= {alpha for share in shares.values() for alpha, _ in share}
         groups |= planned
         solutions += found
@@ -143,25 +150,36 @@ def _convex(task: Shared[_Convex]) -> Solution:
 
 
 def started(
-    problems: Problems, paths: Paths, shares: Mapping[str, Sequence[Share]], chosen: Solver, engine: Engine
+    problems: Problems,
+    paths: Paths,
+    shares: Mapping[str, Sequence[Share]],
+    chosen: Solver,
+    engine: Engine,
+    storage: Storage = IN_MEMORY,
 ) -> tuple[dict[str, tuple[Planned, ...]], list[Solution]]:
-    """The convex rows of every row group at its alpha: their supports are where the search begins."""
+    """The convex rows of every row group at its alpha: their supports are where the search begins.
+
+    Returns:
+        What every row group keeps, and how its rows ended, without them.
+    """
     groups: dict[str, tuple[Planned, ...]] = {}
     tasks = [
         engine.share(_Convex(block, alpha, path, chosen))
         for name, own in shares.items()
         for block, path, (alpha, _) in zip(problems.blocks[name], paths.of[name], own, strict=True)
     ]
-    solutions = list(one_by_one_or(engine, _convex, tasks))
+    supports, solutions = list[NDArray[np.bool_]](), list[Solution]()
+    for found in one_by_one_or(engine, _convex, tasks):
+        supports.append(storage.kept(found.support))
+        solutions.append(replace(found, rows=found.rows[:, :0].copy()))
+        storage.release()
     for task in tasks:
         task.drop()
-    left = iter(solutions)
+    left = iter(supports)
     for name, own in shares.items():
         found = [next(left) for _ in own]
         decided = zip(problems.blocks[name], found, own, paths.projections[name], strict=True)
-        groups[name] = tuple(
-            Planned(b, s.support, count, project, searched) for b, s, (_, count), project in decided
-        )
+        groups[name] = tuple(Planned(b, s, count, project, searched) for b, s, (_, count), project in decided)
     return groups, solutions
 
 

@@ -16,7 +16,7 @@ from sim_compress.model import ImplicitModel, channel_axes
 from sim_compress.model.maps import Array
 from sim_compress.runtime import preactivation, schedule
 from sim_compress.states import Outputs, Step, Teacher, dense_product, settle
-from sim_compress.states.batches import AHEAD, Values, converted, shared_batches
+from sim_compress.states.batches import Values, converted, shared_batches, under_way
 
 Kind = Literal["sparsity", "not finite", "no equilibrium", "constant output", "output error"]
 # Calibration inputs at most, spread over all of them: 512 took 1.4 s of processor time on a ResNet-20.
@@ -196,7 +196,7 @@ def _summed(
     shared = engine.share(compared)
     parts = shared_batches(engine, compared.theirs, inputs)
     total: dict[str, _Sums] = {}
-    for found in engine.map(sums, [_Batch(shared, part) for part in parts], AHEAD):
+    for found in engine.map(sums, [_Batch(shared, part) for part in parts], under_way(engine)):
         total = {name: total[name] + own if name in total else own for name, own in found.items()}
     for gone in (shared, *parts):
         gone.drop()

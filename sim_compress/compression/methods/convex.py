@@ -39,7 +39,7 @@ def _plan(allocation: Allocation, turn: Turn[Found], problems: Problems, paths: 
     solutions: list[Solution] = []
     for part, count in zip(target.scope, target.counts, strict=True):
         shares = allocation.share(problems, paths, part.names, count)
-        planned, _ = started(problems, paths, shares, ready.chosen, target.engine)
+        planned, _ = started(problems, paths, shares, ready.chosen, target.engine, target.storage)
         own = {alpha for share in shares.values() for alpha, _ in share}
         planned, solved, found = constrained(planned, max(own), ready.convex, ready.chosen)
         alphas |= own

@@ -11,8 +11,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
-from safetensors import SafetensorError
-
 from sim_compress.artifact import replace_files
 from sim_compress.compression.resume.kept import DAMAGED, Kept
 from sim_compress.compression.resume.lock import Lock
@@ -216,7 +214,7 @@ class RunFolder:
             replace_files({self.path / MANIFEST: self._manifest.text()})
             for file in replaced:
                 (self.path / file).unlink(missing_ok=True)
-        except (OSError, InputError, SafetensorError) as error:
+        except (OSError, InputError) as error:
             self._usable = False
             self._manifest.entries.clear()
             self.say(f"{self.path}: results of steps are no longer kept, the run goes on without ({error})")

@@ -78,7 +78,9 @@ def _known(turn: Turn[ImplicitModel], problems: Problems, unspent: Unspent, bloc
 
 def _solved(target: Target, visit: Visit, groups: Sequence[Planned], regression: Regression) -> Affine:
     """The block's rows in the format that is stored; what they lose by it, later rows repair."""
-    found = _nearest(visit, groups, all_regressed(target.engine, groups), regression, target.rounds)
+    rounds = 0 if visit.nearest is None else target.rounds
+    groups = [replace(g, rough=rounds > 0) for g in groups]
+    found = _nearest(visit, groups, all_regressed(target.engine, groups), regression, rounds)
     means = by_column(visit.affine, [gram.feature_mean for gram in visit.grams])
     values = target.settings.values
     # Tuning would undo what rounding does here: only what would vanish leaves before it.
@@ -93,15 +95,14 @@ def _nearest(
     """The block refitted, on the same supports, to targets that move where its phi is flat.
 
     Where the teacher's state is off, any z that keeps it off will do: the target becomes the nearest such z
-    to what the rows give. H stays, so a round is one pass for g and a refit.
+    to what the rows give. H stays, so a round is one pass for g and a refit, a rough one but for the last.
     """
     rows = assembled(visit.affine, groups, solved)
-    if visit.nearest is None:
-        return rows
-    for _ in range(rounds):
+    for left in reversed(range(rounds)):
+        assert visit.nearest is not None
         moved = row_blocks(replace(visit, grams=visit.nearest(rows)), regression)
         groups = [replace(g, block=b) for g, b in zip(groups, moved, strict=True)]
-        solved = [rows.refitted(g.block) for g, rows in zip(groups, solved, strict=True)]
+        solved = [r.refitted(g.block, rough=left > 0) for g, r in zip(groups, solved, strict=True)]
         rows = assembled(visit.affine, groups, solved)
     return rows
 

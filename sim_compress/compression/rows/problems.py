@@ -68,34 +68,22 @@ class Regression:
 
 def row_blocks(visit: Visit, regression: Regression) -> tuple[Block, ...]:
     """The row problems of every row group of one block."""
+    limited = _limited(visit.name, visit.affine, regression.limits)
     return tuple(
-        row_problems(visit.name, visit.affine, group, gram, regression)
+        _block(visit, group, gram, regression, limited)
         for group, gram in zip(row_groups(visit.affine), visit.grams, strict=True)
     )
 
 
-def row_problems(name: str, affine: Affine, group: RowGroup, gram: Gram, regression: Regression) -> Block:
-    """The row problems of one row group, with its penalty and its kappa constraint.
-
-    Args:
-        name: the block's name. Outputs are not bounded.
-        affine: the teacher's rows.
-        group: which of them.
-        gram: moments of their design and target.
-        regression: penalty, damping, constraint and design.
-    """
-    limits = regression.limits
+def _block(
+    visit: Visit, group: RowGroup, gram: Gram, regression: Regression, limited: "Sequence[_Limited]"
+) -> Block:
+    """The row problems of one row group, with its penalty and its kappa constraint."""
+    affine = visit.affine
     problems = standardise(gram, teacher_rows(affine, group), regression.damping * group.width / gram.points)
-    uses = [(name, affine), *limits.uses[name][1:]]
-    ball = _inside_all(
-        [
-            _ball(a, group, problems, _smallest(a, limits.bounds[n]), limits.scaling)
-            for n, a in uses
-            if n in limits.bounds
-        ]
-    )
+    ball = _inside_all([own.ball(group, problems) for own in limited])
     if ball is not None:
-        ball = regression.design.inside(ball, name, affine, group)
+        ball = regression.design.inside(ball, visit.name, affine, group)
     return Block(problems, regression.penalty(problems.prior), ball, _biased(affine, group))
 
 
@@ -120,19 +108,42 @@ def _l1(_prior: Matrix) -> Penalty:
 PENALTIES: Mapping[str, Callable[[Matrix], Penalty]] = {"perspective": _perspective, "l1": _l1}
 
 
-def _ball(
-    affine: Affine, group: RowGroup, problems: RowProblems, bound: Matrix, scaling: Scaling
-) -> Ball | None:
-    """sum_j |a_ij| s_j <= bound_i less what the fixed terms use of it; None where no state is read."""
-    s = np.concatenate(
-        [_reach(t, scaling)[part] for t, part in zip(affine.weighted, group.features, strict=True)]
-    )
-    if not s.any():
-        return None
-    taken = sum(float(_reach(t, scaling).max()) for t in affine.terms if t.weight is None)
-    d = problems.feature_scale
-    per_feature = np.divide(s, d, out=np.zeros_like(s), where=d > 0)
-    return Ball(np.outer(problems.row_scale, per_feature), bound[group.rows] - taken)
+@dataclass(frozen=True, eq=False)
+class _Limited:
+    """What kappa allows one use of some rows, the same for all of its row groups.
+
+    Attributes:
+        reach: of each weighted term, what a feature may come to, (columns,).
+        taken: what the fixed terms use of the bounds.
+        bounds: of each row, (rows,).
+    """
+
+    reach: tuple[Matrix, ...]
+    taken: float
+    bounds: Matrix
+
+    def ball(self, group: RowGroup, problems: RowProblems) -> Ball | None:
+        """sum_j |a_ij| s_j <= bound_i less what the fixed terms use of it; None where no state is read."""
+        s = np.concatenate([reach[part] for reach, part in zip(self.reach, group.features, strict=True)])
+        if not s.any():
+            return None
+        d = problems.feature_scale
+        per_feature = np.divide(s, d, out=np.zeros_like(s), where=d > 0)
+        return Ball(np.outer(problems.row_scale, per_feature), self.bounds[group.rows] - self.taken)
+
+
+def _limited(name: str, affine: Affine, limits: Limits) -> list[_Limited]:
+    """The uses of a block's rows that have a bound. Outputs have none."""
+    uses = [(name, affine), *limits.uses[name][1:]]
+    return [
+        _Limited(
+            tuple(_reach(t, limits.scaling) for t in a.weighted),
+            sum(float(_reach(t, limits.scaling).max()) for t in a.terms if t.weight is None),
+            _smallest(a, limits.bounds[n]),
+        )
+        for n, a in uses
+        if n in limits.bounds
+    ]
 
 
 def _inside_all(balls: Sequence[Ball | None]) -> Ball | None:

@@ -59,7 +59,8 @@ def _all(turn: Turn[ImplicitModel], groups: Sequence[Planned]) -> list[Regressed
     left = [n for n in range(len(groups)) if n not in known]
     began = time.perf_counter()
     for place, rows in regressed_by(turn.target.engine, [groups[n] for n in left]):
-        known[left[place]] = rows
+        known[left[place]] = Regressed(turn.target.storage.kept(rows.V), rows.biased)
+        turn.target.storage.release()
         now = time.perf_counter()
         turn.pieces.put(left[place], _written(rows), now - began)
         began = now

@@ -22,6 +22,7 @@ class Planned:
         count: entries to keep, biases that the network does not have among them.
         project: onto the supports that the rows may have.
         solve: gives the rows; a function that can be pickled.
+        rough: whether the rows only serve to move targets, to which they are refitted.
     """
 
     block: Block
@@ -29,6 +30,7 @@ class Planned:
     count: int
     project: Projection
     solve: "Solve"
+    rough: bool = False
 
     def solved(self) -> "Regressed":
         """The rows."""
@@ -46,9 +48,10 @@ class Regressed(NamedTuple):
     V: Matrix
     biased: NDArray[np.bool_]
 
-    def refitted(self, block: Block) -> "Regressed":
+    def refitted(self, block: Block, *, rough: bool) -> "Regressed":
         """The rows on the same support with the same biases, for other targets."""
-        return Regressed(refit(block.problems, self.V != 0, block.ball, self.biased), self.biased)
+        V = refit(block.problems, self.V != 0, block.ball, self.biased, rough=rough, start=self.V)
+        return Regressed(V, self.biased)
 
 
 Solve = Callable[[Planned], Regressed]
@@ -58,7 +61,8 @@ def fitted(planned: Planned) -> Regressed:
     """The rows on the planned support within kappa, for one that is found already."""
     block = planned.block
     always = block.given | block.constant
-    return Regressed(refit(block.problems, planned.support, block.ball, always), always)
+    V = refit(block.problems, planned.support, block.ball, always, rough=planned.rough)
+    return Regressed(V, always)
 
 
 def searched(planned: Planned) -> Regressed:
@@ -72,7 +76,7 @@ def searched(planned: Planned) -> Regressed:
     count = max(planned.count - int(block.constant.sum()), 0)
     if always.all():
         support = polish(problems, start, count, block.allowed, weights, planned.project)
-        return Regressed(refit(problems, support, ball, always), always)
+        return Regressed(refit(problems, support, ball, always, rough=planned.rough), always)
     project = WithBias(planned.project, always)
     whole = polish(
         problems.with_constant(),
@@ -83,7 +87,7 @@ def searched(planned: Planned) -> Regressed:
         project,
     )
     support, biased = whole[:, :-1], whole[:, -1]
-    return Regressed(refit(problems, support, ball, biased), biased)
+    return Regressed(refit(problems, support, ball, biased, rough=planned.rough), biased)
 
 
 def _with_biases(problems: RowProblems, V: Matrix, biased: NDArray[np.bool_]) -> Matrix:

@@ -1,4 +1,4 @@
-"""What the Grams of a compression take, known before any work: most of its memory and of its time."""
+"""What the Grams of a compression take, known before any work."""
 
 import math
 from dataclasses import dataclass
@@ -7,7 +7,6 @@ from sim_compress.compression.allocation.scope import parts
 from sim_compress.compression.calibration.mirroring import may_mirror
 from sim_compress.compression.prepared import Prepared
 from sim_compress.compression.settings import Settings
-from sim_compress.core.engines import available_cpus
 from sim_compress.core.gram import Gram
 from sim_compress.states import row_groups
 
@@ -19,7 +18,6 @@ class GramCosts:
     Attributes:
         row_groups: each has a Gram of its own.
         bytes: of one set of all Grams.
-        in_flight: sets that may wait to be added to it, one a batch of baseline states.
         operations: multiply-adds of one pass over the calibration inputs, and their mirror images where
             these may serve.
         passes: over the calibration inputs for one target sparsity, baseline states included.
@@ -27,7 +25,6 @@ class GramCosts:
 
     row_groups: int
     bytes: int
-    in_flight: int
     operations: int
     passes: int
 
@@ -53,7 +50,6 @@ def gram_costs(ready: Prepared, settings: Settings) -> GramCosts:
     return GramCosts(
         row_groups=len(sizes),
         bytes=sum(Gram.bytes(features, rows) for features, rows, _ in sizes),
-        in_flight=available_cpus() + 1,
         operations=sum(points * features * (features + rows) for features, rows, points in sizes),
         passes=ready.method.passes,
     )

@@ -56,7 +56,17 @@ def _moments(turn: Turn) -> Moments:
     later = {n: tuple(use for use in model.uses(n) if use not in affines) for n in affines}
     designs = {**affines, **{n: own[n] for names in later.values() for n in names}}
     summed = {n: names[0] for names in later.values() for n in names[1:]}
-    found = baseline_grams(ready.teacher, designs, ready.designs, turn.target.engine, turn.progress, summed)
+    target = turn.target
+    found = baseline_grams(
+        ready.teacher,
+        designs,
+        ready.designs,
+        target.engine,
+        turn.progress,
+        summed,
+        target.storage,
+        target.gram_bytes,
+    )
     behind = {owner: found[names[0]] for owner, names in later.items() if names}
     for owner, grams in behind.items():
         merge(found[owner], grams)
@@ -70,7 +80,10 @@ def _problems(turn: Turn, moments: Moments) -> Problems:
     limits = row_limits(ready.teacher.model, settings.kappa, design)
     regression = Regression(PENALTIES[settings.objective], damping, limits, design)
     grams = {**moments.grams, **moments.ahead}
-    blocks = {n: row_blocks(Visit(n, a, grams[n]), regression) for n, a in affines.items()}
+    storage, blocks = turn.target.storage, dict[str, tuple[Block, ...]]()
+    for n, a in affines.items():
+        blocks[n] = tuple(map(storage.kept, row_blocks(Visit(n, a, grams[n]), regression)))
+        storage.release()
     notes = unvaried(affines, moments.grams, ready.designs, damped=damping > 0)
     return Problems(affines, regression, blocks, notes)
 

@@ -10,6 +10,7 @@ from sim_compress.compression.settings import Settings
 from sim_compress.compression.tuning.effort import most_epochs, nearest_rounds
 from sim_compress.core.engines import Engine
 from sim_compress.model import Affine
+from sim_compress.storage import IN_MEMORY, Storage
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,11 +21,15 @@ class Target:
         ready: the network and its inputs.
         settings: what is asked.
         engine: runs what is independent: batches of samples, row groups, trials.
+        storage: where the large arrays lie.
+        gram_bytes: bytes of Grams that one pass over the inputs makes; None for all.
     """
 
     ready: Prepared
     settings: Settings
     engine: Engine
+    storage: Storage = IN_MEMORY
+    gram_bytes: int | None = None
 
     @cached_property
     def scope(self) -> tuple[Part, ...]:

@@ -70,6 +70,7 @@ class Walk:
             if (kept := step.codec.write(result)) is not None:
                 self._keeper.put(key, own, base, kept, seconds)
                 self._keeper.drop(f"{key}.")
+        self._target.storage.release()
         return result
 
     def _read(self, step: Step[Any], kept: Kept) -> Any:

@@ -6,7 +6,6 @@ from sim_compress.certificate import order_of_evaluation
 from sim_compress.compression.prepared import Prepared
 from sim_compress.compression.settings import Settings
 from sim_compress.compression.tuning.descent import samples_of_step
-from sim_compress.model import ImplicitModel
 from sim_compress.runtime.reverse.tied_code import LANES
 from sim_compress.states.batches import batch_size
 
@@ -33,7 +32,7 @@ def most_epochs(ready: Prepared, settings: Settings) -> int:
     if not free or batch_size(model) < LANES:
         return 0
     states = sum(math.prod(b.affine.shape) + math.prod(b.shape) for b in model.blocks)
-    each = _multiplications(model) * (1 + GRADIENT * (1 - settings.target_sparsity)) + STATE * states
+    each = model.multiplications * (1 + GRADIENT * (1 - settings.target_sparsity)) + STATE * states
     return min(EPOCHS, int(MULTIPLICATIONS // (each * _lanes(_samples(ready)))))
 
 
@@ -41,7 +40,7 @@ def nearest_rounds(ready: Prepared, settings: Settings, epochs: int) -> int:
     """Refits to moved targets: those asked for, else some where they are cheap or nothing is tuned."""
     if settings.nearest_rounds is not None:
         return settings.nearest_rounds
-    cheap = _multiplications(ready.teacher.model) * _samples(ready) <= NEAREST_MULTIPLICATIONS
+    cheap = ready.teacher.model.multiplications * _samples(ready) <= NEAREST_MULTIPLICATIONS
     return NEAREST_ROUNDS if cheap or not epochs else 0
 
 
@@ -54,8 +53,3 @@ def _lanes(samples: int) -> int:
     """Of an epoch, with those that have no sample of their own and those of a core that has nothing to do."""
     batch = samples_of_step(samples)
     return math.ceil(samples / batch) * max(math.ceil(batch / LANES), SIDE_BY_SIDE) * LANES
-
-
-def _multiplications(model: ImplicitModel) -> int:
-    """Of one sample."""
-    return sum(w.nnz * math.prod(a.positions) for _, a in model.affines() for w in a.weights)

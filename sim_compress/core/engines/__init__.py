@@ -1,5 +1,6 @@
 """Engines: one pure function over many tasks, with the same bytes for any engine and any worker count."""
 
+from sim_compress.core.engines.bounded import Bounded
 from sim_compress.core.engines.calls import one_by_one_or
 from sim_compress.core.engines.interface import Arrays, Engine, Here, Shared
 from sim_compress.core.engines.limits import available_cpus, one_blas_thread, one_thread
@@ -7,6 +8,7 @@ from sim_compress.core.engines.registry import engine, engine_names, given_or_th
 
 __all__ = [
     "Arrays",
+    "Bounded",
     "Engine",
     "Here",
     "Shared",

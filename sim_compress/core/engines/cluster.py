@@ -14,6 +14,8 @@ from sim_compress.errors import InputError
 
 ADDRESS = "RAY_ADDRESS"
 SCHEME = "ray://"
+# How the notice of a cluster begins that takes the memory of this machine.
+STARTED = "engine 'ray': started a cluster of its own"
 # Seconds for a connection to a cluster that is named.
 PATIENCE = 5.0
 
@@ -37,7 +39,7 @@ def connected(cluster: Any, workers: int, address: str | None = None) -> str:
         except (RuntimeError, ValueError, ImportError) as error:
             raise _unreachable(named or "found on this machine", error) from error
     cluster.init(address="local", num_cpus=workers, include_dashboard=False, **quiet)
-    return f"engine 'ray': started a cluster of its own on this machine, with {workers} processors"
+    return f"{STARTED} on this machine, with {workers} processors"
 
 
 def joined(cluster: Any) -> str:

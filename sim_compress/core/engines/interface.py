@@ -38,6 +38,16 @@ class Engine(Protocol):
         ...
 
     @property
+    def workers(self) -> int:
+        """How many tasks run at once."""
+        ...
+
+    @property
+    def is_here(self) -> bool:
+        """Whether tasks take the memory of this machine."""
+        ...
+
+    @property
     def notice(self) -> str | None:
         """Where tasks run, in one sentence, where the engine had a choice; else None."""
         ...
@@ -51,7 +61,7 @@ class Engine(Protocol):
         ...
 
     def map(
-        self, function: Callable[[Task], Result], tasks: Sequence[Task], ahead: int | None = None
+        self, function: Callable[[Task], Result], tasks: Sequence[Task], most: int | None = None
     ) -> Iterator[Result]:
         """The results of function(task), in the order of the tasks, as they come.
 
@@ -59,7 +69,7 @@ class Engine(Protocol):
             function: pure and importable by name; it runs with BLAS and numba at one thread.
             tasks: values that can be pickled, small ones and what `share` gave; each should take 10 ms or
                 more, or handing it out costs more than it.
-            ahead: results for each worker that may be begun or wait for an earlier one; any number if not
+            most: tasks that may be begun, or whose results wait for those of earlier ones; any number if not
                 given.
 
         Raises:
@@ -72,7 +82,7 @@ class Engine(Protocol):
         self,
         function: Callable[[Task], tuple[Result, Arrays]],
         tasks: Sequence[Task],
-        ahead: int | None = None,
+        most: int | None = None,
     ) -> Iterator[tuple[Result, Shared[Arrays]]]:
         """Like `map`, but the arrays beside each result stay where the workers are, for later tasks.
 

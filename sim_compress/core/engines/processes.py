@@ -28,10 +28,10 @@ class Processes:
     """Runs at most `workers` tasks at once; files of shared values lie in `folder`."""
 
     notice = None
-    shares_memory = False
+    shares_memory, is_here = False, True
 
     def __init__(self, workers: int, folder: Path) -> None:
-        self._workers, self._folder = workers, folder
+        self.workers, self._folder = workers, folder
         self._files = 0
         self._pool: ProcessPoolExecutor | None = None
 
@@ -40,23 +40,23 @@ class Processes:
         return store(value, self._next_file())
 
     def map(
-        self, function: Callable[[Task], Result], tasks: Sequence[Task], ahead: int | None = None
+        self, function: Callable[[Task], Result], tasks: Sequence[Task], most: int | None = None
     ) -> Iterator[Result]:
         """See `Engine.map`."""
 
         def begin(task: Task) -> Future[Result]:
             return self._executor().submit(called, function, task)
 
-        return in_order(begin, self._result, Future.cancel, tasks, ahead and ahead * self._workers)
+        return in_order(begin, self._result, Future.cancel, tasks, most)
 
     def map_keeping(
         self,
         function: Callable[[Task], tuple[Result, Arrays]],
         tasks: Sequence[Task],
-        ahead: int | None = None,
+        most: int | None = None,
     ) -> Iterator[tuple[Result, Shared[Arrays]]]:
         """See `Engine.map_keeping`."""
-        return self.map(_keeping, [(function, task, self._next_file()) for task in tasks], ahead)
+        return self.map(_keeping, [(function, task, self._next_file()) for task in tasks], most)
 
     def _next_file(self) -> Path:
         self._files += 1
@@ -66,7 +66,7 @@ class Processes:
         """The pool; a new one after a worker died."""
         if self._pool is None:
             self._pool = ProcessPoolExecutor(
-                self._workers, timeout=IDLE, initializer=_end_with, initargs=(os.getpid(),), env=ONE_THREAD
+                self.workers, timeout=IDLE, initializer=_end_with, initargs=(os.getpid(),), env=ONE_THREAD
             )
         return self._pool
 
@@ -77,7 +77,7 @@ class Processes:
             self.end()
             raise SolverError(
                 f"a worker process died ({' '.join(str(error).split())}): systems kill when memory runs "
-                f"out, so use fewer than {self._workers} workers"
+                f"out, so use fewer than {self.workers} workers"
             ) from error
 
     def end(self) -> None:

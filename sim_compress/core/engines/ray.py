@@ -12,7 +12,7 @@ from importlib import import_module
 from typing import Any, Generic
 
 from sim_compress.core.engines.calls import called, in_order
-from sim_compress.core.engines.cluster import check_nodes, connected, joined
+from sim_compress.core.engines.cluster import STARTED, check_nodes, connected, joined
 from sim_compress.core.engines.interface import Arrays, Engine, Result, Shared, Task, Value
 from sim_compress.core.engines.layout import Packed, packed, unpacked
 from sim_compress.core.engines.stored import READ_ONCE
@@ -64,7 +64,8 @@ class Ray:
     shares_memory = False
 
     def __init__(self, cluster: Any, workers: int, notice: str) -> None:
-        self._cluster, self._workers, self.notice = cluster, workers, notice
+        self._cluster, self.workers, self.notice = cluster, workers, notice
+        self.is_here = notice.startswith(STARTED)
         self._call = cluster.remote(num_cpus=1, max_retries=RETRIES)(called)
         self._running: list[Any] = []
 
@@ -73,16 +74,16 @@ class Ray:
         return Object([self._cluster.put(value)])
 
     def map(
-        self, function: Callable[[Task], Result], tasks: Sequence[Task], ahead: int | None = None
+        self, function: Callable[[Task], Result], tasks: Sequence[Task], most: int | None = None
     ) -> Iterator[Result]:
         """See `Engine.map`."""
-        return self._in_order(function, tasks, ahead, lambda begun: self._result(begun)[0], returns=1)
+        return self._in_order(function, tasks, most, lambda begun: self._result(begun)[0], returns=1)
 
     def map_keeping(
         self,
         function: Callable[[Task], tuple[Result, Arrays]],
         tasks: Sequence[Task],
-        ahead: int | None = None,
+        most: int | None = None,
     ) -> Iterator[tuple[Result, Shared[Arrays]]]:
         """See `Engine.map_keeping`."""
 
@@ -90,19 +91,19 @@ class Ray:
             found, references = self._result(begun)
             return found, _Kept([references[1]])
 
-        return self._in_order(partial(_packing, function), tasks, ahead, result, returns=2)
+        return self._in_order(partial(_packing, function), tasks, most, result, returns=2)
 
     def _in_order(
         self,
         function: Callable[[Task], Any],
         tasks: Sequence[Task],
-        ahead: int | None,
+        most: int | None,
         result: Callable[[_Begun], Result],
         returns: int,
     ) -> Iterator[Result]:
         def begin(task: Task) -> _Begun:
             # A cluster that was joined may have more processors than were asked for.
-            if len(self._running) >= self._workers:
+            if len(self._running) >= self.workers:
                 _, self._running = self._cluster.wait(self._running, num_returns=1, fetch_local=False)
             call = self._call.options(num_returns=returns)
             references = _listed(call.remote(function, task))
@@ -112,7 +113,7 @@ class Ray:
         def cancel(begun: _Begun) -> None:
             self._cluster.cancel(begun.references[0], force=True)
 
-        return in_order(begin, result, cancel, tasks, ahead and ahead * self._workers)
+        return in_order(begin, result, cancel, tasks, most)
 
     def _result(self, begun: _Begun) -> tuple[Any, list[Any]]:
         """What a task gives, and the references to it and to what is kept.

@@ -25,10 +25,10 @@ class Threads:
     """Runs at most `workers` tasks at once."""
 
     notice = None
-    shares_memory = True
+    shares_memory = is_here = True
 
     def __init__(self, pool: ThreadPoolExecutor, workers: int, folder: Path, bound: int) -> None:
-        self._pool, self._workers, self._folder = pool, workers, folder
+        self._pool, self.workers, self._folder = pool, workers, folder
         self._room, self._files = bound, 0
 
     def share(self, value: Value) -> Shared[Value]:
@@ -36,7 +36,7 @@ class Threads:
         return Here(value)
 
     def map(
-        self, function: Callable[[Task], Result], tasks: Sequence[Task], ahead: int | None = None
+        self, function: Callable[[Task], Result], tasks: Sequence[Task], most: int | None = None
     ) -> Iterator[Result]:
         """See `Engine.map`."""
 
@@ -44,16 +44,16 @@ class Threads:
             return self._pool.submit(function, task)
 
         with one_blas_thread():
-            yield from in_order(begin, Future.result, Future.cancel, tasks, ahead and ahead * self._workers)
+            yield from in_order(begin, Future.result, Future.cancel, tasks, most)
 
     def map_keeping(
         self,
         function: Callable[[Task], tuple[Result, Arrays]],
         tasks: Sequence[Task],
-        ahead: int | None = None,
+        most: int | None = None,
     ) -> Iterator[tuple[Result, Shared[Arrays]]]:
         """See `Engine.map_keeping`."""
-        for found, arrays in self.map(function, tasks, ahead):
+        for found, arrays in self.map(function, tasks, most):
             yield found, self._kept(arrays)
 
     def _kept(self, arrays: Arrays) -> Shared[Arrays]:

@@ -1,5 +1,6 @@
 """Clean-up of a graph by onnxruntime: batch norms, constants and shape arithmetic are folded away."""
 
+import os
 import tempfile
 from collections.abc import Iterator
 from math import prod
@@ -15,6 +16,7 @@ from sim_compress.frontend.read.external_data import read_external
 from sim_compress.frontend.read.floats import in_float32
 from sim_compress.frontend.weights import Weights, keys, used
 from sim_compress.model.maps import Array
+from sim_compress.storage import is_mapped
 
 # Initialisers need not be inputs from version 4 on; onnxruntime may lag behind the newest version.
 OLDEST_IR, NEWEST_IR = 4, 10
@@ -61,7 +63,9 @@ def _written(model: onnx.ModelProto, weights: Weights) -> tuple[onnx.ModelProto,
             raise
         written = onnx.load(target, load_external_data=False)
         _keep_order(written.graph, model.graph)
-        return written, read_external(written, target.parent, held)
+        # A file that is mapped stays there without its name, but on Windows.
+        mapped = os.name != "nt" and any(map(is_mapped, held.values()))
+        return written, read_external(written, target.parent, held, mapped=mapped)
 
 
 def _keep_order(written: onnx.GraphProto, given: onnx.GraphProto) -> None:

@@ -1,8 +1,10 @@
-"""Values that stand in files beside a network: read into memory once, large weights outside of the graph."""
+"""Values that stand in files beside a network: large weights, each read or mapped once, and all others."""
 
+import mmap
 from collections.abc import Iterable, Iterator
 from math import prod
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -11,6 +13,7 @@ from onnx.external_data_helper import ExternalDataInfo, load_external_data_for_t
 
 from sim_compress.frontend.weights import NO_WEIGHTS, Weights, is_large, is_stub, room, single, stub
 from sim_compress.model.maps import Array
+from sim_compress.storage import let_go, mapped_file, pieces
 
 
 def tensors(model: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
@@ -26,25 +29,29 @@ def _inner(model: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
         yield from _of_nodes(function.node)
 
 
-def read_external(model: onnx.ModelProto, folder: Path, known: Weights = NO_WEIGHTS) -> dict[str, Array]:
+def read_external(
+    model: onnx.ModelProto, folder: Path, known: Weights = NO_WEIGHTS, *, mapped: bool = False
+) -> dict[str, Array]:
     """Read external data: large initialisers into weights, leaving stubs, all others into the model.
 
     What is not as long as its shape says goes into the model as it is.
 
     Args:
         known: weights by name; one that has the same values is used again.
+        mapped: whether large weights stay in their files, which must not change while they are used.
 
     Raises:
         ValidationError, OSError, ValueError: a file cannot be read.
     """
     found: dict[str, Array] = {}
+    files = _Files(folder) if mapped else None
     for tensor in (*_inner(model), *(t for t in model.graph.initializer if not is_large(t))):
         if is_stub(tensor):
             load_external_data_for_tensor(tensor, str(folder))
     for tensor in model.graph.initializer:
         if not is_stub(tensor):
             continue
-        values = None if tensor.name in found else _values(tensor, folder)
+        values = None if tensor.name in found else _values(tensor, folder, files)
         if values is None:
             load_external_data_for_tensor(tensor, str(folder))
             continue
@@ -56,10 +63,29 @@ def read_external(model: onnx.ModelProto, folder: Path, known: Weights = NO_WEIG
 
 def _are_equal(one: Array, other: Array) -> bool:
     """Whether two float32 arrays have the same bits."""
-    return one.shape == other.shape and np.array_equal(one.view(np.int32), other.view(np.int32))
+    if one.shape != other.shape:
+        return False
+    both = zip(pieces(one.view(np.int32)), pieces(other.view(np.int32)), strict=True)
+    equal = all(np.array_equal(a, b) for a, b in both)
+    let_go(one)
+    let_go(other)
+    return equal
 
 
-def _values(tensor: onnx.TensorProto, folder: Path) -> Array | None:
+class _Files:
+    """Mapped files of a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder, self._maps = folder, dict[str, mmap.mmap]()
+
+    def part(self, name: str, kind: np.dtype[Any], shape: tuple[int, ...], start: int) -> Array:
+        """Numbers of a file, as they lie there."""
+        if name not in self._maps:
+            self._maps[name] = mapped_file(self._folder / name, steady=True)
+        return np.frombuffer(self._maps[name], kind, prod(shape), start).reshape(shape)
+
+
+def _values(tensor: onnx.TensorProto, folder: Path, files: _Files | None) -> Array | None:
     """The float32 values of a large tensor, None where its data are not as long as its shape says."""
     info = ExternalDataInfo(tensor)
     kind = helper.tensor_dtype_to_np_dtype(tensor.data_type).newbyteorder("<")
@@ -69,6 +95,8 @@ def _values(tensor: onnx.TensorProto, folder: Path) -> Array | None:
         length = int(info.length) if info.length else end - start
         if start < 0 or length != size or start + size > end:
             return None
+        if files is not None:
+            return single(files.part(info.location, kind, tuple(tensor.dims), start))
         file.seek(start)
         if kind != np.float32:
             return single(np.frombuffer(file.read(size), kind).reshape(tuple(tensor.dims)))

@@ -22,8 +22,13 @@ from sim_compress.model.maps import Array
 
 # Operators of older files broadcast by other rules, and onnxruntime promises nothing for them.
 OLDEST_OPSET = 7
-# Clean-up writes the whole network as one protobuf message, which holds no more.
+# One protobuf message holds no more: weights beyond that stand in files beside it.
 MAX_BYTES = 2**31 - 1
+# Networks of more bytes than this in files beside them are not read at all: 17 billion parameters.
+LARGEST = 2**36
+# Weights of so many bytes stay in their files: they are mapped, and memory that is asked for otherwise takes
+# the place of what was read of them.
+MAPPED = 2**30
 # Bytes of a file that are in memory at once while it is hashed.
 HASHED = 2**20
 
@@ -66,7 +71,7 @@ def read_network(source: Source | Content) -> NetworkFile:
     del content, source
     for file in external:
         size += _hashed(file, digest.update)
-    weights = {} if folder is None else _external_data(path, folder, model)
+    weights = {} if folder is None else _external_data(path, folder, model, external)
     if not model.graph.input:
         raise ModelFileError(f"{path}: the network has no inputs; export it with at least one graph input")
     if not model.graph.output:
@@ -104,10 +109,15 @@ def _check_sizes(path: Path, held: int, files: list[Path]) -> None:
     if odd:
         raise ModelFileError(f"{odd}: is a device or a pipe; expected an ONNX network in a file")
     size = held + sum(f.stat().st_size for f in files if f.is_file())
-    if size > MAX_BYTES:
+    if not held and size > MAX_BYTES:
         raise ModelFileError(
-            f"{path}: takes {in_units(size)} with its external data, and networks over 2 GiB are not "
-            "supported; cut the network into parts (onnx.utils.extract_model)"
+            f"{path}: takes {in_units(size)}, and one ONNX file holds no more than 2 GiB; export the network "
+            "with external data (onnx.save(..., save_as_external_data=True))"
+        )
+    if size > LARGEST:
+        raise ModelFileError(
+            f"{path}: takes {in_units(size)} with its external data, and networks over {in_units(LARGEST)} "
+            "are not supported; cut the network into parts (onnx.utils.extract_model)"
         )
 
 
@@ -186,10 +196,12 @@ def _hashed(path: Path, update: Callable[[bytes], None]) -> int:
     return size
 
 
-def _external_data(path: Path, folder: Path, model: onnx.ModelProto) -> dict[str, Array]:
+def _external_data(
+    path: Path, folder: Path, model: onnx.ModelProto, external: list[Path]
+) -> dict[str, Array]:
     """Large weights of the files beside the network; what else is there is in the model then."""
     try:
-        return read_external(model, folder)
+        return read_external(model, folder, mapped=sum(f.stat().st_size for f in external) >= MAPPED)
     except (onnx.checker.ValidationError, OSError, ValueError) as error:
         raise ModelFileError(
             f"{path}: its external weights cannot be loaded ({error}); export the network again"

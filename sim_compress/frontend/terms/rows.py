@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from sim_compress.frontend.refusal import RefusalError
+from sim_compress.frontend.weights import room
 from sim_compress.model import Affine, LinearMap, Pad, Shape, Term
 from sim_compress.model.maps import Array
+from sim_compress.storage import is_mapped, pieces
 
 # (rows, features, groups) -> columns of the matrices that are held somewhere. In BERT-base they would take as
 # much as the weights, and three shapes have all of them.
@@ -32,7 +34,7 @@ def finite(values: Array) -> NDArray[np.float32]:
     """
     with np.errstate(over="ignore"):
         single = values.astype(np.float32, copy=False)
-    if not np.isfinite(single).all():
+    if not all(np.isfinite(piece).all() for piece in pieces(single)):
         raise RefusalError("its parameters are not all finite numbers; train or export the network again")
     return single
 
@@ -118,7 +120,7 @@ def one_set_a_weight() -> Iterator[None]:
 
 def _new_rows(weight: Array, groups: int) -> sparse.csr_array:
     rows, width = weight.shape
-    values = np.ascontiguousarray(finite(weight)).ravel()
+    values = _in_order(finite(weight)).ravel()
     columns = _columns(rows, width, groups)
     pointers = np.arange(rows + 1, dtype=columns.dtype) * columns.dtype.type(width)
     full = bool(values.all())
@@ -128,6 +130,15 @@ def _new_rows(weight: Array, groups: int) -> sparse.csr_array:
     if not full:
         tied.eliminate_zeros()
     return tied
+
+
+def _in_order(weight: Array) -> Array:
+    """Rows that stand one after the other in memory; those of a mapped file in another file."""
+    if weight.flags.c_contiguous or not is_mapped(weight):
+        return np.ascontiguousarray(weight)
+    found = room(weight.shape, in_file=True)
+    found[...] = weight
+    return found
 
 
 def _columns(rows: int, width: int, groups: int) -> NDArray[Any]:

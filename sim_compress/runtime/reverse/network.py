@@ -13,10 +13,15 @@ from sim_compress.runtime.reverse.lanes import Buffers, Floats, filled, shaped
 from sim_compress.runtime.reverse.phis import IN_PLACE, pulled_back
 from sim_compress.runtime.reverse.rows import Rows, Values, parameters_of
 from sim_compress.runtime.reverse.tied_code import LANES
+from sim_compress.runtime.schedule import schedule
 
 
 class Network:
-    """An acyclic model whose values may be changed.
+    """A model whose values may be changed.
+
+    Args:
+        model: the model.
+        loops: whether it may have loops, which a `Pass` does not evaluate.
 
     Attributes:
         names: blocks in order of evaluation, then outputs.
@@ -28,13 +33,15 @@ class Network:
         rows: name of a block or output -> its rows; where rows are shared, the parameters are the owner's.
 
     Raises:
-        InputError: the model has loops.
+        InputError: the model has loops, and may not.
     """
 
-    def __init__(self, model: ImplicitModel) -> None:
+    def __init__(self, model: ImplicitModel, *, loops: bool = False) -> None:
         order = order_of_evaluation(model)
         if order is None:
-            raise InputError("a model with loops is not differentiated here: use to_torch()")
+            if not loops:
+                raise InputError("the values of a model with loops are not differentiated: use to_torch()")
+            order = tuple(b.name for stage in schedule(model) for b in stage.blocks)
         self._model, self.inputs, self.owners = model, model.inputs, model.owners
         self.readers = model.readers
         self.names = [*order, *(o.name for o in model.outputs)]
@@ -136,7 +143,7 @@ class Pass:
         return made
 
     def _pulled_back(self, name: str, dx: Floats) -> Floats:
-        """The gradient of z."""
+        """The gradient of z, in the place of that of x where nothing else is needed for it."""
         block = self._network.blocks.get(name)
         if block is None:
             return dx

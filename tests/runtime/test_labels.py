@@ -5,8 +5,7 @@ import pytest
 
 from sim_compress.errors import DataError
 from sim_compress.model import Affine, ImplicitModel, Input, Output, Term
-from sim_compress.report import check_labels
-from sim_compress.runtime import check_samples, digest
+from sim_compress.runtime import check_labels, check_samples, digest
 from tests.networks import residual_network, weight
 
 EXPECTED = (Input("u", (2, 3)), Input("v", (4,)))
