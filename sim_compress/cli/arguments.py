@@ -138,6 +138,9 @@ def _inspect() -> Parser:
     parser = _parser("inspect", "sim-compress inspect", "Show what an artifact holds, and prove it.")
     parser.add_argument("file", metavar="FILE", type=Path, help="artifact")
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
+    parser.add_argument(
+        "--per-step", action="store_true", help="run it once and show what every block takes, numpy's too"
+    )
     return parser
 
 

@@ -10,7 +10,7 @@ from rich.table import Table
 
 import sim_compress
 from sim_compress.cli.console import ERR, OUT, note, plain, warning
-from sim_compress.cli.tables import facts
+from sim_compress.cli.tables import facts, steps_table
 from sim_compress.errors import InputError
 from sim_compress.report.bench import DenseRuntime, Speed, made_up_inputs, measure_speed
 from sim_compress.runtime import Session, StepTime, numpy_blocks
@@ -48,7 +48,7 @@ def run(arguments: argparse.Namespace) -> int:
     OUT.print(_table(speeds))
     if arguments.per_step:
         for batch in batches:
-            OUT.print(_steps_table(batch, _steps(session, batch, arguments.rounds)))
+            OUT.print(steps_table(batch, _steps(session, batch, arguments.rounds)))
     OUT.print(facts(_facts(arguments, session)))
     for speed in speeds:
         if speed.slower:
@@ -87,20 +87,6 @@ def _table(speeds: list[Speed]) -> Table:
 def _steps(session: Session, batch: int, rounds: int) -> tuple[StepTime, ...]:
     """What every block takes, on inputs made up."""
     return session.profile(made_up_inputs(session.model, batch), rounds)
-
-
-def _steps_table(batch: int, steps: Sequence[StepTime]) -> Table:
-    whole = sum(step.seconds for step in steps)
-    table = Table(title=f"steps of the first chunk at batch {batch}, one thread")
-    for heading in ("step", "runs as"):
-        table.add_column(heading, overflow="fold")
-    for heading in ("time", "share", "GFLOP/s", "bytes"):
-        table.add_column(heading, justify="right")
-    for step in steps:
-        rate = f"{step.gflops:.1f}" if step.products else ""
-        share = f"{100 * step.seconds / whole:.1f} %"
-        table.add_row(step.name, step.how, f"{1e6 * step.seconds:.1f} us", share, rate, f"{step.bytes:,}")
-    return table
 
 
 def _facts(arguments: argparse.Namespace, session: Session) -> dict[str, str]:

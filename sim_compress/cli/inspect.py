@@ -7,13 +7,15 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
+import numpy as np
+
 from sim_compress.artifact import JSON, Artifact, listing, read, sizes
 from sim_compress.certificate import output_bound
 from sim_compress.cli import tables, words
 from sim_compress.cli.console import OUT, plain, warning
 from sim_compress.model import ImplicitModel
 from sim_compress.report import BlockFigures, foreign_report, stored_blocks
-from sim_compress.runtime import numpy_blocks
+from sim_compress.runtime import Session, StepTime
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -22,13 +24,18 @@ def run(arguments: argparse.Namespace) -> int:
     if remark := foreign_report(arguments.file, artifact.digest):
         warning(remark)
     if arguments.json:
-        plain(json.dumps(_document(arguments.file, artifact), indent=2, allow_nan=False) + "\n")
+        document = _document(arguments.file, artifact)
+        if arguments.per_step:
+            document["steps"] = [asdict(step) for step in _steps(artifact.model)]
+        plain(json.dumps(document, indent=2, allow_nan=False) + "\n")
         return 0
     blocks = stored_blocks(artifact.model)
     OUT.print(tables.stored_blocks(blocks))
     OUT.print("\nWhat a safetensors reader sees")
     OUT.print(tables.stored_tensors(listing(artifact)))
     OUT.print(tables.facts(_facts(arguments.file, artifact, blocks)))
+    if arguments.per_step:
+        OUT.print(tables.steps_table(1, _steps(artifact.model)))
     OUT.print("\nProvenance")
     OUT.print(tables.facts(_flat("", artifact.provenance)))
     return 0
@@ -45,18 +52,18 @@ def _facts(path: Path, artifact: Artifact, blocks: tuple[BlockFigures, ...]) -> 
         "nonzeros": f"{words.count(model.parameters)} of {words.count(entries)} entries",
         "stored": tables.size_words(sizes(model)),
         "digest": f"{artifact.digest} (recomputed from the bytes)",
-        "steps in numpy": _left(model),
         "certificate": f"{_certificate(artifact)} (recomputed from the stored values)",
         "Lipschitz bound": _lipschitz_words(model),
     }
 
 
-def _left(model: ImplicitModel) -> str:
-    """The blocks that have no compiled code, and where to find what they cost."""
-    left = numpy_blocks(model)
-    if left is None:
-        return "all: numba is not installed or switched off"
-    return f"{', '.join(left)} (bench --per-step tells what they cost)" if left else "none"
+def _steps(model: ImplicitModel) -> tuple[StepTime, ...]:
+    """What every block takes on one sample of ones, as many ids as there are the first of their table."""
+    inputs = {
+        i.name: (np.ones if i.dtype.startswith("float") else np.zeros)((1, *i.shape), i.dtype)
+        for i in model.inputs
+    }
+    return Session(model, threads=1).profile(inputs)
 
 
 def _certificate(artifact: Artifact) -> str:
@@ -101,7 +108,6 @@ def _document(path: Path, artifact: Artifact) -> dict[str, object]:
         "digest": artifact.digest,
         "tensors": [asdict(item) for item in listing(artifact)],
         "blocks": [{**asdict(b), "sparsity": b.sparsity} for b in stored_blocks(model)],
-        "numpy_steps": numpy_blocks(model),
         "certificate": {"kind": certificate.kind, "bound": certificate.bound, "recomputed": True}
         | {"lipschitz": _lipschitz(model)},
         "provenance": artifact.provenance,

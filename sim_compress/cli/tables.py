@@ -1,6 +1,6 @@
 """Tables of a report and of blocks."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -10,6 +10,7 @@ from sim_compress.artifact import PARTS, Listed, Sizes
 from sim_compress.cli import words
 from sim_compress.cli.compress_options import UNSTRUCTURED
 from sim_compress.report import ArtifactFigures, BlockFigures, DataFigures, Evaluation, Report, Score
+from sim_compress.runtime import StepTime
 
 ON_CALIBRATION = "These are the calibration data: a fair score needs others"
 Cells = tuple[str, str, str, str]
@@ -223,4 +224,19 @@ def _blocks(blocks: Iterable[BlockFigures], numbers: Mapping[str, Callable[[Bloc
     for block in blocks:
         cells = (number(block) for number in numbers.values())
         table.add_row(Text(block.name), block.phi, words.shape(block.shape), *cells)
+    return table
+
+
+def steps_table(batch: int, steps: Sequence[StepTime]) -> Table:
+    """What every block takes, and what share of the whole that is."""
+    whole = sum(step.seconds for step in steps)
+    table = Table(title=f"steps of the first chunk at batch {batch}, one thread")
+    for heading in ("step", "runs as"):
+        table.add_column(heading, overflow="fold")
+    for heading in ("time", "share", "GFLOP/s", "bytes"):
+        table.add_column(heading, justify="right")
+    for step in steps:
+        rate = f"{step.gflops:.1f}" if step.products else ""
+        share = f"{100 * step.seconds / whole:.1f} %"
+        table.add_row(step.name, step.how, f"{1e6 * step.seconds:.1f} us", share, rate, f"{step.bytes:,}")
     return table

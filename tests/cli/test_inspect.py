@@ -78,3 +78,12 @@ def test_a_file_of_version_3_is_shown_too(run):
     assert code == 0
     assert [line for line in out.splitlines() if "│ B.0.0 " in line and " 43 " in line]
     assert [line for line in out.splitlines() if "│ model " in line and "U8" in line]
+
+
+def test_steps_are_shown_with_their_share_of_the_time(run, compressed):
+    code, out, err = run("inspect", compressed, "--per-step")
+    assert code == 0, err
+    assert "steps of the first chunk at batch 1" in out
+    assert "share" in out
+    document = json.loads(run("inspect", compressed, "--per-step", "--json").out)
+    assert {step["name"] for step in document["steps"]} >= {"inputs", "outputs"}

@@ -10,7 +10,18 @@ from scipy import sparse
 from sim_compress.activations import Activation
 from sim_compress.errors import UnsupportedError
 from sim_compress.frontend import load_teacher
-from sim_compress.model import Affine, ImplicitModel, Input, Output, Pad, Patches, StateBlock, Term
+from sim_compress.model import (
+    Affine,
+    ImplicitModel,
+    Input,
+    Output,
+    Pad,
+    Patches,
+    Reshape,
+    StateBlock,
+    Sum,
+    Term,
+)
 from sim_compress.runtime import Session, Tolerance
 from tests.networks import POOL, bias, loop, patches, residual_network, weight
 
@@ -235,3 +246,32 @@ def test_max_pooling_of_states_and_of_sums_before_a_convolution(
     ]
     model = ImplicitModel((Input("u", (3, size, size)),), (first, pooled, both), tuple(outputs))
     assert_kernels_agree(model, (1, 3, 17))
+
+
+@pytest.mark.parametrize("size", [1, 5, 8])
+@pytest.mark.parametrize("factor", ["value", "channel", "reversed"])
+def test_products_of_values_and_with_a_factor_of_each_channel(size: int, factor: str) -> None:
+    """Gates and squeeze-and-excite, before a convolution that reads their padding."""
+    shape, own = (5, size, size), patches(3, 1, 1)
+    x = StateBlock("x", Affine(shape, (Term("u", (own,), weight(5, 27)),), bias(5)), Activation("tanh"))
+    sums = (Term("u", (own,), weight(5, 27, seed=1)),)
+    if factor == "value":
+        other = StateBlock("g", Affine(shape, sums, bias(5)), Activation("sigmoid"))
+    else:
+        mean = (Sum((1, 2)), Reshape((5, 1, 1)))
+        other = StateBlock("g", Affine((5, 1, 1), (Term("x", mean),)), Activation("sigmoid"))
+    parts, sources = [shape, other.shape], ["x", "g"]
+    if factor == "reversed":
+        parts, sources = parts[::-1], sources[::-1]
+    sizes = [int(np.prod(part)) for part in parts]
+    first = Term(sources[0], (Reshape((sizes[0],)), Pad((0,), (sizes[1],))))
+    second = Term(sources[1], (Reshape((sizes[1],)), Pad((sizes[0],), (0,))))
+    product = Activation("product", {"parts": tuple(parts)})
+    both = StateBlock("p", Affine((sum(sizes),), (first, second)), product)
+    after = Affine((6, size, size), (Term("p", (own,), weight(6, 45, seed=2)),))
+    model = ImplicitModel(
+        (Input("u", (3, size, size)),),
+        (x, other, both),
+        (Output("y", after), Output("p2", Affine(shape, (Term("p"),)))),
+    )
+    assert_kernels_agree(model, (1, 3, 16, 17))

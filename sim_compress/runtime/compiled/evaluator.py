@@ -32,6 +32,8 @@ from sim_compress.runtime.step_time import StepTime
 
 # Programs kept for different batch sizes, alone and together, the last ones used.
 PROGRAMS = 16
+# Batch sizes of which it is remembered that there is memory for them.
+SIZES = 64
 # Threads that share one chunk: a block has too few rows and tiles for more.
 TEAM = 8
 
@@ -48,7 +50,8 @@ class CompiledEvaluator:
         prepare(machine.ENTRIES)
         self._model, self._tolerance = model, tolerance
         self._shapes = {o.name: o.shape for o in model.outputs}
-        self._needed = working_set(model)
+        self._widths = {o.name: math.prod(o.shape) for o in model.outputs}
+        self._needed, self._fitting = working_set(model), set[int]()
         with _MAKING:
             lowering = Lowering(model, WIDTH, TILE)
             self._programs = _kept_programs(lowering)
@@ -70,27 +73,27 @@ class CompiledEvaluator:
     def evaluate(self, inputs: Mapping[str, Array]) -> tuple[dict[str, Array], Convergence | None]:
         """Outputs (samples, ...) of checked inputs (samples, ...), and how the loops converged, if any."""
         samples = len(next(iter(inputs.values())))
-        check_memory(self._needed, "numba", min(samples, self._chunk))
-        outputs = {name: np.empty((samples, *shape), np.float32) for name, shape in self._shapes.items()}
+        if samples not in self._fitting:
+            check_memory(self._needed, "numba", min(samples, self._chunk))
+            # Once it has run a size has its memory.
+            self._fitting = {*self._fitting, samples} if len(self._fitting) < SIZES else {samples}
+        flat = {name: np.empty((samples, size), np.float32) for name, size in self._widths.items()}
+        outputs = {
+            name: y if len(self._shapes[name]) == 1 else y.reshape(samples, *self._shapes[name])
+            for name, y in flat.items()
+        }
         if not samples:
             return outputs, None
-        rows = {name: _as_rows(np.ascontiguousarray(u)) for name, u in inputs.items()}
-        flat = {name: _as_rows(y) for name, y in outputs.items()}
-        if len(self._sizes.spans(samples)) == 1:
-            convergence = self._chunk_alone(rows, flat, samples)
-        else:
-            convergence = self._chunks(rows, flat, samples)
-        return outputs, convergence
+        rows = {name: _as_rows(u if u.flags.c_contiguous else u.copy()) for name, u in inputs.items()}
+        alone = self._sizes.alone(samples)
+        return outputs, (self._chunk_alone if alone else self._chunks)(rows, flat, samples)
 
     def profile(self, inputs: Mapping[str, Array], rounds: int) -> tuple[StepTime, ...]:
         """Time of every block on one chunk of checked inputs, on this thread."""
         begin, end = self._sizes.spans(len(next(iter(inputs.values()))))[0]
         program, _ = self._programs(self._sizes.program(end - begin), 1)
         own = {name: _as_rows(np.ascontiguousarray(u[begin:end])) for name, u in inputs.items()}
-        outputs = {
-            name: np.empty((end - begin, math.prod(shape)), np.float32)
-            for name, shape in self._shapes.items()
-        }
+        outputs = {name: np.empty((end - begin, size), np.float32) for name, size in self._widths.items()}
         arena = Arena(program, 1)
         return step_times(self._model, arena, Call(own, outputs, self._tolerance, None), end - begin, rounds)
 
@@ -193,6 +196,11 @@ class Sizes:
             return cls(WIDTH if 2 * lowering.tokens <= 3 * WIDTH else 1, True, False)
         # Images: the states of a chunk stay in cache. Rows alone: a whole tile of samples.
         return cls(WIDTH * LARGEST_TILE if lowering.tokens == 1 else WIDTH // 2, False, lowering.cyclic)
+
+    def alone(self, samples: int) -> bool:
+        """Whether a batch is one chunk."""
+        few = self.tokens and 1 < samples < self.chunk // 2
+        return samples == 1 or (samples <= self.chunk and not few)
 
     def spans(self, samples: int) -> list[tuple[int, int]]:
         """Begin and end of every chunk."""

@@ -25,6 +25,8 @@ MODULES = (
     "sim_compress.runtime.compiled.code.matrix_code",
     "sim_compress.runtime.compiled.code.normalising_code",
     "sim_compress.runtime.compiled.code.elementwise_code",
+    "sim_compress.runtime.compiled.code.entrywise_code",
+    "sim_compress.runtime.compiled.code.gating_code",
     "sim_compress.runtime.compiled.code.lookup_code",
     "sim_compress.runtime.compiled.code.pooling_code",
     "sim_compress.runtime.reverse.tied",

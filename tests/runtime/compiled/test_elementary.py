@@ -33,6 +33,8 @@ EXACT: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "softsign": lambda z: z / (1 + abs(z)),
     "square": np.square,
     "abs": np.abs,
+    "nonzero": lambda z: (z != 0).astype(float),
+    "not": lambda z: (z == 0).astype(float),
     "sqrt": np.sqrt,
     "reciprocal": lambda z: 1 / z,
 }

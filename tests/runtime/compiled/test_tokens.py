@@ -19,12 +19,14 @@ from sim_compress.model import (
     Pad,
     Reshape,
     Scale,
+    Slice,
     StateBlock,
     Term,
     Transpose,
     weight_shape,
 )
 from sim_compress.runtime import Session, Tolerance, numpy_blocks
+from sim_compress.runtime.compiled.code.entrywise_code import KINDS as ENTRYWISE
 from sim_compress.runtime.compiled.code.vectors import TILE, WIDTH
 from sim_compress.runtime.compiled.evaluator import CompiledEvaluator
 from sim_compress.runtime.compiled.program.lowering import Lowering
@@ -268,3 +270,33 @@ def test_a_profile_names_every_block_and_what_numpy_does() -> None:
     assert all(step.seconds > 0 for step in steps)
     (whole,) = Session(model, kernel="scipy").profile(np.ones((2, 9, 4), np.float32), rounds=2)
     assert whole.by_numpy
+
+
+@pytest.mark.parametrize("name", ENTRYWISE)
+def test_phi_of_several_values_entry_by_entry(name: str) -> None:
+    """Values, one entry for all, constants, and a truth value of whole numbers; NaN as in the reference."""
+    shape, size, three = (4, 6), 24, name == "where"
+    mask = StateBlock("m", Affine((6,), (Term("mask"),)), Activation("nonzero"))
+    x = StateBlock("x", Affine(shape, (Term("u"),)), IDENTITY)
+    parts = [shape, (1, 6), ()] if three else [shape, (1, 6)]
+    whole = size + 6 + three
+    terms = [
+        Term("x", (Reshape((size,)), Pad((0,), (whole - size,)))),
+        Term("m", (Pad((size,), (int(three),)),)),
+    ]
+    if three:
+        one = Slice((0,), (1,), (1,))
+        constant = (one, Pad((1,), (0,)), one, Offset(np.full(1, -7.0, np.float32)), Pad((30,), (0,)))
+        terms.append(Term("m", constant))
+    both = StateBlock("b", Affine((whole,), tuple(terms)), Activation(name, {"parts": tuple(parts)}))
+    out = Output("y", Affine(shape, (Term("b"),)))
+    inputs = (Input("u", shape), Input("mask", (6,), "int64"))
+    model = ImplicitModel(inputs, (mask, x, both), (out,))
+    assert numpy_blocks(model) == ()
+    rng = np.random.default_rng(0)
+    for samples in (1, 3, WIDTH + 1):
+        u = rng.integers(-1, 2, (samples, *shape)).astype(np.float32)
+        u[0, 0, 0] = np.nan
+        fed = {"u": u, "mask": rng.integers(0, 2, (samples, 6)) << 40}
+        expected, found = (Session(model, kernel=k, threads=1).predict(fed)["y"] for k in ("scipy", "numba"))
+        np.testing.assert_array_equal(found, expected)

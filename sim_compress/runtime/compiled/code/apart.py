@@ -5,6 +5,8 @@ from numpy.typing import NDArray
 
 from sim_compress.runtime.compiled.code import (
     elementwise_code,
+    entrywise_code,
+    gating_code,
     lookup_code,
     matrix_code,
     normalising_code,
@@ -14,6 +16,8 @@ from sim_compress.runtime.compiled.code import (
 from sim_compress.runtime.compiled.code.calls import write_addresses
 from sim_compress.runtime.compiled.code.operations import (
     Elementwise,
+    Entrywise,
+    Gated,
     LookedUp,
     MatrixProduct,
     Normalisation,
@@ -27,6 +31,8 @@ APART = {
     Normalisation.CODE: normalising_code.normalisation,
     Elementwise.CODE: elementwise_code.elementwise,
     Pooled.CODE: pooling_code.pooled,
+    Entrywise.CODE: entrywise_code.entrywise,
+    Gated.CODE: gating_code.gated,
     LookedUp.CODE: lookup_code.looked_up,
 }
 

@@ -107,6 +107,8 @@ FUNCTIONS: Mapping[str, Function] = {
     "softsign": lambda b, z, *_: b.fdiv(z, b.fadd(constant(1.0), absolute(b, z))),
     "square": lambda b, z, *_: b.fmul(z, z),
     "abs": lambda b, z, *_: absolute(b, z),
+    "nonzero": lambda b, z, *_: b.select(b.fcmp_unordered("!=", z, ZERO), constant(1.0), ZERO),
+    "not": lambda b, z, *_: b.select(b.fcmp_ordered("==", z, ZERO), constant(1.0), ZERO),
     "sqrt": _root,
     "reciprocal": lambda b, z, *_: b.fdiv(constant(1.0), z),
 }

@@ -311,6 +311,49 @@ class Pooled(Operation):
 
 
 @dataclass(frozen=True)
+class Gated(Operation):
+    """Products of two values vector by vector: an item is some channels.
+
+    Attributes:
+        kind: what is multiplied with, as in `gating_code.py`.
+        tiles: (first vector, number of vectors) of what lies side by side in a channel.
+        values, factors, targets: places of the channels, less that of a position.
+    """
+
+    CODE = 13
+    kind: int
+    channels: int
+    tiles: int
+    tile_count: int
+    values: int
+    factors: int
+    targets: int
+
+
+@dataclass(frozen=True)
+class Entrywise(Operation):
+    """One function of the entries of two or three values; those with two read the second one twice.
+
+    Attributes:
+        kind: one of `entrywise_code.KINDS`.
+        first, second, third: places of the entries of each part.
+    """
+
+    CODE = 14
+    kind: int
+    count: int
+    samples: int
+    targets: int
+    step: int
+    first: int
+    first_step: int
+    second: int
+    second_step: int
+    third: int
+    third_step: int
+
+
+@dataclass(frozen=True)
 class Normalisation(Operation):
     """Softmax and norms of the channels of a group, lane by lane: an item is a tile of one group.
 

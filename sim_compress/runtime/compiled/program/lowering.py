@@ -14,6 +14,7 @@ from sim_compress.runtime.compiled.program.assembly import Assembly, Constants
 from sim_compress.runtime.compiled.program.choice import in_phases
 from sim_compress.runtime.compiled.program.context import LARGEST_ARENA, Context, rounded_up
 from sim_compress.runtime.compiled.program.dense import lower_dense
+from sim_compress.runtime.compiled.program.entrywise import lower_entrywise, lower_truth
 from sim_compress.runtime.compiled.program.factors import without_factors
 from sim_compress.runtime.compiled.program.groups import (
     lower_matrix,
@@ -172,6 +173,8 @@ class Lowering:
             return self._normalised(context, block, form)
         if block.affine.lookups and (looked_up := lower_lookup(context, block, form)) is not None:
             return looked_up
+        if (truth := lower_truth(context, block, form)) is not None:
+            return apply_phi(context, block.phi, truth, form)
         if not has_operation(block.phi) and not block.affine.weighted:
             return self._unweighted(context, block)
         if pools_in_lanes(context, self._model, block, self.forms.sums[block.name], form):
@@ -221,7 +224,8 @@ class Lowering:
     def _unweighted(self, context: Context, block: StateBlock) -> Place:
         """A block without parameters by the reference, sums and phi together, if phi has no operation."""
         lower = {"product": lower_product, "matmul": lower_matrix}.get(block.phi.name)
-        product = lower and lower(context, block, self.forms.states[block.name])
+        lower = lower or lower_entrywise
+        product = lower(context, block, self.forms.states[block.name])
         if product is not None:
             return product
         names = list(dict.fromkeys(term.source for term in block.affine.terms))

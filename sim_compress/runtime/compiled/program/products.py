@@ -6,11 +6,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim_compress.model import Scale, Shape, StateBlock
-from sim_compress.runtime.compiled.code.operations import CHUNK, Product
+from sim_compress.runtime.compiled.code.gating_code import NUMBER, SHARE, VALUE, VECTOR
+from sim_compress.runtime.compiled.code.operations import CHUNK, Gated, Product
 from sim_compress.runtime.compiled.layout.forms import Form
-from sim_compress.runtime.compiled.layout.places import Place
+from sim_compress.runtime.compiled.layout.lanes import Geometry, Lanes
+from sim_compress.runtime.compiled.layout.places import Place, Tiled
+from sim_compress.runtime.compiled.layout.tiles import runs
 from sim_compress.runtime.compiled.program.context import Context
 from sim_compress.runtime.compiled.program.copies import NOTHING, has_operations, selected
+from sim_compress.runtime.compiled.program.halos import fill_halo
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,6 +32,8 @@ def lower_product(context: Context, block: StateBlock, form: Form) -> Place | No
     if found is None or any(own.factor != 1 for own in found):
         return None
     left, right = found
+    if (gated := _gated(context, form, left, right) or _gated(context, form, right, left)) is not None:
+        return gated
     target = context.place(form)
     places, element = target.destinations
     shape = np.broadcast_shapes(left.places.shape, right.places.shape)
@@ -47,6 +53,61 @@ def lower_product(context: Context, block: StateBlock, form: Form) -> Place | No
         )
     )
     return target
+
+
+def _gated(context: Context, form: Form, left: Factor, right: Factor) -> Place | None:
+    """The place of a product by vectors; None where its parts do not lie in the same lanes."""
+    geometry, lanes = context.borders.geometries.get(form.size), context.lanes
+    if geometry is None or context.is_flat(form) or left.places.shape != form.shape:
+        return None
+    values = _channels_of(left, form, geometry)
+    try:
+        spread = np.broadcast_to(right.places, form.shape)
+    except ValueError:
+        return None
+    positions = form.canonical(spread).reshape(form.channels, -1)
+    if (factor := _channels_of(Factor(spread, right.step), form, geometry)) is not None:
+        kind = VALUE
+    elif (positions == positions[:, :1]).all() and (lanes.samples == 1 or _apart(lanes, right)):
+        # One entry of a sample for all positions of a channel.
+        kind, factor = (NUMBER if lanes.samples == 1 else VECTOR), positions[:, 0]
+    else:
+        return None
+    if values is None:
+        return None
+    target = context.place(form)
+    assert isinstance(target, Tiled), "what has positions lies in vectors"
+    tiles, assembly = runs(geometry, geometry.plane), context.assembly
+    assembly.add(
+        Gated(
+            -(-form.channels // SHARE),
+            kind,
+            form.channels,
+            assembly.integers(tiles),
+            len(tiles),
+            assembly.integers(values),
+            assembly.integers(factor),
+            assembly.integers(target.channels),
+        )
+    )
+    if any(geometry.halo):
+        fill_halo(context, target)
+    return target
+
+
+def _apart(lanes: Lanes, factor: Factor) -> bool:
+    """Whether every lane is a sample."""
+    return lanes.parts == 1 and lanes.groups == 1 and factor.step == 1
+
+
+def _channels_of(factor: Factor, form: Form, geometry: Geometry) -> NDArray[np.int64] | None:
+    """First float of every channel of a part that lies as a geometry has it."""
+    places = form.canonical(factor.places).reshape(form.channels, -1)
+    inside = geometry.elements.reshape(-1)
+    firsts = places[:, 0] - inside[0]
+    in_lanes = factor.step == geometry.lanes.parts and np.array_equal(places, firsts[:, None] + inside)
+    aligned = (firsts % geometry.lanes.width == 0).all()
+    return firsts if in_lanes and aligned else None
 
 
 def factors(context: Context, block: StateBlock) -> tuple[Factor, Factor] | None:
