@@ -7,6 +7,7 @@ from sim_compress.compression.prepared import Prepared
 from sim_compress.compression.settings import Settings
 from sim_compress.compression.tuning.matching import samples_of_step
 from sim_compress.errors import InputError
+from sim_compress.model import ImplicitModel
 from sim_compress.runtime.reverse.tied_code import LANES
 from sim_compress.states.batches import batch_size
 
@@ -53,7 +54,7 @@ def _robust_epochs(model: ImplicitModel, samples: int, sparsity: float) -> int:
         raise InputError(
             "robust is how values are tuned, and those of a network with loops are not: leave it out"
         )
-    each = _multiplications(model) * (1 + ROBUST_GRADIENT * (1 - sparsity)) * samples
+    each = model.multiplications * (1 + ROBUST_GRADIENT * (1 - sparsity)) * samples
     return max(1, min(math.ceil(ROBUST_SAMPLES / samples), int(ROBUST_MULTIPLICATIONS // each)))
 
 
