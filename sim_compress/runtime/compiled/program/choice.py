@@ -12,25 +12,19 @@ Few channels stay in the first cache as they are, and four rows that share a col
 channels leave it before the next rows come to them.
 """
 
-from sim_compress.model import Affine, chain_shape
-from sim_compress.model.maps import Patches
-from sim_compress.runtime.compiled.layout.forms import Form
-from sim_compress.runtime.compiled.program.context import Context
+from math import prod
+
+from sim_compress.model import Affine, Patches, weight_shape
 
 # Channels that a block reads, from which on phases are faster.
 MANY = 96
 
 
-def in_phases(context: Context, affine: Affine) -> bool:
+def in_phases(affine: Affine) -> bool:
     """Whether the rows of an image are summed in phases."""
-    return sum(_channels(context, affine)) >= MANY
-
-
-def _channels(context: Context, affine: Affine) -> list[int]:
-    """Channels that each term with a weight reads."""
-    found = []
-    for term in affine.weighted:
-        before = [step for step in term.maps if not isinstance(step, Patches)]
-        shape = context.values[term.source].form.shape
-        found.append(Form(chain_shape(before, shape)).channels)
-    return found
+    channels = 0
+    for term in affine.terms:
+        if term.weight is not None:
+            kernels = [prod(step.kernel) for step in term.maps if isinstance(step, Patches)]
+            channels += weight_shape(term.weight)[1] // prod(kernels)
+    return channels >= MANY

@@ -250,7 +250,7 @@ class Lowering:
             return place
         if isinstance(place, Flat):
             lower_dense(context, name, affine, place, phi)
-        elif self.tokens or in_phases(context, affine):
+        elif self.tokens or in_phases(affine):
             lower_phased(context, name, affine, place, phi, tokens=self.tokens > 0)
             if halo:
                 fill_halo(context, place)
