@@ -245,9 +245,9 @@ def as_json(value: object) -> str:
 
 def sealed(
     text: str, tensors: Mapping[str, Tensor], version: JSON = VERSION, needs: Sequence[str] = ()
-) -> Data:
-    """The file that `sealed_parts` gives, in one."""
-    return joined(sealed_parts(text, tensors, version, needs))
+) -> bytes:
+    """The file that `sealed_parts` gives, in memory."""
+    return b"".join(map(bytes, sealed_parts(text, tensors, version, needs)))
 
 
 def sealed_parts(

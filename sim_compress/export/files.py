@@ -49,7 +49,8 @@ class Exported:
 
     def size(self, tensor: onnx.TensorProto) -> int:
         """Bytes of the numbers of one constant."""
-        return memoryview(self.numbers(tensor)).nbytes
+        numbers = self.numbers(tensor)
+        return len(numbers) if isinstance(numbers, bytes) else numbers.nbytes
 
     @property
     def total(self) -> int:

@@ -23,7 +23,7 @@ DTYPES = {"uint8": "U8", "int8": "I8", "float16": "F16", "float32": "F32", "floa
 
 def encoded(model: ImplicitModel) -> bytes:
     """The bytes of a model with the certificate it has."""
-    return encode(model, certify(model), PROVENANCE)
+    return bytes(encode(model, certify(model), PROVENANCE))
 
 
 def header_of(data: bytes) -> dict[str, Any]:

@@ -78,7 +78,7 @@ def make(files: tuple[Path, ...]) -> Artifacts:
 
 def _canonical(data: bytes) -> bytes:
     artifact = decode(data)
-    return encode(artifact.model, artifact.certificate, artifact.provenance)
+    return bytes(encode(artifact.model, artifact.certificate, artifact.provenance))
 
 
 def _other_rows(artifact: Artifact, file: Path) -> str | None:
