@@ -9,17 +9,18 @@ process of its own with compiled code loaded; memory is the peak less what was h
 
 import argparse
 import json
+import multiprocessing
 import os
-import subprocess
-import sys
-import tempfile
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import onnx
 from graphs import encoder
+
+from sim_compress import Settings, compress, open_teacher
+from sim_compress.core.engines import engine
 
 SPARSITY, TOKENS = 0.6, 16
 # What changes -> width, layers, samples and workers of each run.
@@ -62,70 +63,50 @@ def entry(key: str) -> int:
     return next(1024 * int(line.split()[1]) for line in lines if line.startswith(f"{key}:"))
 
 
-def run(folder: Path, workers: int) -> None:
-    """One compression, and as JSON its cost."""
-    from sim_compress import Settings, compress, open_teacher
-    from sim_compress.core.engines import engine
-
-    teacher, inputs = open_teacher(folder / "network.onnx"), np.load(folder / "x.npy")
-    # Compiled code is loaded.
-    compress(teacher, inputs[:8], Settings(SPARSITY, tune=0))
+def run(sizes: tuple[int, int, int, int], place: int) -> Cost:
+    """One compression."""
+    width, layers, samples, workers = sizes
+    graph, inputs = encoder(width, layers, TOKENS, samples)
+    teacher = open_teacher(graph)
     held, wall, processor = entry("VmRSS"), time.perf_counter(), time.process_time()
     # From here on the peak is a new one.
     Path("/proc/self/clear_refs").write_text("5")
     with engine("threads", workers) as chosen:
         compress(teacher, inputs, Settings(SPARSITY, tune=0), engine=chosen)
-    found = {
-        "parameters": teacher.model.parameters,
-        "processor": time.process_time() - processor,
-        "wall": time.perf_counter() - wall,
-        "memory": entry("VmHWM") - held,
-    }
-    print(json.dumps(found))
+    processor, wall = time.process_time() - processor, time.perf_counter() - wall
+    return Cost(sizes[place], teacher.model.parameters, processor, wall, entry("VmHWM") - held)
 
 
 def measured(sizes: tuple[int, int, int, int], place: int) -> Cost:
-    """One run in a process of its own."""
-    width, layers, samples, workers = sizes
-    with tempfile.TemporaryDirectory() as own:
-        graph, inputs = encoder(width, layers, TOKENS, samples)
-        onnx.save(graph, Path(own, "network.onnx"))
-        np.save(Path(own, "x.npy"), inputs)
-        command = [sys.executable, __file__, "--folder", own, "--workers", str(workers)]
-        done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
-    return Cost(sizes[place], **json.loads(done.stdout.strip().splitlines()[-1]))
+    """One run in a process of its own, forked from this one, which has all code loaded."""
+    with multiprocessing.get_context("fork").Pool(1) as pool:
+        return pool.apply(run, (sizes, place))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--json", type=Path, help="written too")
-    parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
-    parser.add_argument("--workers", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("series", nargs="*", help=f"some of {', '.join(SERIES)} (default: all)")
+    parser.add_argument("--json", type=Path, help="written too, after every series")
     arguments = parser.parse_args()
-    if arguments.folder:
-        run(arguments.folder, arguments.workers)
-        return
-    found = {name: [measured(sizes, PLACE[name]) for sizes in runs] for name, runs in SERIES.items()}
+    graph, inputs = encoder(32, 1, TOKENS, 8)
+    compress(graph, inputs, Settings(SPARSITY, tune=0))
+    found: dict[str, Any] = {"processors": os.cpu_count()}
     print("| what grows | sizes | parameters | processor s | slope | peak MB | slope |\n" + "|---" * 7 + "|")
-    for name, costs in found.items():
+    for name in arguments.series or SERIES:
+        costs = [measured(sizes, PLACE[name]) for sizes in SERIES[name]]
+        slopes = {key: slope(costs, key) for key in ("processor", "wall", "memory")}
         cells = [
             ", ".join(f"{c.size:,}" for c in costs),
             ", ".join(f"{c.parameters / 1e6:.2f} M" for c in costs),
             ", ".join(f"{c.processor:.1f}" for c in costs),
-            f"{slope(costs, 'processor'):.2f}",
+            f"{slopes['processor']:.2f}",
             ", ".join(f"{c.memory / 1e6:.0f}" for c in costs),
-            f"{slope(costs, 'memory'):.2f}",
+            f"{slopes['memory']:.2f}",
         ]
-        print(f"| {name} | " + " | ".join(cells) + " |")
-    if arguments.json:
-        series = {
-            name: {
-                "runs": [asdict(c) for c in costs],
-                "slopes": {key: slope(costs, key) for key in ("processor", "wall", "memory")},
-            }
-            for name, costs in found.items()
-        }
-        arguments.json.write_text(json.dumps({"processors": os.cpu_count(), **series}, indent=1) + "\n")
+        print(f"| {name} | " + " | ".join(cells) + " |", flush=True)
+        found[name] = {"runs": [asdict(c) for c in costs], "slopes": slopes}
+        if arguments.json:
+            arguments.json.write_text(json.dumps(found, indent=1) + "\n")
 
 
 if __name__ == "__main__":
