@@ -11,6 +11,7 @@ from sim_compress.cli.compress_options import (
     add_format,
     add_input_shape,
     add_inputs,
+    add_paper,
     add_problem,
     add_run,
     add_search,
@@ -94,7 +95,7 @@ def _compress() -> Parser:
     parser.add_argument(
         "model", metavar="MODEL", type=Path, help="ONNX network, or an artifact to compress further"
     )
-    for add in (add_targets, add_inputs, add_problem, add_search, add_format, add_run):
+    for add in (add_targets, add_inputs, add_problem, add_paper, add_search, add_format, add_run):
         add(parser)
     parser.add_argument("--version", action=_Version)
     return parser

@@ -18,6 +18,7 @@ from sim_compress.compression.settings import (
     OBJECTIVES,
     STATES,
     SUPPORTS,
+    Paper,
     Settings,
 )
 from sim_compress.compression.single import compress
@@ -43,6 +44,7 @@ __all__ = [
     "GramCosts",
     "LevelProgress",
     "Method",
+    "Paper",
     "Part",
     "Prepared",
     "Progress",

@@ -84,8 +84,16 @@ def row_problems(name: str, affine: Affine, group: RowGroup, gram: Gram, regress
         gram: moments of their design and target.
         regression: penalty, damping, constraint and design.
     """
-    limits = regression.limits
     problems = standardise(gram, teacher_rows(affine, group), regression.damping * group.width / gram.points)
+    ball = row_ball(name, affine, group, problems, regression)
+    return Block(problems, regression.penalty(problems.prior), ball, _biased(affine, group))
+
+
+def row_ball(
+    name: str, affine: Affine, group: RowGroup, problems: RowProblems, regression: Regression
+) -> Ball | None:
+    """The kappa constraint of one row group in the coordinates of its problems; None where it has none."""
+    limits = regression.limits
     uses = [(name, affine), *limits.uses[name][1:]]
     ball = _inside_all(
         [
@@ -94,9 +102,7 @@ def row_problems(name: str, affine: Affine, group: RowGroup, gram: Gram, regress
             if n in limits.bounds
         ]
     )
-    if ball is not None:
-        ball = regression.design.inside(ball, name, affine, group)
-    return Block(problems, regression.penalty(problems.prior), ball, _biased(affine, group))
+    return None if ball is None else regression.design.inside(ball, name, affine, group)
 
 
 def _biased(affine: Affine, group: RowGroup) -> NDArray[np.bool_]:
