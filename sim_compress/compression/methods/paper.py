@@ -183,6 +183,7 @@ PAPER = Method(
     name="paper",
     steps=_steps,
     unused=(
+        Unused("matching", ("relaxed",), "the paper's problem (7) matches states nearly"),
         Unused("allocation", (), f"{NO_TARGET}, of every row"),
         Unused("states", ("baseline",), "the paper's rows are fitted on the network's states"),
         NO_ROUNDS,
