@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from sim_compress.artifact import Source
-    from sim_compress.compression import Compressed, Found, RunFolder, Settings, compress, sparsest, sweep
+    from sim_compress.compression import (
+        Compressed,
+        Found,
+        Paper,
+        RunFolder,
+        Settings,
+        compress,
+        sparsest,
+        sweep,
+    )
     from sim_compress.core import Convex
     from sim_compress.runtime import Session, Tolerance
     from sim_compress.states import Teacher, open_teacher
@@ -18,6 +27,7 @@ _LAZY = {
     "Convex": "sim_compress.core",
     "Compressed": "sim_compress.compression",
     "Found": "sim_compress.compression",
+    "Paper": "sim_compress.compression",
     "RunFolder": "sim_compress.compression",
     "Settings": "sim_compress.compression",
     "compress": "sim_compress.compression",
@@ -32,6 +42,7 @@ __all__ = [
     "Compressed",
     "Convex",
     "Found",
+    "Paper",
     "RunFolder",
     "Session",
     "Settings",

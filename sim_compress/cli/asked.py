@@ -7,7 +7,7 @@ from typing import Any
 
 from sim_compress.cli.data import BYTE, scaling_asked
 from sim_compress.cli.values import targets_of
-from sim_compress.compression import Settings, method_of, pattern_of
+from sim_compress.compression import Paper, Settings, method_of, pattern_of
 from sim_compress.errors import InputError
 
 # A dry run needs none, but settings do.
@@ -48,6 +48,13 @@ def asked(arguments: argparse.Namespace) -> Asked:
             f"{' and '.join(given)} cannot both be followed: give one of them "
             "(--target-sparsity 'REGEX=PART' goes with each)"
         )
+    if arguments.paper is not None:
+        if given or targets:
+            raise InputError(
+                f"{[*given, '--target-sparsity'][0]} asks for a sparsity, and the paper's problem decides "
+                "it: leave it out, or --method paper"
+            )
+        return Asked((0.0,), None, {})
     # A namespace has the settings that decide under their own names.
     deciding: Any = arguments
     method = method_of(deciding)
@@ -64,6 +71,26 @@ def asked(arguments: argparse.Namespace) -> Asked:
         )
     one = fixed if general is None else general
     return Asked(arguments.sweep or (() if one is None else (one,)), arguments.max_drop, targets)
+
+
+def paper_of(arguments: argparse.Namespace) -> Paper | None:
+    """The paper's hyper-parameters, where its problem is asked for.
+
+    Raises:
+        InputError: there are some, and it is not; or the weight of the other objective is given.
+    """
+    given = [n for n in ("lambda1", "lambda2", "alpha", "beta") if getattr(arguments, n) is not None]
+    if arguments.method != "paper":
+        if given:
+            raise InputError(f"--{given[0]} is of the paper's problem: give --method paper")
+        return None
+    own, other = ("alpha", "beta") if arguments.objective == "perspective" else ("beta", "alpha")
+    if other in given:
+        raise InputError(
+            f"--{other} does not weight --objective {arguments.objective}: give --{own}, or the other one"
+        )
+    names = {"lambda1": "lambda1", "lambda2": "lambda2", own: "weight"}
+    return Paper(**{names[n]: getattr(arguments, n) for n in given})
 
 
 def _robust(arguments: argparse.Namespace) -> float | tuple[float, ...] | None:
@@ -88,6 +115,7 @@ def settings_of(arguments: argparse.Namespace, wanted: Asked) -> Settings:
         nearest_rounds=arguments.nearest_rounds,
         solver=arguments.solver,
         matching=arguments.matching,
+        paper=arguments.paper,
         ignore=tuple(arguments.ignore),
         only=tuple(arguments.only),
         targets=wanted.targets,

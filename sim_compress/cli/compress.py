@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from sim_compress.cli import max_drop, plan, sweep
-from sim_compress.cli.asked import Asked, asked, settings_of
+from sim_compress.cli.asked import Asked, asked, paper_of, settings_of
 from sim_compress.cli.console import note, warning
 from sim_compress.cli.job import calibration_beside, chosen_engine, loaded
 from sim_compress.cli.outcome import (
@@ -30,6 +30,7 @@ from sim_compress.report import Report, report_path
 
 def run(arguments: argparse.Namespace) -> int:
     """Compress, measure, write artifact and report, show the report; or what was asked in their place."""
+    arguments.paper = paper_of(arguments)
     wanted = asked(arguments)
     check_options(arguments, arguments.data is not None or calibration_beside(arguments.model).exists())
     output = output_path(arguments.output, arguments.model)

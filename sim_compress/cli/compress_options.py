@@ -21,6 +21,7 @@ from sim_compress.cli.values import (
 Options = argparse.ArgumentParser | argparse._ArgumentGroup
 # The library's own lists, which importing would make --help slow; a test compares them.
 OBJECTIVES = ("perspective", "l1")
+METHODS = ("search", "paper")
 SUPPORTS = ("network", "full")
 STATES = ("regenerated", "baseline")
 MATCHINGS = ("relaxed", "exact")
@@ -124,6 +125,26 @@ def add_problem(parser: Options) -> None:
         help="states matched nearly at the target sparsity, or exactly on every sample, which decides the "
         "sparsity itself (few samples; default: %(default)s)",
     )
+
+
+def add_paper(parser: Options) -> None:
+    """The paper's own problem."""
+    parser.add_argument(
+        "--method",
+        choices=METHODS,
+        default=METHODS[0],
+        help="paper: eq. 7 with 2d as printed, whose sparsity is what comes out; --objective perspective is "
+        "its sparse task, l1 its robust one (default: %(default)s)",
+    )
+    for name in ("lambda1", "lambda2"):
+        what = "states" if name == "lambda1" else "outputs"
+        parser.add_argument(
+            f"--{name}", type=float, metavar="X", help=f"weight of the squared error of {what} (default: 0.1)"
+        )
+    for name, what in (("alpha", "perspective"), ("beta", "l1")):
+        parser.add_argument(
+            f"--{name}", type=float, metavar="X", help=f"weight of the {what} (default: 0.001)"
+        )
 
 
 def add_search(parser: Options) -> None:

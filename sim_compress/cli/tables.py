@@ -79,6 +79,8 @@ def _size_rows(report: Report) -> list[Cells]:
 
 
 def _asked(report: Report) -> str:
+    if report.settings.get("paper") is not None:
+        return "as it came out"
     by_name = " and by name" if report.settings.get("targets") else ""
     pattern = report.settings.get("pattern", UNSTRUCTURED)
     structure = "" if pattern == UNSTRUCTURED else f", {pattern}"

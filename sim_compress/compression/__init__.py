@@ -19,6 +19,7 @@ from sim_compress.compression.settings import (
     OBJECTIVES,
     STATES,
     SUPPORTS,
+    Paper,
     Settings,
 )
 from sim_compress.compression.single import compress
@@ -46,6 +47,7 @@ __all__ = [
     "LevelProgress",
     "MemoryPlan",
     "Method",
+    "Paper",
     "Part",
     "Prepared",
     "Progress",

@@ -55,6 +55,7 @@ class Method:
             as it is, since rows that read other sources or match exactly cannot be those of a table as well.
         untunable: why values may not be tuned; None where they may.
         several: why it cannot be asked for several sparsities; None where it can.
+        decides: whether it decides the sparsity itself, and none is asked for.
         passes: over the calibration inputs for one target sparsity, baseline states included.
     """
 
@@ -70,3 +71,4 @@ class Method:
     untunable: str | None = None
     several: str | None = None
     passes: int = 1
+    decides: bool = False

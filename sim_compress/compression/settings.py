@@ -32,11 +32,34 @@ CHOICES = {
 
 
 @dataclass(frozen=True)
+class Paper:
+    """Hyper-parameters of the paper's own problem (`methods.paper`).
+
+    Attributes:
+        lambda1, lambda2: weights of the squared error of states and of outputs, summed over samples.
+        weight: of the penalty: alpha of `perspective` (sparse), beta of `l1` (robust).
+
+    Raises:
+        InputError: one is not above 0.
+    """
+
+    lambda1: float = 0.1
+    lambda2: float = 0.1
+    weight: float = 1e-3
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if not 0 < value < math.inf:
+                raise InputError(f"{name} of the paper's problem must be a number above 0, got {value}")
+
+
+@dataclass(frozen=True)
 class Settings:
     """What the user asks for.
 
     Attributes:
-        target_sparsity: 1 - nnz(M) / nnz(teacher's M) over the rows that are compressed, in (0, 1).
+        target_sparsity: 1 - nnz(M) / nnz(teacher's M) over the rows that are compressed, in (0, 1); 0 for the
+            paper's problem, which decides it.
         objective: `perspective` (paper eq. 4) or `l1` (eq. 6).
         kappa: bound on the inf-norm of A in scaled coordinates, in (0, 1).
         support: what a row may use: `network`, the sources it has in the network; `full`, every state
@@ -65,6 +88,7 @@ class Settings:
             classes there (`tuning.robust`); one number, or one for each channel. None: values are tuned to
             have the network's states and outputs.
         solver: of the convex problem at a block's alpha: `native`, or a conic one through cvxpy.
+        paper: the paper's own problem with these hyper-parameters, in place of the search for a target.
         ignore: patterns of blocks that keep the teacher's rows. A pattern is a regular expression that
             matches a whole name of a block, node or module.
         only: patterns of the blocks that are compressed, all if there are none.
@@ -94,6 +118,7 @@ class Settings:
     robust: float | tuple[float, ...] | None = None
     solver: str = "native"
     matching: str = "relaxed"
+    paper: Paper | None = None
     ignore: tuple[str, ...] = ()
     only: tuple[str, ...] = ()
     targets: Mapping[str, float] = field(default_factory=dict)
@@ -125,7 +150,12 @@ class Settings:
         return method
 
     def __post_init__(self) -> None:
-        for target in (self.target_sparsity, *self.targets.values()):
+        if self.paper is not None and self.target_sparsity != 0:
+            raise InputError(
+                "the paper's problem decides the sparsity itself: give the target 0, got "
+                f"{self.target_sparsity}"
+            )
+        for target in (*(() if self.paper else (self.target_sparsity,)), *self.targets.values()):
             if not 0 < target < 1:
                 raise InputError(f"target sparsity must lie strictly between 0 and 1, got {target}")
         _check_fixed(self)

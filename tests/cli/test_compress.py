@@ -275,3 +275,28 @@ def test_an_artifact_that_is_larger_than_the_network_says_so(run):
     assert artifact > network
     assert f"warning: {said}" in err
     assert any(text.startswith(said) for text in read_report(Path("tiny.sim.json")).notices)
+
+
+def test_the_papers_own_problem_has_no_target(run):
+    code, out, _ = run("net.onnx", "--method", "paper", "--objective", "l1", "--beta", 5, "--lambda1", 0.2)
+    assert code == 0
+    assert "as it came out" in out
+    settings = json.loads(Path("net.sim.json").read_text())["settings"]
+    assert settings["paper"] == {"lambda1": 0.2, "lambda2": 0.1, "weight": 5.0}
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--method", "paper", "--target-sparsity", 40), "decides it"),
+        (("--method", "paper", "--sweep", "20:40:10"), "--sweep"),
+        (("--method", "paper", "--beta", 1), "--beta does not weight"),
+        (("--method", "paper", "--lambda1", -1), "lambda1"),
+        (("--method", "paper", "--tune", 2), "leave tuning out"),
+        (("--target-sparsity", 40, "--alpha", 1), "--method paper"),
+    ],
+)
+def test_what_the_papers_problem_does_not_take_is_refused(run, options, words):
+    code, _, err = run("net.onnx", *options)
+    assert code == 2
+    assert words in err

@@ -17,6 +17,12 @@ from tests.frontend.graphs import graph_of, node, random
 
 # Every option with what may be said by it, and how it is called in a pair.
 OPTIONS: dict[str, tuple[str, ...]] = {
+    "method": ("--method", "paper"),
+    "lambda1": ("--lambda1", "0.2"),
+    "lambda2": ("--lambda2", "0.2"),
+    "alpha": ("--alpha", "1"),
+    "beta": ("--beta", "1"),
+    "robust": ("--robust", "1"),
     "target": ("--target-sparsity", "50"),
     "target by name": ("--target-sparsity", "active=40"),
     "sweep": ("--sweep", "50"),
@@ -54,11 +60,29 @@ OPTIONS: dict[str, tuple[str, ...]] = {
     "json": ("--json",),
 }
 # What contradicts something else, by itself or beside a target of 50 % on given arrays.
-ALONE = {"keep", "mean", "std", "seed"}
-TOGETHER = {frozenset(("keep", "sweep"))}
+ALONE = {"keep", "mean", "std", "seed", "lambda1", "lambda2", "alpha", "beta"}
+TOGETHER = {
+    frozenset(pair)
+    for pair in [("keep", "sweep"), ("method", "lambda1"), ("method", "lambda2"), ("method", "alpha")]
+}
 REFUSED = {
     frozenset(pair)
     for pair in [
+        ("method", "target"),
+        ("method", "target by name"),
+        ("method", "sweep"),
+        ("method", "max-drop"),
+        ("method", "N:M"),
+        ("method", "channels"),
+        ("method", "matching"),
+        ("method", "states in order"),
+        ("method", "allocation"),
+        ("method", "nearest-rounds"),
+        ("method", "augment"),
+        ("method", "tune"),
+        ("method", "robust"),
+        ("robust", "matching"),
+        ("robust", "support"),
         ("target", "sweep"),
         ("target", "max-drop"),
         ("sweep", "max-drop"),
@@ -101,7 +125,7 @@ def test_every_option_of_the_command_is_tried():
 def job(*names: str) -> list[str]:
     """A dry run with some options; a target of 50 % where none of them says how far to go."""
     asked = [word for name in names for word in OPTIONS[name]]
-    far = {"target", "sweep", "max-drop", "N:M"} & set(names)
+    far = {"target", "sweep", "max-drop", "N:M", "method"} & set(names)
     return ["net.onnx", *asked, *([] if far else OPTIONS["target"]), "--dry-run"]
 
 

@@ -9,6 +9,7 @@ from sim_compress.compression.methods.baseline import BASELINE, FULL_SUPPORT
 from sim_compress.compression.methods.channels import channels_at_once, channels_in_order
 from sim_compress.compression.methods.convex import CONVEX, NO_OBJECTIVE
 from sim_compress.compression.methods.exact import EXACT
+from sim_compress.compression.methods.paper import PAPER
 from sim_compress.compression.methods.sequential import SEQUENTIAL
 from sim_compress.compression.rows.design import DESIGNS
 from sim_compress.compression.rows.patterns import WholeChannels, pattern_of
@@ -17,6 +18,8 @@ from sim_compress.compression.rows.patterns import WholeChannels, pattern_of
 class Deciding(Protocol):
     """The settings that decide for a method, as `Settings` has them."""
 
+    @property
+    def paper(self) -> object | None: ...
     @property
     def matching(self) -> str: ...
     @property
@@ -37,6 +40,8 @@ def method_of(asked: Deciding, convex: bool = False) -> Method:
     Raises:
         InputError: the pattern is none.
     """
+    if asked.paper is not None:
+        return PAPER
     in_order, pattern = asked.states == "regenerated", pattern_of(asked.pattern)
     if asked.matching == "exact":
         return replace(EXACT, unused=(*EXACT.unused, NO_OBJECTIVE)) if convex else EXACT

@@ -68,23 +68,37 @@ class Regression:
 
 def row_blocks(visit: Visit, regression: Regression) -> tuple[Block, ...]:
     """The row problems of every row group of one block."""
-    limited = _limited(visit.name, visit.affine, regression.limits)
+    ball = ball_of(visit.name, visit.affine, regression)
     return tuple(
-        _block(visit, group, gram, regression, limited)
+        _block(visit.affine, group, gram, regression, ball)
         for group, gram in zip(row_groups(visit.affine), visit.grams, strict=True)
     )
 
 
+def ball_of(
+    name: str, affine: Affine, regression: Regression
+) -> Callable[[RowGroup, RowProblems], Ball | None]:
+    """The kappa constraint of a block's row groups, in coordinates of their problems; None without one."""
+    limited = _limited(name, affine, regression.limits)
+
+    def ball(group: RowGroup, problems: RowProblems) -> Ball | None:
+        found = _inside_all([own.ball(group, problems) for own in limited])
+        return None if found is None else regression.design.inside(found, name, affine, group)
+
+    return ball
+
+
 def _block(
-    visit: Visit, group: RowGroup, gram: Gram, regression: Regression, limited: "Sequence[_Limited]"
+    affine: Affine,
+    group: RowGroup,
+    gram: Gram,
+    regression: Regression,
+    ball: Callable[[RowGroup, RowProblems], Ball | None],
 ) -> Block:
     """The row problems of one row group, with its penalty and its kappa constraint."""
-    affine = visit.affine
     problems = standardise(gram, teacher_rows(affine, group), regression.damping * group.width / gram.points)
-    ball = _inside_all([own.ball(group, problems) for own in limited])
-    if ball is not None:
-        ball = regression.design.inside(ball, visit.name, affine, group)
-    return Block(problems, regression.penalty(problems.prior), ball, _biased(affine, group))
+    penalty = regression.penalty(problems.prior)
+    return Block(problems, penalty, ball(group, problems), _biased(affine, group))
 
 
 def _biased(affine: Affine, group: RowGroup) -> NDArray[np.bool_]:
