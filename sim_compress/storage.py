@@ -22,6 +22,8 @@ LEAST = 2**20
 PIECE = 2**20
 # Maps that can be read again when their memory is gone: what was written to them is in their files.
 _MAPS: weakref.WeakSet[mmap.mmap] = weakref.WeakSet()
+# Maps of whole files that have names.
+_FILES: weakref.WeakKeyDictionary[mmap.mmap, Path] = weakref.WeakKeyDictionary()
 
 
 class Storage(Protocol):
@@ -142,7 +144,16 @@ def mapped_file(path: Path, *, steady: bool = False) -> mmap.mmap:
         held = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
     if steady:
         _MAPS.add(held)
+        _FILES[held] = path.resolve()
     return held
+
+
+def place_of(array: NDArray[Any]) -> tuple[Path, int] | None:
+    """The file that nothing is written to in which an array stands in order, and its first byte there."""
+    held = _buffer_of(array)
+    if not isinstance(held, mmap.mmap) or held not in _FILES or not array.flags.c_contiguous:
+        return None
+    return _FILES[held], array.ctypes.data - np.frombuffer(held, np.uint8).ctypes.data
 
 
 def is_mapped(array: NDArray[Any]) -> bool:

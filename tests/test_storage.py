@@ -10,7 +10,7 @@ import pytest
 from sim_compress import storage
 from sim_compress.core.gram import Gram
 from sim_compress.errors import InputError
-from sim_compress.storage import IN_MEMORY, OnDisk, is_mapped, let_go, mapped_file, pieces
+from sim_compress.storage import IN_MEMORY, OnDisk, is_mapped, let_go, mapped_file, pieces, place_of
 
 
 def test_what_is_written_stays_when_its_memory_is_let_go():
@@ -104,6 +104,18 @@ def test_the_pieces_of_an_array_are_all_of_it(monkeypatch):
         parts = list(pieces(array))
         assert all(len(part) <= 7 and np.shares_memory(part, array) for part in parts)
         assert sorted(x for part in parts for x in part) == sorted(array.ravel())
+
+
+def test_the_place_of_an_array_in_its_file(tmp_path):
+    (tmp_path / "file").write_bytes(np.arange(100, dtype=np.float32).tobytes())
+    array = np.frombuffer(mapped_file(tmp_path / "file", steady=True), np.float32, 60, 40).reshape(6, 10)
+    assert place_of(array) == ((tmp_path / "file").resolve(), 40)
+    assert place_of(array[2:]) == ((tmp_path / "file").resolve(), 120)
+    # Not in order, not in a file, or in one that is written to.
+    assert place_of(array.T) is None
+    assert place_of(array.copy()) is None
+    assert place_of(np.frombuffer(mapped_file(tmp_path / "file"), np.float32)) is None
+    assert place_of(OnDisk(least=0).zeros((3,))) is None
 
 
 def test_writing_to_a_mapped_file_leaves_the_file_as_it_is(tmp_path):

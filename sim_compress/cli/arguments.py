@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Callable, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -25,16 +26,26 @@ EXPORT_FORMATS = ("onnx", "csr", "npz")
 # Options whose default is a choice that a user may as well write down.
 GIVEN = ("objective", "states", "allocation", "nearest_rounds", "augment", "solver", "seed")
 _NOT_GIVEN = object()
+# What most people ever use: --help shows these, --help-all the rest too.
+COMMON = ("model", "target_sparsity", "max_drop", "data", "evaluation", "output", "help", "help_all")
+GROUPS = (
+    ("sparsity", add_targets),
+    ("network and data", add_inputs),
+    ("what is solved", add_problem),
+    ("how it is solved", add_search),
+    ("what supports and values look like", add_format),
+    ("run and output", add_run),
+)
 COMMANDS = """\
 commands:
-  sim-compress MODEL --target-sparsity 40   compress a network (options above)
+  sim-compress MODEL --target-sparsity 40   compress a network
   sim-compress MODEL --sweep 20:95:5        the whole trade-off curve
   sim-compress MODEL --max-drop 0.5         as sparse as half a point allows
   sim-compress inspect FILE                 what an artifact holds
   sim-compress evaluate FILE --data DATA    score an artifact
   sim-compress compare FILE FILE ...        reports or artifacts side by side
   sim-compress bench FILE --against MODEL   time an artifact and its network
-  sim-compress export FILE -o sparse.onnx   write an artifact as an ONNX graph, or as plain CSR matrices
+  sim-compress export FILE -o sparse.onnx   write an ONNX graph or plain CSR matrices
 
 Exit codes: 0 done, 1 a check you asked for failed, 2 bad input, 130 Ctrl-C.
 """
@@ -47,8 +58,25 @@ class Parser(argparse.ArgumentParser):
         assert file is None, "help goes to stdout"
         streams.write(self.format_help())
 
+    def shorten(self) -> None:
+        """Leave out of the help what few people use."""
+        self.usage = "sim-compress MODEL [--target-sparsity PART] [options]\n       sim-compress COMMAND ..."
+        for action in self._actions:
+            if action.dest not in COMMON:
+                action.help = argparse.SUPPRESS
+
     def error(self, message: str) -> NoReturn:
-        raise InputError(f"{message} (see  {self.prog} --help)")
+        raise InputError(f"{message}{self._meant(message)} (see  {self.prog} --help)")
+
+    def _meant(self, message: str) -> str:
+        """The options nearest to those that a message says are unknown."""
+        unknown = message.removeprefix("unrecognized arguments: ")
+        if unknown == message:
+            return ""
+        # Behind "=" there is a value.
+        options = [word.partition("=")[0] for word in unknown.split() if word.startswith("--")]
+        near = [match for o in options for match in get_close_matches(o, self._option_string_actions, 1)]
+        return f"; did you mean {', '.join(near)}?" if near else ""
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:
@@ -72,13 +100,16 @@ def _with_given(parser: Parser, argv: Sequence[str]) -> argparse.Namespace:
     return arguments
 
 
-def _parser(command: str, prog: str, description: str, epilog: str | None = None) -> Parser:
+def _parser(
+    command: str, prog: str, description: str, epilog: str | None = None, *, add_help: bool = True
+) -> Parser:
     parser = Parser(
         prog=prog,
         description=description,
         epilog=epilog,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
+        add_help=add_help,
     )
     parser.set_defaults(command=command)
     return parser
@@ -90,12 +121,15 @@ def _compress() -> Parser:
         "sim-compress",
         "Turn a pretrained network into a sparse, certified implicit model.",
         COMMANDS,
+        add_help=False,
     )
     parser.add_argument(
         "model", metavar="MODEL", type=Path, help="ONNX network, or an artifact to compress further"
     )
-    for add in (add_targets, add_inputs, add_problem, add_search, add_format, add_run):
-        add(parser)
+    for title, add in GROUPS:
+        add(parser.add_argument_group(title))
+    parser.add_argument("-h", "--help", action=_ShortHelp)
+    parser.add_argument("--help-all", action="help", help="show all options, in groups, and exit")
     parser.add_argument("--version", action=_Version)
     return parser
 
@@ -205,6 +239,19 @@ def _export() -> Parser:
     )
     parser.add_argument("--json", action="store_true", help="print JSON instead of text")
     return parser
+
+
+class _ShortHelp(argparse.Action):
+    """--help on one screen."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str) -> None:
+        super().__init__(option_strings, dest, nargs=0, help="show this and exit")
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
+        assert isinstance(parser, Parser)
+        parser.shorten()
+        parser.print_help()
+        parser.exit()
 
 
 class _Version(argparse.Action):

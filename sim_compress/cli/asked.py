@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from sim_compress.cli.data import BYTE, scaling_asked
 from sim_compress.cli.values import targets_of
 from sim_compress.compression import Settings, method_of, pattern_of
 from sim_compress.errors import InputError
@@ -65,6 +66,16 @@ def asked(arguments: argparse.Namespace) -> Asked:
     return Asked(arguments.sweep or (() if one is None else (one,)), arguments.max_drop, targets)
 
 
+def _robust(arguments: argparse.Namespace) -> float | tuple[float, ...] | None:
+    """Epsilon in the units that the network takes, where pixels are scaled one for each channel."""
+    scaling = scaling_asked(arguments.mean, arguments.std)
+    if arguments.robust is None or scaling is None:
+        return arguments.robust
+    unit = BYTE if scaling.of_pixels else 1
+    found = tuple(arguments.robust * unit / std for std in scaling.std)
+    return found[0] if len(found) == 1 else found
+
+
 def settings_of(arguments: argparse.Namespace, wanted: Asked) -> Settings:
     """The settings of the sparsest level; those of the others differ in their target alone."""
     return Settings(
@@ -83,5 +94,6 @@ def settings_of(arguments: argparse.Namespace, wanted: Asked) -> Settings:
         pattern=arguments.pattern,
         augment=arguments.augment,
         tune=arguments.tune,
+        robust=_robust(arguments),
         values=arguments.values,
     )

@@ -12,10 +12,13 @@ from sim_compress.cli.values import (
     memory,
     points,
     positive,
+    radius,
     seed,
     target,
 )
 
+# Where options are added: a parser, or a group of its help.
+Options = argparse.ArgumentParser | argparse._ArgumentGroup
 # The library's own lists, which importing would make --help slow; a test compares them.
 OBJECTIVES = ("perspective", "l1")
 SUPPORTS = ("network", "full")
@@ -28,7 +31,7 @@ UNSTRUCTURED = "unstructured"
 SOLVERS = ("native", "clarabel", "scs", "osqp", "mosek")
 
 
-def add_targets(parser: argparse.ArgumentParser) -> None:
+def add_targets(parser: Options) -> None:
     """How far to go."""
     parser.add_argument(
         "--target-sparsity",
@@ -61,7 +64,7 @@ def add_targets(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_inputs(parser: argparse.ArgumentParser) -> None:
+def add_inputs(parser: Options) -> None:
     """Which network, blocks and data."""
     add_input_shape(parser)
     for name, meaning in (("ignore", "leave these as they are"), ("only", "compress only these")):
@@ -89,7 +92,7 @@ def add_inputs(parser: argparse.ArgumentParser) -> None:
     add_data_options(parser)
 
 
-def add_problem(parser: argparse.ArgumentParser) -> None:
+def add_problem(parser: Options) -> None:
     """What is solved."""
     parser.add_argument(
         "--objective",
@@ -123,7 +126,7 @@ def add_problem(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_search(parser: argparse.ArgumentParser) -> None:
+def add_search(parser: Options) -> None:
     """How it is solved."""
     parser.add_argument(
         "--allocation",
@@ -154,6 +157,14 @@ def add_search(parser: argparse.ArgumentParser) -> None:
         "(default: as many as pay, at most 8 and half a minute)",
     )
     parser.add_argument(
+        "--robust",
+        type=radius,
+        metavar="EPSILON",
+        help="tune the values so that the network's classes stay where every entry of an input moves by so "
+        "much, in the units of the data; with --mean and --std of pixels / 255 (default: values are tuned to "
+        "have the network's states and outputs)",
+    )
+    parser.add_argument(
         "--solver",
         choices=SOLVERS,
         default=SOLVERS[0],
@@ -161,7 +172,7 @@ def add_search(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_format(parser: argparse.ArgumentParser) -> None:
+def add_format(parser: Options) -> None:
     """What supports and values look like."""
     parser.add_argument(
         "--pattern",
@@ -181,7 +192,7 @@ def add_format(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_run(parser: argparse.ArgumentParser) -> None:
+def add_run(parser: Options) -> None:
     """Who works, what is written and what is shown."""
     parser.add_argument(
         "--engine",
@@ -227,7 +238,7 @@ def add_run(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_input_shape(parser: argparse.ArgumentParser) -> None:
+def add_input_shape(parser: Options) -> None:
     parser.add_argument(
         "--input-shape",
         action="append",
@@ -238,7 +249,7 @@ def add_input_shape(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_data_options(parser: argparse.ArgumentParser) -> None:
+def add_data_options(parser: Options) -> None:
     parser.add_argument(
         "--labels", type=Path, metavar="FILE", help="class numbers of the evaluated samples: .npy or .npz"
     )

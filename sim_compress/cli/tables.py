@@ -135,7 +135,12 @@ def _facts(report: Report) -> dict[str, str]:
         "measured on": evaluation_words(report.evaluation),
         "certificate": words.certificate(report.certificate.kind, report.certificate.bound),
         "row problems": words.outcomes(report.rows.outcomes, report.rows.gap),
-        "tuning": words.tuning(report.tuning.epochs, report.tuning.before, report.tuning.after),
+        "tuning": words.tuning(
+            report.tuning.epochs,
+            report.tuning.before,
+            report.tuning.after,
+            robust=report.settings.get("robust") is not None,
+        ),
         "wall time": f"{words.seconds(report.total_seconds)} ({words.stages(report.seconds)})",
         "peak memory": "not known on this system" if peak is None else words.memory(peak),
     }

@@ -143,6 +143,22 @@ def _refused_sweep(text: str, reason: str) -> InputError:
     return InputError(f"--sweep {text} {reason}")
 
 
+def radius(text: str) -> float:
+    """How far entries of inputs move.
+
+    Raises:
+        InputError: it is no number above 0.
+    """
+
+    def refused(reason: str) -> InputError:
+        return InputError(f"--robust {text} {reason}")
+
+    value = _number(text.strip(), refused)
+    if value <= 0:
+        raise refused("is no distance: give a number above 0, in the units of the data")
+    return value
+
+
 def channel_values(text: str) -> tuple[float, ...]:
     """A list of finite numbers with commas between; ValueError where it is none."""
     values = tuple(float(part) for part in text.split(","))

@@ -60,12 +60,13 @@ def outcomes(rows: Mapping[str, int], gap: float) -> str:
     return f"{ended or 'none'}, duality gap at most {gap:.1e} of the objective"
 
 
-def tuning(epochs: int, before: float | None, after: float | None) -> str:
-    """What moving all values together brought."""
+def tuning(epochs: int, before: float | None, after: float | None, robust: bool) -> str:
+    """What moving all values together brought; `robust` where that was the classes of moved inputs."""
     if not epochs or before is None or after is None:
         return "none: values are as their rows were solved"
     passes = f"{epochs} epoch{'' if epochs == 1 else 's'}"
-    return f"{passes}, squared error of states and outputs {before:.3g} before, {after:.3g} after"
+    what = "loss on inputs and moved inputs" if robust else "squared error of states and outputs"
+    return f"{passes}, {what} {before:.3g} before, {after:.3g} after"
 
 
 def certificate(kind: str, bound: float) -> str:

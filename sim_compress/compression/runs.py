@@ -79,8 +79,13 @@ class Run:
             self._plan = memory_plan(largest, self._memory)
             self._plan.check()
             self._storage = self._plan.storage
-        plan = self._plan
-        return replace(target, engine=plan.engine(engine), storage=self._storage, gram_bytes=plan.room.grams)
+        room = self._plan.room
+        return replace(
+            target,
+            engine=self._plan.engine(engine),
+            storage=self._storage,
+            gram_bytes=room.grams if room.passes > 1 else None,
+        )
 
     def _walked(
         self, target: Target, steps: Sequence[Step[Any]], names: Sequence[str], progress: Progress

@@ -5,6 +5,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 
+import numpy as np
+
 from sim_compress.compression.method import Method
 from sim_compress.compression.rows.design import DESIGNS, Design
 from sim_compress.compression.rows.patterns import UNSTRUCTURED, pattern_of
@@ -59,6 +61,9 @@ class Settings:
         tune: epochs of gradient descent over the values of all blocks together, after the rows are solved,
             0 for none; None for as many as pay, which is none with baseline states, full support or exact
             matching, with loops, whose values kappa bounds, and for large networks.
+        robust: how far entries of inputs move, in l-infinity, when values are tuned to keep the network's
+            classes there (`tuning.robust`); one number, or one for each channel. None: values are tuned to
+            have the network's states and outputs.
         solver: of the convex problem at a block's alpha: `native`, or a conic one through cvxpy.
         ignore: patterns of blocks that keep the teacher's rows. A pattern is a regular expression that
             matches a whole name of a block, node or module.
@@ -86,6 +91,7 @@ class Settings:
     nearest_rounds: int | None = None
     augment: str = "mirror"
     tune: int | None = None
+    robust: float | tuple[float, ...] | None = None
     solver: str = "native"
     matching: str = "relaxed"
     ignore: tuple[str, ...] = ()
@@ -110,7 +116,7 @@ class Settings:
 
         method = method_of(self, convex)
         method.check(self)
-        if self.tune and method.untunable:
+        if (self.tune or self.robust is not None) and method.untunable:
             raise InputError(method.untunable)
         # A default is no wish.
         asked = {f.name: v for f in fields(self) if (v := getattr(self, f.name)) != f.default}
@@ -132,6 +138,8 @@ class Settings:
             raise InputError(f"nearest rounds must not be negative, got {self.nearest_rounds}")
         if self.tune is not None and self.tune < 0:
             raise InputError(f"epochs of tuning must not be negative, got {self.tune}")
+        if self.robust is not None:
+            _check_robust(self)
         if not 0 < self.kappa < 1:
             raise InputError(f"kappa must lie strictly between 0 and 1, got {self.kappa}")
         self.method()
@@ -147,6 +155,17 @@ def _check_fixed(settings: Settings) -> None:
                 f"the pattern {settings.pattern} removes {100 * removed:g} % of every row, and a sparsity of "
                 f"{100 * target:g} % is asked: ask for {100 * removed:g} % or another pattern"
             )
+
+
+def _check_robust(settings: Settings) -> None:
+    """InputError unless inputs move by something, and values are tuned."""
+    epsilons = np.atleast_1d(np.asarray(settings.robust, float))
+    if not ((epsilons > 0) & np.isfinite(epsilons)).all():
+        raise InputError(f"robust={settings.robust}: expected how far inputs move, a number above 0")
+    if settings.tune == 0:
+        raise InputError(
+            f"robust={settings.robust} is how values are tuned, and tune=0 leaves them: give one"
+        )
 
 
 def _check_pattern(pattern: str) -> None:

@@ -17,6 +17,7 @@ from onnxruntime.capi.onnxruntime_pybind11_state import (  # pyright: ignore[rep
 
 from sim_compress.errors import ModelFileError
 from sim_compress.frontend.weights import LARGEST_INSIDE, NO_WEIGHTS, Weights, used
+from sim_compress.storage import place_of
 
 FATAL = 4
 # onnxruntime's exceptions share no base class of their own. Their texts quote names of the file, which may be
@@ -33,6 +34,9 @@ RUNTIME_ERRORS = (
 )
 # Names of settings begin so that say where large constants of an optimised network go.
 OUTSIDE = "session.optimized_model_external_initializers"
+# Where the files of large constants are, which releases of onnxruntime from 1.20 on know.
+FOLDER = "session.model_external_initializers_file_folder_path"
+MAPS = tuple(map(int, onnxruntime.__version__.split(".")[:2])) >= (1, 20)
 # Rewrites a token-wise MatMul as Reshape, Gemm, Reshape, which moves tokens onto the batch axis.
 KEPT_APART = ["MatMulAddFusion"]
 
@@ -50,7 +54,8 @@ def open_session(
     Raises:
         ModelFileError: onnxruntime refuses the network.
     """
-    options = with_weights(quiet_options(), model, weights)
+    options = quiet_options()
+    graph = with_weights(options, model, weights)
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
     # Weights in the order that a kernel likes are a copy of them, which pays off after many runs.
     options.add_session_config_entry("session.disable_prepacking", "1")
@@ -60,21 +65,41 @@ def open_session(
         options.add_session_config_entry(f"{OUTSIDE}_min_size_in_bytes", str(4 * LARGEST_INSIDE))
     try:
         return onnxruntime.InferenceSession(
-            model.SerializeToString(), options, ["CPUExecutionProvider"], disabled_optimizers=KEPT_APART
+            graph, options, ["CPUExecutionProvider"], disabled_optimizers=KEPT_APART
         )
     except RUNTIME_ERRORS as error:
         raise ModelFileError(f"onnxruntime refuses the network: {first_line(error)}") from error
 
 
-def with_weights(
-    options: onnxruntime.SessionOptions, model: onnx.ModelProto, weights: Weights
-) -> onnxruntime.SessionOptions:
-    """The options of a session that reads the weights of stubs where they are, as long as it lives."""
+def with_weights(options: onnxruntime.SessionOptions, model: onnx.ModelProto, weights: Weights) -> bytes:
+    """A graph for a session that is opened with the options, which get the weights of its stubs.
+
+    onnxruntime maps what stands in files of one folder by itself; all else it takes as arrays, and copies.
+    """
     held = used(model.graph, weights)
-    if held:
-        values = [onnxruntime.OrtValue.ortvalue_from_numpy(v) for v in held.values()]
-        options.add_external_initializers(list(held), values)
-    return options
+    places = {name: place for name, v in held.items() if MAPS and (place := place_of(v)) is not None}
+    folder = next((file.parent for file, _ in places.values()), None)
+    places = {name: place for name, place in places.items() if place[0].parent == folder}
+    arrays = {name: v for name, v in held.items() if name not in places}
+    if arrays:
+        values = [onnxruntime.OrtValue.ortvalue_from_numpy(v) for v in arrays.values()]
+        options.add_external_initializers(list(arrays), values)
+    if not places:
+        return model.SerializeToString()
+    options.add_session_config_entry(FOLDER, str(folder))
+    copy = onnx.ModelProto()
+    copy.CopyFrom(model)
+    for tensor in copy.graph.initializer:
+        if tensor.name in places:
+            file, start = places[tensor.name]
+            tensor.ClearField("external_data")
+            for key, value in {
+                "location": file.name,
+                "offset": start,
+                "length": held[tensor.name].nbytes,
+            }.items():
+                tensor.external_data.add(key=key, value=str(value))
+    return copy.SerializeToString()
 
 
 def evaluated(model: onnx.ModelProto) -> list[Any]:

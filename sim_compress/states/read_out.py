@@ -33,12 +33,11 @@ class Reader:
             wanted: tensors.
         """
         self._made_of = graph, weights, wanted, optimised
-        options = with_weights(quiet_options(), graph, weights)
+        options = quiet_options()
+        content = with_weights(options, graph, weights)
         if not optimised:
             options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
-        self._session = ort.InferenceSession(
-            graph.SerializeToString(), options, providers=["CPUExecutionProvider"]
-        )
+        self._session = ort.InferenceSession(content, options, providers=["CPUExecutionProvider"])
         self._wanted = list(wanted)
         self._inputs = {
             i.name: helper.tensor_dtype_to_np_dtype(i.type.tensor_type.elem_type) for i in graph.graph.input

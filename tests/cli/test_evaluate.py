@@ -133,3 +133,17 @@ def test_certified_accuracy_alone_has_a_line_in_the_table(run, compressed):
     code, out, _ = run("evaluate", compressed, *options)
     assert code == 0
     assert "certified (linear bounds), epsilon 0.001" in out
+
+
+def test_a_robust_artifact_says_how_it_was_tuned(run):
+    code, out, _ = run("net.onnx", "--target-sparsity", 50, "--robust", 2, "--tune", 3)
+    assert code == 0
+    assert "loss on inputs and moved inputs" in out
+    assert json.loads(Path("net.sim.json").read_text())["settings"]["robust"] == 2
+
+
+@pytest.mark.parametrize("epsilon", ["0", "much", "-1"])
+def test_an_epsilon_that_is_none_is_refused(run, epsilon):
+    code, _, err = run("net.onnx", "--target-sparsity", 50, f"--robust={epsilon}")
+    assert code == 2
+    assert "--robust" in err

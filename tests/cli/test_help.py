@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from sim_compress import compression
-from sim_compress.cli import compress_options
+from sim_compress.cli import arguments, compress_options
 from sim_compress.core.engines import engine_names
 from sim_compress.core.solvers import NAMES
 from sim_compress.model import VALUES
@@ -40,14 +40,49 @@ def test_the_help_names_the_other_commands(run):
     )
 
 
+def test_the_help_is_one_screen_of_what_people_use(run):
+    out = run("--help").out
+    assert out.count("\n") < 50
+    assert max(map(len, out.splitlines())) <= 90
+    shown = ("MODEL", "--target-sparsity", "--data", "--eval", "--max-drop", "--output", "--help-all")
+    assert all(option in out for option in shown)
+    assert "--kappa" not in out
+
+
+def test_the_whole_help_shows_every_option_in_a_group(run):
+    code, out, err = run("--help-all")
+    assert (code, err) == (0, "")
+    options = [name for a in arguments._compress()._actions for name in a.option_strings]
+    assert all(f" {option}" in out for option in options)
+    assert all(f"\n{title}:\n" in out for title, _ in arguments.GROUPS)
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        (("net.onnx", "--target-sparsty", "40"), "did you mean --target-sparsity?"),
+        (("net.onnx", "--target-sparsty=40", "--evl", "a.npz"), "did you mean --target-sparsity, --eval?"),
+        (("inspect", "net.sim.safetensors", "--jsn"), "did you mean --json?"),
+    ],
+)
+def test_a_slip_in_an_option_is_answered_with_the_nearest(run, given, meant):
+    code, out, err = run(*given)
+    assert (code, out) == (2, "")
+    assert meant in err
+
+
+def test_an_option_like_no_other_is_answered_without_a_guess(run):
+    assert "did you mean" not in run("net.onnx", "--target-sparsity", "40", "--zzz").err
+
+
 def test_help_loads_nothing_heavy():
     assert loaded_by("--help") == set()
 
 
 def test_inspect_and_evaluate_need_no_onnx(compressed):
-    light = {"numpy", "scipy", "rich"}
+    light = {"numpy", "scipy", "rich", "numba"}
     assert loaded_by("inspect", str(compressed)) <= light
-    assert loaded_by("evaluate", "--data", "evaluation.npz", str(compressed)) <= light | {"numba"}
+    assert loaded_by("evaluate", "--data", "evaluation.npz", str(compressed)) <= light
 
 
 def test_the_version_is_one_line(run):

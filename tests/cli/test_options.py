@@ -93,7 +93,9 @@ IGNORED = "would be ignored"
 def test_every_option_of_the_command_is_tried():
     parsers = [a for a in arguments._compress()._actions if a.option_strings]
     known = {o for a in parsers for o in a.option_strings if o.startswith("--")}
-    assert known - {"--help", "--version", "--dry-run"} == {given[0] for given in OPTIONS.values()}
+    assert known - {"--help", "--help-all", "--version", "--dry-run"} == {
+        given[0] for given in OPTIONS.values()
+    }
 
 
 def job(*names: str) -> list[str]:

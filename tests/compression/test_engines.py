@@ -17,6 +17,7 @@ from tests.frontend.graphs import saved
 WAYS = {
     "in order, tuned": {"tune": 2},
     "in order, moved targets": {"tune": 0, "nearest_rounds": 1},
+    "robust, tuned": {"robust": 8.0, "tune": 2},
     "half precision": {"tune": 0, "values": "float16"},
     "baseline": {"states": "baseline"},
     "full support": {"support": "full"},

@@ -12,7 +12,8 @@ from sim_compress import Settings, Teacher, compress
 from sim_compress.artifact import write
 from sim_compress.certificate import certify, verify
 from sim_compress.compression import Compressed
-from sim_compress.compression.tuning.descent import BATCH, Tuning, tuned
+from sim_compress.compression.tuning.descent import Tuning, tuned
+from sim_compress.compression.tuning.matching import BATCH
 from sim_compress.core import RowProblems, standardise
 from sim_compress.errors import InputError
 from sim_compress.model import ImplicitModel
@@ -109,8 +110,8 @@ def test_a_model_that_matches_stays_as_it_is(teacher, images):
 
 
 def test_values_that_get_worse_are_not_taken(teacher, images, solved, monkeypatch):
-    monkeypatch.setattr("sim_compress.compression.tuning.descent.LARGEST_STEP", 1e5)
-    monkeypatch.setattr("sim_compress.compression.tuning.descent.STEP", 1e6)
+    monkeypatch.setattr("sim_compress.compression.tuning.matching.LARGEST_STEP", 1e5)
+    monkeypatch.setattr("sim_compress.compression.tuning.matching.STEP", 1e6)
     model, found = tune(teacher, solved, images[:CALIBRATION], names(solved), epochs=1)
     assert model is solved
     assert found.before == found.after

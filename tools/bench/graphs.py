@@ -64,9 +64,9 @@ def encoder(width: int = 256, layers: int = 2, tokens: int = 32, samples: int = 
     return n.model(n.node("ReduceMean", x, axes=[1], keepdims=0)), n.inputs
 
 
-def perceptron(width: int = 2048) -> Network:
+def perceptron(width: int = 1024) -> Network:
     """Three dense layers of one width, and ten scores."""
-    n, x = Nodes((256,), 1024), "x"
+    n, x = Nodes((256,), 512), "x"
     for before in (256, width, width):
         x = n.node("Relu", n.node("MatMul", x, n.weight(before, width)))
     return n.model(n.node("MatMul", x, n.weight(width, 10))), n.inputs
@@ -74,8 +74,8 @@ def perceptron(width: int = 2048) -> Network:
 
 def images() -> Network:
     """Convolutions on 224 pixels, each second of stride 2."""
-    n, x, channels = Nodes((3, 224, 224), 24), "x", 3
-    for wide in (16, 32, 64, 128):
+    n, x, channels = Nodes((3, 224, 224), 16), "x", 3
+    for wide in (16, 32, 64):
         for stride in (1, 2):
             x = n.node("Conv", x, n.weight(wide, channels, 3, 3), pads=[1] * 4, strides=[stride] * 2)
             x, channels = n.node("Relu", x), wide

@@ -24,10 +24,10 @@ from graphs import encoder
 SPARSITY, TOKENS = 0.6, 16
 # What changes -> width, layers, samples and workers of each run.
 SERIES = {
-    "layers": [(128, layers, 128, 2) for layers in (1, 2, 4, 8)],
-    "samples": [(128, 1, samples, 2) for samples in (128, 256, 512, 1024)],
-    "width": [(width, 1, 128, 2) for width in (64, 128, 256, 512)],
-    "workers": [(128, 2, 512, workers) for workers in (1, 2, 4, 8)],
+    "layers": [(64, layers, 128, 2) for layers in (1, 2, 4, 8)],
+    "samples": [(64, 1, samples, 2) for samples in (256, 512, 1024, 2048)],
+    "width": [(width, 1, 128, 2) for width in (64, 128, 192, 256)],
+    "workers": [(64, 1, 1024, workers) for workers in (1, 2, 4, 8)],
 }
 PLACE = {"layers": 1, "samples": 2, "width": 0, "workers": 3}
 

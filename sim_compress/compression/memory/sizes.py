@@ -24,7 +24,7 @@ class BlockSizes:
     Attributes:
         name: its name.
         groups: rows and features of every row group.
-        grams: bytes of its Grams.
+        grams: bytes of its Grams, of rows with several uses also of those behind the first.
         features: entries of the design of one sample.
         z: entries of its pre-activation for one sample.
         nonzeros: of the network's rows.
@@ -132,7 +132,10 @@ def _block(ready: Prepared, name: str, compressed: bool) -> BlockSizes:
     shapes = ready.teacher.model.shapes
     features = sum(prod(chain_shape(t.maps, shapes[t.source])) for t in affine.weighted)
     nonzeros = sum(w.nnz for w in affine.weights)
-    return BlockSizes(name, groups, gram_bytes(affine), features, prod(affine.shape), nonzeros, compressed)
+    uses = 2 if compressed and len(ready.teacher.model.uses(name)) > 1 else 1
+    return BlockSizes(
+        name, groups, uses * gram_bytes(affine), features, prod(affine.shape), nonzeros, compressed
+    )
 
 
 def _read(ready: Prepared, name: str) -> Iterator[tuple[tuple[int, ...], bool]]:

@@ -16,19 +16,13 @@ from sim_compress.compression.tuning.adam import Adam
 from sim_compress.compression.tuning.checkpoints import Checkpoints, first_try
 from sim_compress.compression.tuning.coordinates import Coordinates
 from sim_compress.compression.tuning.matching import Matching, Numbers
+from sim_compress.compression.tuning.robust import RobustMatching
 from sim_compress.core import RowProblems
 from sim_compress.core.engines import Engine
 from sim_compress.model import ImplicitModel
 from sim_compress.model.maps import Array
 
-# Samples of one step: fewer where there are few, for steps to be many.
-SMALLEST_BATCH, BATCH = 8, 64
-STEPS = 16
-# First step of a value relative to the mean size of its weight or bias, in the coordinates of the row
-# problems, for an error of 1 of the outputs and BATCH samples: the nearer the outputs are, the less is to be
-# moved, and few samples know less well where to.
-STEP, LARGEST_STEP = 0.3, 0.05
-# Parts of that step that are tried in turn until the values match better.
+# Parts of the first step that are tried in turn until the values match better.
 TRIES = (1.0, 0.2, 0.04)
 SEED = 0
 # Epochs for an error of 1 of the outputs, where nobody asks for a number.
@@ -41,7 +35,8 @@ class Tuning:
 
     Attributes:
         epochs: passes over the inputs; 0 where the values were left alone.
-        before, after: E_y + STATES * E_x on the calibration inputs; None where it was not measured.
+        before, after: E_y + STATES * E_x on the calibration inputs, or both cross-entropies (`robust`); None
+            where it was not measured.
     """
 
     epochs: int = 0
@@ -64,6 +59,7 @@ def tuned(
     progress: Callable[[float], None],
     per_error: float = math.inf,
     pieces: Pieces = NO_PIECES,
+    robust: float | tuple[float, ...] | None = None,
 ) -> tuple[ImplicitModel, Tuning]:
     """The model with other values on the same supports; as it was where they match no better.
 
@@ -78,11 +74,18 @@ def tuned(
         progress: called with the finished part in [0, 1].
         per_error: the most passes for an error of 1 of the outputs: nearer ones have less to gain.
         pieces: where the values are kept after every epoch.
+        robust: how far inputs move against the model, for it to keep the network's classes (`robust`);
+            None where it has the network's states and outputs to match.
 
     Raises:
-        InputError: the network has loops.
+        InputError: the network has loops, or nothing that can be robust.
     """
-    with Matching(teacher, model, inputs, list(problems), engine) as matching:
+    names = list(problems)
+    with (
+        Matching(teacher, model, inputs, names, engine)
+        if robust is None
+        else RobustMatching(teacher, model, inputs, names, engine, robust)
+    ) as matching:
         return _tuned(matching, model, problems, epochs, progress, per_error, pieces)
 
 
@@ -104,14 +107,13 @@ def _tuned(
     epochs = round(min(epochs, per_error * before.outputs))
     affines = dict(model.affines())
     start = {n: [p.copy() for p in own] for n, own in matching.parameters.items()}
-    step = min(STEP * before.outputs, LARGEST_STEP) * samples_of_step(matching.samples) / BATCH
     first = first_try(pieces)
     for number, part in enumerate(TRIES if epochs else ()):
         if number < first:
             continue
         blocks = {n: Coordinates(affines[n], p, matching.parameters[n]) for n, p in problems.items()}
         told = partial(_of_tries, progress, number)
-        _descend(matching, blocks, epochs, part * step, told, Checkpoints(pieces, number, epochs))
+        _descend(matching, blocks, epochs, part * matching.step, told, Checkpoints(pieces, number, epochs))
         after = matching.error()
         # A NaN is no better.
         if after.total < before.total:
@@ -137,7 +139,7 @@ def _descend(
     checkpoints: Checkpoints,
 ) -> None:
     """Adam over batches in random order."""
-    batches = _batches(matching.samples, epochs)
+    batches = _batches(matching.samples, epochs, matching.batch)
     adam = Adam([v for own in blocks.values() for v in own.values], step, len(batches))
     each = len(batches) // epochs
     done = each * checkpoints.restored(adam)
@@ -158,14 +160,8 @@ def _descend(
             checkpoints.keep(adam, (number + 1) // each)
 
 
-def samples_of_step(samples: int) -> int:
-    """Of so many."""
-    return int(np.clip(samples // STEPS, SMALLEST_BATCH, BATCH))
-
-
-def _batches(samples: int, epochs: int) -> list[Numbers]:
+def _batches(samples: int, epochs: int, size: int) -> list[Numbers]:
     """Numbers of the samples of every step."""
     rng = np.random.default_rng(SEED)
     orders = [rng.permutation(samples) for _ in range(epochs)]
-    size = samples_of_step(samples)
     return [order[first : first + size] for order in orders for first in range(0, samples, size)]

@@ -9,6 +9,7 @@ averaged over outputs and over blocks.
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from math import prod
 from typing import Self, TypeVar
 
 import numpy as np
@@ -32,6 +33,16 @@ SAME = 1e-9
 Numbers = NDArray[np.int64]
 Gradients = dict[str, list[Floats]]
 Result = TypeVar("Result")
+Task = TypeVar("Task")
+# Name of a state or output, the model's and the teacher's.
+Values = tuple[str, Floats, Floats]
+# Samples of one step: fewer where there are few, for steps to be many.
+SMALLEST_BATCH, BATCH = 8, 64
+STEPS = 16
+# First step of a value relative to the mean size of its weight or bias, in the coordinates of the row
+# problems, for an error of 1 of the outputs and BATCH samples: the nearer the outputs are, the less is to be
+# moved, and few samples know less well where to.
+STEP, LARGEST_STEP = 0.3, 0.05
 
 
 @dataclass(frozen=True)
@@ -46,6 +57,11 @@ class Error:
         return self.outputs + STATES * self.states
 
 
+def samples_of_step(samples: int) -> int:
+    """Of so many."""
+    return int(np.clip(samples // STEPS, SMALLEST_BATCH, BATCH))
+
+
 class Matching:
     """How far a model's states and outputs are from the teacher's on some inputs.
 
@@ -53,6 +69,7 @@ class Matching:
         parameters: name -> those that may change, in place: values of every weight, then the bias where
             there is one.
         samples: how many inputs there are.
+        batch: samples of one step.
         before: the error over all of them, with the parameters as they were given.
     """
 
@@ -66,10 +83,11 @@ class Matching:
     ) -> None:
         prepare(tied.ENTRIES)
         self._engine = engine
-        self._pair = _Pair(teacher, model, inputs, tuple(names))
-        self._shared = engine.share(self._pair)
-        self.parameters = self._pair.parameters
+        self.pair = Pair(teacher, model, inputs, tuple(names))
+        self.shared = engine.share(self.pair)
+        self.parameters = self.pair.parameters
         self.samples = len(next(iter(inputs.values())))
+        self.batch = samples_of_step(self.samples)
         self._outputs = {o.name for o in model.outputs}
         self._weights: dict[str, float] = {}
         means = self._means()
@@ -84,24 +102,33 @@ class Matching:
         }
         self.before = self._mean_error(means)
 
+    @property
+    def step(self) -> float:
+        """First step of a value, relative to the mean size of its weight or bias in its coordinates."""
+        return min(STEP * self.before.outputs, LARGEST_STEP) * self.batch / BATCH
+
     def error(self) -> Error:
         """Over all inputs, with the parameters as they are now."""
         return self._mean_error(self._means())
 
     def model(self) -> ImplicitModel:
         """The model with the parameters as they are now."""
-        return self._pair.student.model()
+        return self.pair.student.model()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         """Workers share it no longer."""
-        self._shared.drop()
+        self.shared.drop()
 
     def gradient(self, batch: Numbers) -> Gradients:
         """Of the total error of some inputs, for every parameter by name."""
         found = self._over(batch, _gradient)
+        return self.summed(found)
+
+    def summed(self, found: Sequence[Gradients]) -> Gradients:
+        """The gradients of all shards."""
         return {
             n: [np.sum(g, axis=0) for g in zip(*(f[n] for f in found), strict=True)] for n in self.parameters
         }
@@ -113,11 +140,17 @@ class Matching:
             total = {n: total.get(n, np.zeros(4)) + own for n, own in part.items()}
         return {n: own[1:] / own[0] for n, own in total.items()}
 
-    def _over(self, numbers: Numbers, function: Callable[["_Shard"], Result]) -> list[Result]:
+    def _over(self, numbers: Numbers, function: Callable[["Shard"], Result]) -> list[Result]:
         """What a function gives on every shard of some inputs, with the parameters as they are now."""
-        now = self._engine.share(_Now(self.parameters, self._weights, len(numbers)))
-        shards = [numbers[first : first + LANES] for first in range(0, len(numbers), LANES)]
-        found = list(self._engine.map(function, [_Shard(self._shared, now, shard) for shard in shards]))
+        return self.mapped(function, len(numbers), lambda now, own: Shard(self.shared, now, numbers[own]))
+
+    def mapped(
+        self, function: Callable[[Task], Result], count: int, task: Callable[[Shared["Now"], slice], Task]
+    ) -> list[Result]:
+        """What a function gives on tasks of at most LANES of so many samples, in order."""
+        now = self._engine.share(Now(self.parameters, self._weights, count))
+        tasks = [task(now, slice(first, first + LANES)) for first in range(0, count, LANES)]
+        found = list(self._engine.map(function, tasks))
         now.drop()
         return found
 
@@ -129,7 +162,7 @@ class Matching:
 
 
 @dataclass(frozen=True, eq=False)
-class _Now:
+class Now:
     """What changes from step to step.
 
     Attributes:
@@ -144,7 +177,7 @@ class _Now:
 
 
 @dataclass(frozen=True, eq=False)
-class _Work:
+class Work:
     """Memory of one thread."""
 
     student: Pass
@@ -152,7 +185,7 @@ class _Work:
     errors: Buffers
 
 
-class _Pair:
+class Pair:
     """The teacher and the model, evaluated side by side on some samples; pickled without its memory."""
 
     def __init__(
@@ -166,11 +199,17 @@ class _Pair:
         self._inputs = inputs
         self._teacher, self.student = Network(teacher), Network(model)
         self.parameters = {n: self.student.rows[n].parameters for n in names}
+        # Entries of every state and output.
+        self.sizes = {b.name: prod(b.shape) for b in (*model.blocks, *model.outputs)}
         self._latest: object = self.parameters
-        self._free: list[_Work] = []
+        self._free: list[Work] = []
 
-    def __reduce__(self) -> tuple[type["_Pair"], tuple[object, ...]]:
-        return _Pair, self._made_of
+    def __reduce__(self) -> tuple[type["Pair"], tuple[object, ...]]:
+        return Pair, self._made_of
+
+    def inputs(self, numbers: Numbers) -> dict[str, Array]:
+        """Some samples, input name -> (samples, ...)."""
+        return {n: u[numbers] for n, u in self._inputs.items()}
 
     def take(self, parameters: Mapping[str, list[Floats]]) -> None:
         """Evaluate with these parameters, which may have come from another process."""
@@ -181,16 +220,18 @@ class _Pair:
             self._latest = parameters
 
     @contextmanager
-    def evaluated(self, numbers: Numbers) -> Iterator[tuple[_Work, Iterator[tuple[str, Floats, Floats]]]]:
+    def evaluated(self, batch: Mapping[str, Array]) -> Iterator[tuple["Work", Iterator[Values]]]:
         """Memory that no other thread uses, and in it every state and output of some samples.
 
         Of each its name, the model's and the teacher's. Values that overflow show in the error.
+
+        Args:
+            batch: input name -> (samples, ...), LANES of them at most.
         """
         try:
             work = self._free.pop()
         except IndexError:
-            work = _Work(Pass(self.student), Pass(self._teacher), Buffers())
-        batch = {n: u[numbers] for n, u in self._inputs.items()}
+            work = Work(Pass(self.student), Pass(self._teacher), Buffers())
         try:
             with np.errstate(all="ignore"):
                 work.student.begin(batch)
@@ -204,28 +245,28 @@ class _Pair:
 
 
 @dataclass(frozen=True, eq=False)
-class _Shard:
+class Shard:
     """Some samples as one task."""
 
-    pair: Shared[_Pair]
-    now: Shared[_Now]
+    pair: Shared[Pair]
+    now: Shared[Now]
     numbers: Numbers
 
 
-def _sums(shard: _Shard) -> dict[str, NDArray[np.float64]]:
+def _sums(shard: Shard) -> dict[str, NDArray[np.float64]]:
     """Sums over the samples of every state and output."""
     pair, own = shard.pair.value, slice(len(shard.numbers))
     pair.take(shard.now.value.parameters)
-    with pair.evaluated(shard.numbers) as (_, both):
+    with pair.evaluated(pair.inputs(shard.numbers)) as (_, both):
         return {name: _summed(found[:-1, own], wanted[:-1, own]) for name, found, wanted in both}
 
 
-def _gradient(shard: _Shard) -> Gradients:
+def _gradient(shard: Shard) -> Gradients:
     """What some samples add to the gradient."""
     pair, now = shard.pair.value, shard.now.value
     pair.take(now.parameters)
     errors: dict[str, Floats] = {}
-    with pair.evaluated(shard.numbers) as (work, both):
+    with pair.evaluated(pair.inputs(shard.numbers)) as (work, both):
         for name, found, wanted in both:
             errors[name] = error = work.errors.entries(name, len(found) - 1)
             weight = 2 * now.weights.get(name, 0.0) / ((len(error) - 1) * now.batch)

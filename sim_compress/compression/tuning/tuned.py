@@ -26,7 +26,8 @@ def _tuned(turn: Turn[Tuned], problems: Problems, plan: Plan, model: ImplicitMod
     target = turn.target
     if not target.epochs:
         return Tuned(model, Tuning())
-    per_error = EPOCHS_PER_ERROR if target.settings.tune is None else math.inf
+    chosen = target.settings.tune is None and target.settings.robust is None
+    per_error = EPOCHS_PER_ERROR if chosen else math.inf
     own = {n: [b.problems for b in problems.blocks[n]] for n in plan.groups}
     ready = target.ready
     return Tuned(
@@ -40,6 +41,7 @@ def _tuned(turn: Turn[Tuned], problems: Problems, plan: Plan, model: ImplicitMod
             turn.progress,
             per_error,
             turn.pieces,
+            target.settings.robust,
         )
     )
 

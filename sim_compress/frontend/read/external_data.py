@@ -96,7 +96,9 @@ def _values(tensor: onnx.TensorProto, folder: Path, files: _Files | None) -> Arr
         if start < 0 or length != size or start + size > end:
             return None
         if files is not None:
-            return single(files.part(info.location, kind, tuple(tensor.dims), start))
+            values = files.part(info.location, kind, tuple(tensor.dims), start)
+            # onnxruntime maps the file by itself: where in it they begin does not matter.
+            return values if kind == np.float32 and values.flags.aligned else single(values)
         file.seek(start)
         if kind != np.float32:
             return single(np.frombuffer(file.read(size), kind).reshape(tuple(tensor.dims)))

@@ -11,10 +11,10 @@ import numpy as np
 
 from sim_compress.compilation import prepare
 from sim_compress.model import ImplicitModel, StateBlock
-from sim_compress.model.maps import Array, Shape
+from sim_compress.model.maps import Array
 from sim_compress.runtime.fixed_point import Tolerance, solve
 from sim_compress.runtime.reverse import tied
-from sim_compress.runtime.reverse.lanes import Buffers, Floats, entries, shaped
+from sim_compress.runtime.reverse.lanes import Buffers, Floats, batch_of, entries, shaped
 from sim_compress.runtime.reverse.network import Network, Pass
 from sim_compress.runtime.reverse.tied_code import LANES
 from sim_compress.runtime.schedule import Stage, schedule
@@ -61,10 +61,10 @@ class InputGradients:
         try:
             with np.errstate(all="ignore"):
                 values = work.forward(batch)
-                outputs = {o.name: _batch(values[o.name], o.shape, samples) for o in self.model.outputs}
+                outputs = {o.name: batch_of(values[o.name], o.shape, samples) for o in self.model.outputs}
                 seeds = {name: _lanes(seed) for name, seed in pull(outputs).items()}
                 found = work.backward_to_inputs(seeds, [i.name for i in self.moved])
-                return {i.name: _batch(found[i.name], i.shape, samples) for i in self.moved}
+                return {i.name: batch_of(found[i.name], i.shape, samples) for i in self.moved}
         finally:
             self._free.append(work)
 
@@ -167,11 +167,6 @@ def _size(blocks: Sequence[StateBlock]) -> int:
 def _cut(blocks: Sequence[StateBlock], x: Array) -> list[Array]:
     """The states of a loop, one after the other, by block."""
     return np.split(x, np.cumsum([prod(b.shape) for b in blocks])[:-1])
-
-
-def _batch(values: Floats, shape: Shape, samples: int) -> Array:
-    """Entries in lanes as (samples, *shape)."""
-    return np.ascontiguousarray(np.moveaxis(shaped(values, shape)[..., :samples], -1, 0))
 
 
 def _lanes(batch: Array) -> Floats:

@@ -49,3 +49,8 @@ def filled(batch: Array) -> Array:
     """Samples (n, *shape), at most LANES, as (*shape, LANES); lanes left over repeat the last sample."""
     numbers = np.minimum(np.arange(LANES), len(batch) - 1)
     return np.ascontiguousarray(np.moveaxis(batch[numbers], 0, -1))
+
+
+def batch_of(values: Floats, shape: Shape, samples: int) -> Array:
+    """The entries of the first lanes as (samples, *shape)."""
+    return np.ascontiguousarray(np.moveaxis(shaped(values, shape)[..., :samples], -1, 0))

@@ -111,7 +111,7 @@ class Pass:
 
         Args:
             gradients: name -> gradient of every state and output by itself; what follows from later ones is
-                added to them.
+                added to them. Inputs whose gradients are wanted too are in it.
         """
         names, owner_of, found = self._network.names, self._network.owners, {}
         looked_up = {o: own for o, own in self._network.tables.items() if o in wanted}
@@ -121,6 +121,8 @@ class Pass:
             (i for i, n in enumerate(names) if n in readers or owner_of.get(n, n) in wanted),
             default=len(names),
         )
+        if any(i.name in gradients for i in self._network.inputs):
+            first = 0
         for name in reversed(names[first:]):
             dz, owner = self._pulled_back(name, gradients[name]), owner_of.get(name, name)
             own = self._network.rows[name].backward(self._values, dz, gradients, of_tables)
