@@ -12,10 +12,10 @@ from sim_compress.runtime.compiled.code.phased_code import TILE
 from sim_compress.runtime.compiled.layout.lanes import Geometry
 from sim_compress.runtime.compiled.layout.places import Tiled
 from sim_compress.runtime.compiled.layout.tiles import inside_lanes, positions_read, tiles_of
-from sim_compress.runtime.compiled.program.channels import channels
+from sim_compress.runtime.compiled.program.blocks.channels import channels
+from sim_compress.runtime.compiled.program.blocks.phis import Parameters
+from sim_compress.runtime.compiled.program.blocks.reads import read_term
 from sim_compress.runtime.compiled.program.context import Context
-from sim_compress.runtime.compiled.program.phis import Parameters
-from sim_compress.runtime.compiled.program.reads import read_term
 from sim_compress.runtime.compiled.program.streams import PhasedStream, phased_stream
 
 # Bytes of the tiles of a phase's columns: most of the first cache of processors of today. With 64 tokens that
