@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy import sparse
 
 from sim_compress.runtime.compiled.code.rounds import COUNTS, ONES, ROWS, SEVERAL, TWOS
-from sim_compress.runtime.compiled.program.streams import Stream, dense_stream, tied_stream
+from sim_compress.runtime.compiled.program.streams import Stream, dense_stream, phased_stream, tied_stream
 from tests.networks import weight
 
 
@@ -62,3 +62,22 @@ def test_dense_rows_keep_only_columns_that_some_row_has(width):
             found[block * width : (block + 1) * width, stream.columns[entry]] = stream.values[entry]
     np.testing.assert_array_equal(found[:18], W)
     assert 5 not in stream.columns
+
+
+@given(st.integers(1, 12), st.integers(1, 40), st.integers(1, 45), st.integers(0, 3))
+def test_phases_hold_every_nonzero_once_row_after_row(
+    height: int, width: int, columns: int, seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    dense = (rng.standard_normal((height, width)) * (rng.random((height, width)) < 0.3)).astype(np.float32)
+    stream = phased_stream(sparse.csr_array(dense), columns)
+    assert stream.counts.shape == (-(-width // columns), height)
+    found, place = np.zeros_like(dense), 0
+    for phase, counts in enumerate(stream.counts):
+        for row, count in enumerate(counts):
+            own = stream.columns[place : place + count]
+            assert (own // columns == phase).all()
+            assert (np.diff(own) > 0).all()
+            found[row, own] = stream.values[place : place + count]
+            place += count
+    np.testing.assert_array_equal(found, dense)

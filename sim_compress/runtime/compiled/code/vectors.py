@@ -126,7 +126,7 @@ def smaller(b: ir.IRBuilder, bound: Any, x: Any) -> Any:
 
 
 def apply_phi(b: ir.IRBuilder, z: list[Any], parameters: Any) -> list[Any]:
-    """The fused phi of `program/phis.py`; a NaN stays.
+    """The fused phi of `program/blocks/phis.py`; a NaN stays.
 
     ReLU and the identity have slope 1, no upper bound and no gate: only the lower bound is applied.
     """

@@ -11,33 +11,33 @@ from sim_compress.runtime.compiled.layout.forms import Form, forms
 from sim_compress.runtime.compiled.layout.lanes import Lanes
 from sim_compress.runtime.compiled.layout.places import Flat, Outside, Place, Tiled
 from sim_compress.runtime.compiled.program.assembly import Assembly, Constants
-from sim_compress.runtime.compiled.program.choice import in_phases
-from sim_compress.runtime.compiled.program.context import LARGEST_ARENA, Context, rounded_up
-from sim_compress.runtime.compiled.program.dense import lower_dense
-from sim_compress.runtime.compiled.program.entrywise import lower_entrywise, lower_truth
-from sim_compress.runtime.compiled.program.factors import without_factors
-from sim_compress.runtime.compiled.program.groups import (
+from sim_compress.runtime.compiled.program.blocks.choice import in_phases
+from sim_compress.runtime.compiled.program.blocks.dense import lower_dense
+from sim_compress.runtime.compiled.program.blocks.entrywise import lower_entrywise, lower_truth
+from sim_compress.runtime.compiled.program.blocks.groups import (
     lower_matrix,
     lower_normalisation,
     normalises,
     scaled_source,
 )
-from sim_compress.runtime.compiled.program.halos import fill_halo
-from sim_compress.runtime.compiled.program.joined import lower_joined
-from sim_compress.runtime.compiled.program.lookups import lower_lookup
-from sim_compress.runtime.compiled.program.phased import lower_phased
-from sim_compress.runtime.compiled.program.phis import (
+from sim_compress.runtime.compiled.program.blocks.halos import fill_halo
+from sim_compress.runtime.compiled.program.blocks.joined import lower_joined
+from sim_compress.runtime.compiled.program.blocks.lookups import lower_lookup
+from sim_compress.runtime.compiled.program.blocks.phased import lower_phased
+from sim_compress.runtime.compiled.program.blocks.phis import (
     LINEAR_PHI,
     Parameters,
     apply_phi,
     fused_phi,
     has_operation,
 )
-from sim_compress.runtime.compiled.program.pooling import lower_pool, pools_in_lanes, read_as_it_is
+from sim_compress.runtime.compiled.program.blocks.pooling import lower_pool, pools_in_lanes, read_as_it_is
+from sim_compress.runtime.compiled.program.blocks.products import lower_product
+from sim_compress.runtime.compiled.program.blocks.tiled import lower_tiled
+from sim_compress.runtime.compiled.program.context import LARGEST_ARENA, Context, rounded_up
+from sim_compress.runtime.compiled.program.factors import without_factors
 from sim_compress.runtime.compiled.program.prefixes import with_shared_prefixes
-from sim_compress.runtime.compiled.program.products import lower_product
 from sim_compress.runtime.compiled.program.steps import Loop, Program, Reference, Step
-from sim_compress.runtime.compiled.program.tiled import lower_tiled
 from sim_compress.runtime.kernels import preactivation
 from sim_compress.runtime.schedule import Stage, schedule
 

@@ -113,18 +113,16 @@ class PhasedStream:
 def phased_stream(weight: sparse.csr_array, columns: int) -> PhasedStream:
     """Phases of so many columns each."""
     height, width = weight_shape(weight)
-    entries = weight.tocoo()
-    kept = entries.data != 0
-    row, column, value = (
-        entries.row[kept].astype(np.int64),
-        entries.col[kept].astype(np.int64),
-        entries.data[kept],
-    )
+    # Row after row, columns in order: only the phases are left to be sorted.
+    entries = weight.sorted_indices().tocoo()
+    kept = np.flatnonzero(entries.data)
+    row, column = entries.row[kept], entries.col[kept]
     phases = max(1, -(-width // columns))
-    place = column // columns * height + row
-    order = np.lexsort((column, place))
-    counts = np.bincount(place, minlength=phases * height).reshape(phases, height)
-    return PhasedStream(column[order], value[order].astype(np.float32), counts)
+    phase = column // columns
+    order = np.argsort(phase.astype(np.min_scalar_type(phases)), kind="stable")
+    counts = np.bincount(phase.astype(np.int64) * height + row, minlength=phases * height)
+    values = entries.data[kept][order].astype(np.float32)
+    return PhasedStream(column[order].astype(np.int64), values, counts.reshape(phases, height))
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,8 +11,8 @@ from sim_compress.runtime.compiled.code.lookup_code import SHARE
 from sim_compress.runtime.compiled.code.operations import LookedUp
 from sim_compress.runtime.compiled.layout.forms import Form
 from sim_compress.runtime.compiled.layout.places import Outside, Place
+from sim_compress.runtime.compiled.program.blocks.copies import NOTHING, selected
 from sim_compress.runtime.compiled.program.context import Context
-from sim_compress.runtime.compiled.program.copies import NOTHING, selected
 
 # Ids that float32 holds.
 LARGEST = 2**24

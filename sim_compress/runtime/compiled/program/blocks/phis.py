@@ -11,9 +11,9 @@ from sim_compress.runtime.compiled.code.elementwise_code import KINDS
 from sim_compress.runtime.compiled.code.operations import CHUNK, Elementwise
 from sim_compress.runtime.compiled.layout.forms import Form
 from sim_compress.runtime.compiled.layout.places import Place, Tiled
+from sim_compress.runtime.compiled.program.blocks.copies import clear
+from sim_compress.runtime.compiled.program.blocks.pooling import lower_maximum
 from sim_compress.runtime.compiled.program.context import Context
-from sim_compress.runtime.compiled.program.copies import clear
-from sim_compress.runtime.compiled.program.pooling import lower_maximum
 from sim_compress.runtime.compiled.program.steps import InPlace, Reference
 
 

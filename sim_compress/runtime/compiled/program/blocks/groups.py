@@ -11,8 +11,8 @@ from sim_compress.runtime.compiled.code.phased_code import TILE
 from sim_compress.runtime.compiled.layout.forms import Form
 from sim_compress.runtime.compiled.layout.places import Place, Tiled
 from sim_compress.runtime.compiled.layout.tiles import runs
+from sim_compress.runtime.compiled.program.blocks.products import factors
 from sim_compress.runtime.compiled.program.context import Context
-from sim_compress.runtime.compiled.program.products import factors
 
 
 def normalises(context: Context, phi: Activation, form: Form) -> bool:

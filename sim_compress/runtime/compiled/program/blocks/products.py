@@ -12,9 +12,9 @@ from sim_compress.runtime.compiled.layout.forms import Form
 from sim_compress.runtime.compiled.layout.lanes import Geometry, Lanes
 from sim_compress.runtime.compiled.layout.places import Place, Tiled
 from sim_compress.runtime.compiled.layout.tiles import runs
+from sim_compress.runtime.compiled.program.blocks.copies import NOTHING, has_operations, selected
+from sim_compress.runtime.compiled.program.blocks.halos import fill_halo
 from sim_compress.runtime.compiled.program.context import Context
-from sim_compress.runtime.compiled.program.copies import NOTHING, has_operations, selected
-from sim_compress.runtime.compiled.program.halos import fill_halo
 
 
 @dataclass(frozen=True, eq=False)

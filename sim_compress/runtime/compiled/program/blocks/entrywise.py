@@ -10,8 +10,8 @@ from sim_compress.runtime.compiled.code.entrywise_code import KINDS
 from sim_compress.runtime.compiled.code.operations import CHUNK, Entrywise
 from sim_compress.runtime.compiled.layout.forms import Form
 from sim_compress.runtime.compiled.layout.places import Fixed, Outside, Place
+from sim_compress.runtime.compiled.program.blocks.copies import NOTHING, gather, selected
 from sim_compress.runtime.compiled.program.context import Context
-from sim_compress.runtime.compiled.program.copies import NOTHING, gather, selected
 
 # Phi of one whole number that float32 rounds to nothing else.
 TRUTHS = ("nonzero", "not")

@@ -8,8 +8,8 @@ import numpy as np
 from sim_compress.model import Affine
 from sim_compress.model.maps import selects
 from sim_compress.runtime.compiled.layout.places import Place
+from sim_compress.runtime.compiled.program.blocks.copies import NOTHING, gather, has_operations, selected
 from sim_compress.runtime.compiled.program.context import Context
-from sim_compress.runtime.compiled.program.copies import NOTHING, gather, has_operations, selected
 
 # Two terms cost as much as the sum of them.
 FEWEST = 3

@@ -12,8 +12,8 @@ from sim_compress.runtime.compiled.layout.forms import Form
 from sim_compress.runtime.compiled.layout.lanes import Geometry
 from sim_compress.runtime.compiled.layout.places import Outside, Place, Tiled
 from sim_compress.runtime.compiled.layout.windows import trace
+from sim_compress.runtime.compiled.program.blocks.copies import NOTHING, selected
 from sim_compress.runtime.compiled.program.context import Context
-from sim_compress.runtime.compiled.program.copies import NOTHING, selected
 from sim_compress.runtime.compiled.program.factors import composes
 from sim_compress.runtime.compiled.program.streams import weight_of
 

@@ -12,10 +12,10 @@ from sim_compress.runtime.compiled.code.phased_code import TILE
 from sim_compress.runtime.compiled.layout.lanes import Geometry
 from sim_compress.runtime.compiled.layout.places import Tiled
 from sim_compress.runtime.compiled.layout.tiles import inside_lanes, positions_read, tiles_of
-from sim_compress.runtime.compiled.program.channels import channels
+from sim_compress.runtime.compiled.program.blocks.channels import channels
+from sim_compress.runtime.compiled.program.blocks.phis import Parameters
+from sim_compress.runtime.compiled.program.blocks.reads import read_term
 from sim_compress.runtime.compiled.program.context import Context
-from sim_compress.runtime.compiled.program.phis import Parameters
-from sim_compress.runtime.compiled.program.reads import read_term
 from sim_compress.runtime.compiled.program.streams import PhasedStream, phased_stream
 
 # Bytes of the tiles of a phase's columns: most of the first cache of processors of today. With 64 tokens that
@@ -61,9 +61,10 @@ def lower_phased(
     share = rows if context.threads == 1 else min(rows, SHARE)
     counts = np.concatenate([stream.counts for stream in streams])
     before = (np.cumsum(counts.ravel()) - counts.ravel()).reshape(counts.shape)
-    numbers = {id(f): number for number, f in enumerate(found)}
-    # Another batch size may have other phases, and group the terms in another way.
-    key = (name, cached, tuple(numbers[id(f)] for part in parted for f in part), tuple(map(len, parted)))
+    values = np.concatenate([stream.values for stream in streams])
+    bias = _bias(affine, rows, found)
+    # Another batch size may have other phases, and read or fold its terms in another way.
+    key = (name, len(counts), hash(values.tobytes()), hash(bias.tobytes()))
     assembly.add(
         PhasedSum(
             len(tiles) * -(-rows // share),
@@ -75,14 +76,14 @@ def lower_phased(
             assembly.integers(before[:, np.arange(0, rows, share)].T),
             assembly.integers(counts),
             assembly.integers(np.concatenate([p[s.columns] for p, s in zip(places, streams, strict=True)])),
-            assembly.constants.add((*key, "values"), np.concatenate([s.values for s in streams])),
+            assembly.constants.add((*key, "values"), values),
             assembly.integers(_tables(context, kinds, geometry, streams)),
             assembly.integers((positions_read(geometry, geometry, (1, 1)) + geometry.first) * width),
             target.base * width,
             geometry.plane * width,
             -1 if tokens else assembly.masks(inside_lanes(geometry), ("inside", geometry)),
             tokens and _close(geometry, tiles),
-            assembly.constants.add((*key, "bias"), _bias(affine, rows, found)),
+            assembly.constants.add((*key, "bias"), bias),
             assembly.constants.add(phi, np.array(phi)),
         )
     )

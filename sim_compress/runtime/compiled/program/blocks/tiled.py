@@ -11,10 +11,15 @@ from sim_compress.runtime.compiled.layout.lanes import Geometry
 from sim_compress.runtime.compiled.layout.neighbours import neighbours
 from sim_compress.runtime.compiled.layout.places import Tiled
 from sim_compress.runtime.compiled.layout.tiles import inside_lanes, positions_read, tiles_of
+from sim_compress.runtime.compiled.program.blocks.halos import (
+    NO_COPIES,
+    fill_from_posts,
+    halo_tables,
+    post_tables,
+)
+from sim_compress.runtime.compiled.program.blocks.phis import Parameters
+from sim_compress.runtime.compiled.program.blocks.reads import Read, read_term
 from sim_compress.runtime.compiled.program.context import Context
-from sim_compress.runtime.compiled.program.halos import NO_COPIES, fill_from_posts, halo_tables, post_tables
-from sim_compress.runtime.compiled.program.phis import Parameters
-from sim_compress.runtime.compiled.program.reads import Read, read_term
 from sim_compress.runtime.compiled.program.streams import Stream, tied_stream
 
 # Enough items that threads which start late or are held up still share the work.

@@ -8,9 +8,9 @@ from sim_compress.model import Affine, Term, chain_shape
 from sim_compress.runtime.compiled.code.operations import DenseRows
 from sim_compress.runtime.compiled.layout.forms import Form
 from sim_compress.runtime.compiled.layout.places import Flat, Place
+from sim_compress.runtime.compiled.program.blocks.copies import NOTHING, copy_chain, has_operations, selected
+from sim_compress.runtime.compiled.program.blocks.phis import Parameters
 from sim_compress.runtime.compiled.program.context import Context
-from sim_compress.runtime.compiled.program.copies import NOTHING, copy_chain, has_operations, selected
-from sim_compress.runtime.compiled.program.phis import Parameters
 from sim_compress.runtime.compiled.program.streams import DenseStream, dense_stream, weight_of
 
 
