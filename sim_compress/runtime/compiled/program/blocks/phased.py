@@ -24,8 +24,8 @@ from sim_compress.runtime.compiled.program.streams import PhasedStream, phased_s
 #     AVX2     6.84   6.58   6.48   6.61   6.77   9.97
 #     AVX-512  6.27   5.84   5.56   5.54   5.71   7.88
 PHASE = 24 * 1024
-# Nonzeros of a row in a phase, on average: its sums are read and written once in each. At 90 % anything from 1
-# to 20 takes the same time within 4 %, 30 takes 5 % more; rows of a depthwise convolution have 9 in all.
+# Nonzeros of a row in a phase, on average: its sums are read and written once in each. At 90 % anything from
+# 1 to 20 takes the same time within 4 %, 30 takes 5 % more; rows of a depthwise convolution have 9 in all.
 FEWEST = 12
 # Rows of one item where threads share them: fewer would read the columns too often.
 SHARE = 96
