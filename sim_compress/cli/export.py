@@ -55,9 +55,8 @@ def _check(arguments: argparse.Namespace) -> None:
 def _onnx(artifact: Artifact, target: Path, arguments: argparse.Namespace) -> int:
     source = source_of(artifact.provenance, arguments.opset)
     files = files_of(exported(artifact.model, source), target.name)
-    written = {target.with_name(name): data for name, data in files.items()}
-    replace_files(written)
-    return sum(path.stat().st_size for path in written)
+    replace_files({target.with_name(name): data for name, data in files.items()})
+    return sum(target.with_name(name).stat().st_size for name in files)
 
 
 def _csr(artifact: Artifact, target: Path, arguments: argparse.Namespace) -> int:
