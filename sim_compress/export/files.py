@@ -86,7 +86,7 @@ def files_of(exported: Exported, name: str, most: int = MAX_BYTES) -> dict[str, 
 def _write(parts: list[Numbers], path: Path) -> None:
     with path.open("wb") as file:
         for part in parts:
-            file.write(np.frombuffer(part, np.uint8).data)
+            file.write(part if isinstance(part, bytes) else part.reshape(-1).view(np.uint8).data)
 
 
 def check(exported: Exported, most: int = MAX_BYTES) -> None:

@@ -129,11 +129,11 @@ def main() -> None:
                 f"{block.rows:6} rows  {name:10} {best}   ratio {ratio:.2f}   same bytes: {same}", flush=True
             )
             found[name].append({"rows": block.rows, "wall": best.wall, "cpu": best.cpu})
-    document = {"features": args.features, "workers": args.workers, "engines": found}
-    if args.json:
-        args.json.write_text(json.dumps(document, indent=1) + "\n")
-    if args.plot:
-        plot(document, args.plot)
+        document = {"features": args.features, "workers": args.workers, "engines": found}
+        if args.json:
+            args.json.write_text(json.dumps(document, indent=1) + "\n")
+        if args.plot:
+            plot(document, args.plot)
 
 
 if __name__ == "__main__":

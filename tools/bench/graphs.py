@@ -46,7 +46,7 @@ class Nodes:
         return name
 
 
-def encoder(width: int = 256, layers: int = 2, tokens: int = 32, samples: int = 128) -> Network:
+def encoder(width: int = 192, layers: int = 1, tokens: int = 32, samples: int = 128) -> Network:
     """Layers of a token encoder: attention of four heads, and two wide products with a ReLU between."""
     n, heads = Nodes((tokens, width), samples), 4
     x = "x"
@@ -64,7 +64,7 @@ def encoder(width: int = 256, layers: int = 2, tokens: int = 32, samples: int = 
     return n.model(n.node("ReduceMean", x, axes=[1], keepdims=0)), n.inputs
 
 
-def perceptron(width: int = 1024) -> Network:
+def perceptron(width: int = 512) -> Network:
     """Three dense layers of one width, and ten scores."""
     n, x = Nodes((256,), 512), "x"
     for before in (256, width, width):
