@@ -14,7 +14,7 @@ from sim_compress.cli.job import Job
 from sim_compress.cli.stages import Stages
 from sim_compress.cli.tables import report_view
 from sim_compress.cli.version import package_version
-from sim_compress.compression import Compressed
+from sim_compress.compression import Compressed, Settings
 from sim_compress.report import (
     ArtifactFigures,
     CertificateFigures,
@@ -32,6 +32,7 @@ from sim_compress.report import (
     report_path,
     to_json,
 )
+from sim_compress.report.figures import Setting
 from sim_compress.runtime import Session
 
 LOGGER = logging.getLogger("sim_compress.compression")
@@ -139,7 +140,7 @@ def report_of(
         certificate=CertificateFigures(compressed.certificate.kind, compressed.certificate.bound),
         rows=row_figures(compressed),
         tuning=TuningFigures(**asdict(compressed.tuning)),
-        settings={**asdict(settings), "seed": run.arguments.seed},
+        settings={**setting_figures(settings), "seed": run.arguments.seed},
         seconds={"start": stages.begun - started, **stages.seconds},
         total_seconds=time.perf_counter() - started,
         peak_memory=peak_memory(),
@@ -183,3 +184,11 @@ def show(arguments: argparse.Namespace, report: Report, output: Path) -> None:
 def _artifact(path: Path, data: Data, compressed: Compressed) -> ArtifactFigures:
     parts = asdict(sizes(compressed.model))
     return ArtifactFigures(path.name, digest(data), len(data), compressed.model.parameters, **parts)
+
+
+def setting_figures(settings: Settings) -> dict[str, Setting]:
+    """Settings as a report holds them; one epsilon for each channel is a text."""
+    found = asdict(settings)
+    if isinstance(settings.robust, tuple):
+        found["robust"] = ", ".join(f"{epsilon:g}" for epsilon in settings.robust)
+    return found

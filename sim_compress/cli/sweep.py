@@ -4,7 +4,7 @@ import argparse
 import time
 from collections.abc import Container, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from sim_compress.cli.outcome import (
     network_figures,
     new_notes,
     row_figures,
+    setting_figures,
     traced,
     unlogged,
     written,
@@ -196,7 +197,7 @@ def _report(
     told: tuple[str, ...],
 ) -> SweepReport:
     job: Job = run.job
-    asked = {name: value for name, value in asdict(settings).items() if name != "target_sparsity"}
+    asked = {name: value for name, value in setting_figures(settings).items() if name != "target_sparsity"}
     return SweepReport(
         package_version=package_version(),
         network=run.network,

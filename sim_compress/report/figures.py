@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from sim_compress.errors import InputError
 
 # A setting as the user gave it.
-Setting = bool | int | float | str | tuple[str, ...] | tuple[float, ...] | Mapping[str, float] | None
+Setting = bool | int | float | str | tuple[str, ...] | Mapping[str, float] | None
 
 
 @dataclass(frozen=True)

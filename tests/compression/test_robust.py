@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from sim_compress import Settings, compress
+from sim_compress.cli.outcome import setting_figures
 from sim_compress.compression.tuning import robust
 from sim_compress.compression.tuning.robust import RobustMatching
 from sim_compress.errors import InputError
@@ -99,3 +100,8 @@ def test_networks_that_cannot_be_robust_are_refused(model: ImplicitModel, words:
     inputs = {i.name: rng.standard_normal((8, *i.shape)).astype(np.float32) for i in model.inputs}
     with pytest.raises(InputError, match=words):
         RobustMatching(model, model, inputs, [], WORKERS, 1.0)
+
+
+def test_one_epsilon_for_each_channel_is_a_text_in_a_report():
+    assert setting_figures(Settings(0.5, robust=(0.25, 0.5)))["robust"] == "0.25, 0.5"
+    assert setting_figures(Settings(0.5, robust=2.0))["robust"] == 2.0
