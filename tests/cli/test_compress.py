@@ -66,6 +66,8 @@ def test_the_report_holds_the_numbers_of_the_run(run):
         "targets": {},
         "pattern": "unstructured",
         "values": "float32",
+        "robust": None,
+        "paper": None,
         "seed": 0,
     }
     assert found.certificate.kind == artifact.certificate.kind

@@ -32,7 +32,9 @@ def test_scores_equal_those_of_whole_arrays(samples):
     data = inputs(samples)
     labels = np.random.default_rng(1).integers(0, 5, samples)
     (score,) = measure(ours, theirs.predict, data, labels)
-    y, reference = np.asarray(ours(data), float), np.asarray(theirs(data), float)
+    # Outputs may differ in their last bits between batch sizes.
+    parts = [{"u": data["u"][i : i + BATCH]} for i in range(0, samples, BATCH)]
+    y, reference = (np.concatenate([s(part) for part in parts]).astype(float) for s in (ours, theirs))
     error = np.linalg.norm(y - reference) / np.linalg.norm(reference)
     assert score.relative_error == pytest.approx(error, rel=SUMMATION)
     assert score.agreement == np.mean(y.argmax(1) == reference.argmax(1))

@@ -272,10 +272,13 @@ def test_a_profile_names_every_block_and_what_numpy_does() -> None:
     assert whole.by_numpy
 
 
-@pytest.mark.parametrize("name", ENTRYWISE)
-def test_phi_of_several_values_entry_by_entry(name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "three"),
+    [*((n, n == "where") for n in ENTRYWISE), ("maximum", True), ("minimum", True)],
+)
+def test_phi_of_several_values_entry_by_entry(name: str, three: bool) -> None:
     """Values, one entry for all, constants, and a truth value of whole numbers; NaN as in the reference."""
-    shape, size, three = (4, 6), 24, name == "where"
+    shape, size = (4, 6), 24
     mask = StateBlock("m", Affine((6,), (Term("mask"),)), Activation("nonzero"))
     x = StateBlock("x", Affine(shape, (Term("u"),)), IDENTITY)
     parts = [shape, (1, 6), ()] if three else [shape, (1, 6)]

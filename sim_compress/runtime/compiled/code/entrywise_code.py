@@ -28,13 +28,13 @@ def _compared(sign: str) -> Function:
 
 
 def _larger(sign: str) -> Function:
-    """The larger or smaller one, NaN where either is."""
+    """The largest or smallest of three, NaN where one is; of two the second comes twice."""
 
-    def function(b: ir.IRBuilder, x: Any, y: Any, _: Any) -> Any:
+    def of_two(b: ir.IRBuilder, x: Any, y: Any) -> Any:
         kept = b.or_(b.fcmp_unordered("uno", x, x), b.fcmp_ordered(sign, x, y))
         return b.select(kept, x, y)
 
-    return function
+    return lambda b, x, y, z: of_two(b, of_two(b, x, y), z)
 
 
 # By the name of the phi.
