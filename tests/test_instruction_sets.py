@@ -27,8 +27,9 @@ SETS = {"AVX2 with FMA": (*AVX, "avx2", "fma"), "AVX": AVX, "SSE2": SSE2}
 # copy has nothing to do with instructions, and what is compiled for ARM is the same on any of these.
 ELSEWHERE = ["autograd", "test_forks.py", "test_copies.py", "test_memory.py", "compiled/test_arm.py"]
 IGNORED = [f"--ignore=tests/runtime/{path}" for path in ELSEWHERE]
-# Of several networks of one kind the one that ships.
-SUITE = ["tests/runtime", *IGNORED, "tests/core/solvers/test_native.py", "-k", "not cifar"]
+# Of several networks of one kind the one that ships; large problems run the code of small ones.
+LONG = "cifar or shipped_network or more_pixels or many_thousand"
+SUITE = ["tests/runtime", *IGNORED, "tests/core/solvers/test_native.py", "-k", f"not ({LONG})"]
 Run = subprocess.CompletedProcess[str]
 # Values after some steps of gradient descent in float32, relative to the largest of a matrix.
 ROUNDING = 1e-5
