@@ -226,9 +226,9 @@ def packed(
     """
     text = as_json(metadata)
     if plain:
-        return sealed_parts(text, tensors, needs=needs)
+        return sealed(text, tensors, needs=needs)
     stream = np.frombuffer(deflated(text.encode(), window=WINDOW), np.uint8)
-    return sealed_parts("{}", {METADATA: Tensor(BYTES, stream.shape, stream), **tensors}, needs=needs)
+    return sealed("{}", {METADATA: Tensor(BYTES, stream.shape, stream), **tensors}, needs=needs)
 
 
 def as_json(value: object) -> str:
@@ -244,13 +244,6 @@ def as_json(value: object) -> str:
 
 
 def sealed(
-    text: str, tensors: Mapping[str, Tensor], version: JSON = VERSION, needs: Sequence[str] = ()
-) -> bytes:
-    """The file that `sealed_parts` gives, in memory."""
-    return b"".join(map(bytes, sealed_parts(text, tensors, version, needs)))
-
-
-def sealed_parts(
     text: str, tensors: Mapping[str, Tensor], version: JSON = VERSION, needs: Sequence[str] = ()
 ) -> Parts:
     """A file of these tensors with the digest that it has; the keys of the object `text` are in its head."""

@@ -19,6 +19,7 @@ from sim_compress.robustness import (
     Domain,
     Robustness,
     certified,
+    classes_of,
     evaluate,
     fgsm,
     pgd,
@@ -79,29 +80,28 @@ def measured(
     """Accuracies under the attacks asked for, and certified; arguments as `evaluate` takes them."""
     domain = domain_of(session.model, scaling if data.images else None, arguments.clip)
     attacks, certify = _attacks(arguments), arguments.epsilon if arguments.certify else ()
-    whole = len(attacks) + len(certify)
+    whole, theirs = len(attacks) + len(certify), None if network is None else Session(network)
     found = evaluate(
         session,
         data.inputs,
         labels,
         attacks,
-        against=network,
+        against=theirs,
         domain=domain,
         progress=lambda p: progress(p * len(attacks) / whole),
     )
-    if labels is None and network is not None and certify:
-        labels = Session(network).predict(data.inputs)[scored_output(network)].reshape(found.samples, -1)
-        labels = labels.argmax(axis=1)
+    if labels is None and theirs is not None and certify:
+        labels = classes_of(theirs, data.inputs, scored_output(theirs.model))
     proven = []
     for number, epsilon in enumerate(certify):
         safe = [
             certified(model, data.inputs, epsilon, labels, domain=domain)
-            for model in (session, network)
+            for model in (session, theirs)
             if model is not None
         ]
         progress((len(attacks) + number + 1) / whole)
-        theirs = float(safe[1][0].mean()) if len(safe) > 1 else None
-        proven.append(Certified(epsilon, float(safe[0][0].mean()), safe[0][1], theirs))
+        of_network = float(safe[1][0].mean()) if len(safe) > 1 else None
+        proven.append(Certified(epsilon, float(safe[0][0].mean()), safe[0][1], of_network))
     return Moved(found, tuple(proven))
 
 

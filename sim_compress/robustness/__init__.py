@@ -2,7 +2,7 @@
 
 from sim_compress.robustness.attacks import Attack, Domain, fgsm, pgd
 from sim_compress.robustness.certified import Certified, certified, reachable
-from sim_compress.robustness.evaluate import Accuracy, Robustness, evaluate, scored_output
+from sim_compress.robustness.evaluate import Accuracy, Robustness, classes_of, evaluate, scored_output
 
 __all__ = [
     "Accuracy",
@@ -11,6 +11,7 @@ __all__ = [
     "Domain",
     "Robustness",
     "certified",
+    "classes_of",
     "evaluate",
     "fgsm",
     "pgd",

@@ -1,17 +1,17 @@
 """A valid artifact taken apart, so that a test can break one rule and put it together again."""
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from sim_compress.artifact import encode
+from sim_compress.artifact import JSON, container, encode
 from sim_compress.artifact.coding.deflate import deflated
-from sim_compress.artifact.container import sealed
 from sim_compress.artifact.encoder import described
 from sim_compress.artifact.layouts import Arrays
-from sim_compress.artifact.spec import METADATA
+from sim_compress.artifact.spec import METADATA, VERSION
 from sim_compress.artifact.tensors import Tensor
 from sim_compress.certificate import certify
 from sim_compress.model import ImplicitModel
@@ -24,6 +24,13 @@ DTYPES = {"uint8": "U8", "int8": "I8", "float16": "F16", "float32": "F32", "floa
 def encoded(model: ImplicitModel) -> bytes:
     """The bytes of a model with the certificate it has."""
     return bytes(encode(model, certify(model), PROVENANCE))
+
+
+def sealed(
+    text: str, tensors: Mapping[str, Tensor], version: JSON = VERSION, needs: Sequence[str] = ()
+) -> bytes:
+    """A file of these tensors under the digest that it has."""
+    return bytes(container.joined(container.sealed(text, tensors, version, needs)))
 
 
 def header_of(data: bytes) -> dict[str, Any]:

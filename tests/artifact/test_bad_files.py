@@ -10,11 +10,21 @@ from safetensors.numpy import save
 
 from sim_compress.artifact import JSON, read
 from sim_compress.artifact.coding.deflate import deflated
-from sim_compress.artifact.container import digest, sealed
+from sim_compress.artifact.container import digest
 from sim_compress.errors import ArtifactError
 
 from .breaking import refusal
-from .crafting import Crafted, body_of, encoded, header_of, packed_text, tensor, with_header, with_stream
+from .crafting import (
+    Crafted,
+    body_of,
+    encoded,
+    header_of,
+    packed_text,
+    sealed,
+    tensor,
+    with_header,
+    with_stream,
+)
 from .models import feedforward_model
 
 DIGITS = b'\\"digest\\":\\"'

@@ -9,12 +9,11 @@ import numpy as np
 import pytest
 
 from sim_compress.artifact import encode, read
-from sim_compress.artifact.container import sealed
 from sim_compress.artifact.spec import block_part, output_part
 from sim_compress.model import VALUES, ImplicitModel, rounded
 from tools.read_artifact import read as read_by_the_page
 
-from .crafting import Crafted, encoded
+from .crafting import Crafted, encoded, sealed
 from .models import feedforward_model, looped_model
 
 ROOT = Path(__file__).parents[2]

@@ -75,8 +75,9 @@ def test_one_epsilon_for_each_channel_moves_each_by_its_own():
     own = robust.radius((3, 4, 4), (1.0, 2.0, 3.0))
     np.testing.assert_array_equal(own[:, 0, 0], [1, 2, 3])
     np.testing.assert_array_equal(robust.radius((4, 4, 3), (1.0, 2.0, 3.0)), [1, 2, 3])
-    with pytest.raises(InputError, match="3 values"):
-        robust.radius((2, 4, 4), (1.0, 2.0, 3.0))
+    for shape in ((2, 4, 4), (1,), ()):
+        with pytest.raises(InputError, match="3 values"):
+            robust.radius(shape, (1.0, 2.0, 3.0))
 
 
 @pytest.mark.parametrize(

@@ -15,10 +15,11 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+from numpy.typing import NDArray
+from pruning import thinned
 from scipy import sparse
 
 from sim_compress import Session, Settings, compress
-from sim_compress.model import Affine, ImplicitModel, Output, StateBlock
 from sim_compress.report.reference import teacher_outputs
 from sim_compress.states import Teacher, open_teacher
 
@@ -52,25 +53,13 @@ def first(outputs: Arrays) -> np.ndarray:
 
 def magnitude(teacher: Teacher, images: Arrays, level: float) -> Found:
     """The largest weights of every block, normalisations folded in, and nothing fitted."""
-    model = teacher.model
 
-    def cut(affine: Affine) -> Affine:
-        terms = tuple(
-            t if t.weight is None else replace(t, weight=_largest(t.weight, level)) for t in affine.terms
-        )
-        return replace(affine, terms=terms)
+    def kept(weight: sparse.csr_array) -> NDArray[np.bool_]:
+        sizes = np.abs(weight.data)
+        return sizes >= np.sort(sizes)[round(level * len(sizes)) :].min(initial=np.inf)
 
-    blocks = tuple(StateBlock(b.name, cut(b.affine), b.phi) for b in model.blocks)
-    small = ImplicitModel(model.inputs, blocks, tuple(Output(o.name, cut(o.affine)) for o in model.outputs))
-    return 1 - small.nnz / model.nnz, first(Session(small).predict(images))
-
-
-def _largest(weight: sparse.csr_array, level: float) -> sparse.csr_array:
-    sizes, found = np.abs(weight.data), weight.copy()
-    kept = np.sort(sizes)[round(level * len(sizes)) :].min(initial=np.inf)
-    found.data = np.where(sizes >= kept, weight.data, 0).astype(np.float32)
-    found.eliminate_zeros()
-    return found
+    small = thinned(teacher.model, kept)
+    return 1 - small.nnz / teacher.model.nnz, first(Session(small).predict(images))
 
 
 def onnxsim(name: str, teacher: Teacher, calibration: Arrays, images: Arrays, level: float) -> Found:

@@ -4,7 +4,7 @@ usage: python tools/bench/runtime.py
        python tools/bench/runtime.py NETWORK.onnx [ARTIFACT ...] [--levels 40 50 70 90] [--batches 1 64]
        [--threads 1 2] [--rounds 40] [--random] [--picard] [--processor-time] [--json FILE]
 
-Without a network it prints the table of `runtime_table.py`: all networks, in processor time of one thread.
+Without arguments it prints the table of `runtime_table.py`: all networks, in processor time of one thread.
 
 Without artifacts the network's own weights are pruned to each level, by magnitude over the whole network
 or (--random) anywhere: the pattern of nonzeros decides the time, not their values. Both runtimes take
@@ -22,18 +22,20 @@ import argparse
 import json
 import os
 import platform
+import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
-import runtime_table
+from numpy.typing import NDArray
+from pruning import thinned
 from scipy import sparse
 
 from sim_compress.artifact import read
 from sim_compress.frontend import load_teacher
-from sim_compress.model import Affine, ImplicitModel, matrices
+from sim_compress.model import ImplicitModel, matrices
 from sim_compress.report.bench import DenseRuntime, Speed, made_up_inputs, measure_speed
 from sim_compress.runtime import Session, schedule
 
@@ -44,22 +46,10 @@ def pruned(model: ImplicitModel, level: float, at_random: bool) -> ImplicitModel
     sizes = np.concatenate([abs(w.data) for _, affine in model.affines() for w in affine.weights])
     smallest = np.quantile(sizes, level / 100)
 
-    def thin(weight: sparse.csr_array) -> sparse.csr_array:
-        kept = rng.random(weight.data.size) >= level / 100 if at_random else abs(weight.data) > smallest
-        thinner = weight.copy()
-        thinner.data = np.where(kept, weight.data, 0).astype(np.float32)
-        thinner.eliminate_zeros()
-        return thinner
+    def kept(weight: sparse.csr_array) -> NDArray[np.bool_]:
+        return rng.random(weight.data.size) >= level / 100 if at_random else abs(weight.data) > smallest
 
-    def thin_affine(affine: Affine) -> Affine:
-        terms = [t if t.weight is None else replace(t, weight=thin(t.weight)) for t in affine.terms]
-        return replace(affine, terms=tuple(terms))
-
-    return replace(
-        model,
-        blocks=tuple(replace(b, affine=thin_affine(b.affine)) for b in model.blocks),
-        outputs=tuple(replace(o, affine=thin_affine(o.affine)) for o in model.outputs),
-    )
+    return thinned(model, kept)
 
 
 def models(args: argparse.Namespace) -> Iterator[tuple[str, ImplicitModel]]:
@@ -115,8 +105,14 @@ def show(name: str, speed: Speed) -> None:
 
 
 def main() -> None:
+    if len(sys.argv) == 1:
+        # It builds networks with torch, which one file does without.
+        import runtime_table
+
+        runtime_table.main([])
+        return
     parser = argparse.ArgumentParser(usage=__doc__)
-    parser.add_argument("network", type=Path, nargs="?")
+    parser.add_argument("network", type=Path)
     parser.add_argument("artifacts", type=Path, nargs="*")
     parser.add_argument("--levels", type=float, nargs="+", default=[40, 50, 70, 90])
     parser.add_argument("--batches", type=int, nargs="+", default=[1, 64])
@@ -127,9 +123,6 @@ def main() -> None:
     parser.add_argument("--processor-time", action="store_true")
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
-    if args.network is None:
-        runtime_table.main(["--rounds", str(min(args.rounds, 10))])
-        return
     if args.processor_time and args.threads != [1]:
         parser.error("--processor-time needs --threads 1")
     clock = time.thread_time if args.processor_time else time.perf_counter

@@ -14,16 +14,18 @@ import platform
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from made_networks import MADE, made
+from numpy.typing import NDArray
+from pruning import thinned
 from scipy import sparse
 
 from sim_compress.compilation.environment import features
 from sim_compress.frontend import load_teacher
-from sim_compress.model import Affine, ImplicitModel
+from sim_compress.model import ImplicitModel
 from sim_compress.report.bench import DenseRuntime, made_up_inputs, measure_speed
 from sim_compress.runtime import Session, numpy_blocks
 
@@ -66,24 +68,11 @@ ROWS = {
 def pruned(model: ImplicitModel, level: float) -> ImplicitModel:
     """The model without so many percent of the numbers of every matrix, the smallest ones."""
 
-    def thin(weight: sparse.csr_array) -> sparse.csr_array:
-        if weight.nnz < SMALLEST:
-            return weight
-        thinner = weight.copy()
-        sizes = abs(thinner.data)
-        thinner.data = np.where(sizes > np.quantile(sizes, level / 100), thinner.data, 0).astype(np.float32)
-        thinner.eliminate_zeros()
-        return thinner
+    def kept(weight: sparse.csr_array) -> NDArray[np.bool_] | None:
+        sizes = abs(weight.data)
+        return None if weight.nnz < SMALLEST else sizes > np.quantile(sizes, level / 100)
 
-    def thin_affine(affine: Affine) -> Affine:
-        terms = [t if t.weight is None else replace(t, weight=thin(t.weight)) for t in affine.terms]
-        return replace(affine, terms=tuple(terms))
-
-    return replace(
-        model,
-        blocks=tuple(replace(b, affine=thin_affine(b.affine)) for b in model.blocks),
-        outputs=tuple(replace(o, affine=thin_affine(o.affine)) for o in model.outputs),
-    )
+    return thinned(model, kept)
 
 
 class _OneByOne:

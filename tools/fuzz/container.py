@@ -14,7 +14,7 @@ import numpy as np
 
 from sim_compress.artifact import Artifact
 from sim_compress.artifact.coding.deflate import deflated
-from sim_compress.artifact.container import sealed, taken_apart
+from sim_compress.artifact.container import joined, sealed, taken_apart
 from sim_compress.artifact.encoder import described
 from sim_compress.artifact.layouts import Arrays
 from sim_compress.artifact.spec import ITEM_BYTES, METADATA
@@ -58,8 +58,9 @@ class Parts:
         """The file, with another text for its metadata if one is given."""
         tensors = {name: _tensor(stored, *self.kinds[name]) for name, stored in self.arrays.items()}
         if text is None and self.plain and isinstance(self.metadata, dict):
-            return sealed(json.dumps(self.metadata), tensors)
-        return sealed("{}", {METADATA: _bytes(deflated(self.text() if text is None else text)), **tensors})
+            return bytes(joined(sealed(json.dumps(self.metadata), tensors)))
+        stream = _bytes(deflated(self.text() if text is None else text))
+        return bytes(joined(sealed("{}", {METADATA: stream, **tensors})))
 
 
 def _bytes(stored: bytes) -> Tensor:
@@ -85,7 +86,7 @@ def spoilt_container(rng: Random, file: bytes) -> bytes:
         rng.choice(CHANGES)(rng, tensors, name)
     head = taken_apart(file).head
     kept = {key: value for key, value in head.items() if key not in ("version", "digest")}
-    return sealed(json.dumps(kept), tensors)
+    return bytes(joined(sealed(json.dumps(kept), tensors)))
 
 
 def _renamed(rng: Random, tensors: dict[str, Tensor], name: str) -> None:

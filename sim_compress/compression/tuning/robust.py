@@ -248,8 +248,8 @@ def _moves(model: ImplicitModel, inputs: Mapping[str, Array], epsilon: float | t
 def radius(shape: Shape, epsilon: float | tuple[float, ...]) -> NDArray[np.float32]:
     """Epsilon as it is added to samples; one for each channel lies along the first axis, else the last."""
     values = np.asarray(epsilon, np.float32)
-    if values.ndim and shape[0] == len(values):
+    if values.ndim and shape[:1] == values.shape:
         return values.reshape(-1, *(1,) * (len(shape) - 1))
-    if values.ndim and shape[-1] != len(values):
+    if values.ndim and shape[-1:] != values.shape:
         raise InputError(f"robust={epsilon}: {len(values)} values for an input of shape {shape}: give one")
     return values
